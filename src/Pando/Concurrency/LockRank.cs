@@ -13,6 +13,7 @@ namespace Pando.Concurrency;
 /// changes of the layout; an ordinary fault does not take it but checks its sequence (<see cref="InvalidateLock"/>).</description></item>
 /// <item><term>MappingIndex</term><description>the list of those areas of one file that may have private tables
 /// showing it.</description></item>
+/// <item><term>Reclaim</term><description>the removal of one file's unattached tables.</description></item>
 /// <item><term>Table1 to Table5</term><description>the entries of one page table, by level; parent (the higher
 /// level) before child.</description></item>
 /// <item><term>FileStorage</term><description>a file's own record of its pages and a device's free space.</description></item>
@@ -27,14 +28,15 @@ internal enum LockRank
     Space = 1,
     Invalidate = 2,
     MappingIndex = 3,
-    Table5 = 4,
-    Table4 = 5,
-    Table3 = 6,
-    Table2 = 7,
-    Table1 = 8,
-    FileStorage = 9,
-    Limbo = 10,
-    FrameCache = 11,
-    FrameBlocks = 12,
-    Processor = 13,
+    Reclaim = 4,
+    Table5 = 5,
+    Table4 = 6,
+    Table3 = 7,
+    Table2 = 8,
+    Table1 = 9,
+    FileStorage = 10,
+    Limbo = 11,
+    FrameCache = 12,
+    FrameBlocks = 13,
+    Processor = 14,
 }

@@ -33,6 +33,20 @@ public sealed class DaxFile : MappedFile
         WhySmall(offset, limits, ExtentAt(Volatile.Read(ref _extents), offset));
 
     /// <inheritdoc/>
+    public override PhysicalAddress? Locate(long offset)
+    {
+        if (offset < 0 || offset >= ((Size + Level.PageSize - 1) & -(long)Level.PageSize))
+        {
+            return null;
+        }
+
+        var extent = ExtentAt(Volatile.Read(ref _extents), offset);
+        return extent.Length == 0
+            ? Device.ZeroPage.Address + (offset & (Level.PageSize - 1))
+            : Device.Start + extent.DeviceOffset + (offset - extent.FileOffset);
+    }
+
+    /// <inheritdoc/>
     internal override FilePage Find(long offset, bool write, in LeafLimits limits)
     {
         if (offset < 0 || offset >= Size)

@@ -24,17 +24,21 @@ public sealed class FileTables : SharedTableOwner
 {
     private readonly TableStore _store;
     private readonly FrameRadix?[] _index = new FrameRadix?[Level.Pgd + 1];
-    private int _removalLock;
+    private int _reclaimLock;
+    private bool _ended;
 
-    internal FileTables(TableStore store, string fileName)
+    internal FileTables(TableStore store, MappedFile file)
     {
         _store = store;
-        FileName = fileName;
+        File = file;
         store.Owners.Add(this);
     }
 
     /// <summary>The file's name, for reports.</summary>
-    public string FileName { get; }
+    public string FileName => File.Name;
+
+    /// <summary>The file.</summary>
+    internal MappedFile File { get; }
 
     /// <summary>
     /// Finds the table for a key, or makes it if asked, and counts one slot more for it. The caller is inside an
@@ -150,6 +154,14 @@ public sealed class FileTables : SharedTableOwner
     /// <returns>How many tables were freed.</returns>
     public int Reclaim()
     {
+        WordLock.Enter(ref _reclaimLock, LockRank.Reclaim);
+        int freed = _ended ? 0 : FreeUnattached();
+        WordLock.Exit(ref _reclaimLock, LockRank.Reclaim);
+        return freed;
+    }
+
+    private int FreeUnattached()
+    {
         int freed = 0;
         for (int level = Level.Pgd; level >= Level.Pte; level--)
         {
@@ -172,14 +184,17 @@ public sealed class FileTables : SharedTableOwner
     /// <summary>Frees all that belongs to the file's tables, at the end of the file. No slot may point at them.</summary>
     internal void Free()
     {
-        Reclaim();
+        WordLock.Enter(ref _reclaimLock, LockRank.Reclaim);
+        FreeUnattached();
         Debug.Assert(TableCount == 0, "The tables of a file that has ended are attached nowhere.");
         foreach (var index in _index)
         {
             index?.Free();
         }
 
+        _ended = true;
         _store.Owners.Remove(this);
+        WordLock.Exit(ref _reclaimLock, LockRank.Reclaim);
     }
 
     private static long CellOf(int level, long origin) => (origin >> (Level.EntryShift(level) + 9)) + 1;
@@ -215,9 +230,9 @@ public sealed class FileTables : SharedTableOwner
         return Frame.None;
     }
 
+    /// <summary>Takes a dead table out of the index and frees it. Under the reclaim lock: removals come one at a time.</summary>
     private void Remove(Frame table, int level)
     {
-        WordLock.Enter(ref _removalLock, LockRank.FileStorage);
         var index = _index[level]!;
         ref ulong head = ref index.At(index.Find(CellOf(level, _store.Memory.Record(table).Origin)));
         int next = _store.Memory.Record(table).NextInCell;
@@ -232,8 +247,6 @@ public sealed class FileTables : SharedTableOwner
 
             Volatile.Write(ref _store.Memory.Record(before).NextInCell, next);
         }
-
-        WordLock.Exit(ref _removalLock, LockRank.FileStorage);
 
         // Nobody attaches to it any more and no processor can reach it: its slots are the last that know its children.
         int detached = 0;

@@ -26,7 +26,7 @@ public abstract class MappedFile : IDisposable
         Store = store;
         Name = name;
         Size = size;
-        Tables = new FileTables(store, name);
+        Tables = new FileTables(store, this);
     }
 
     /// <summary>The file's name, for reports.</summary>
@@ -58,6 +58,12 @@ public abstract class MappedFile : IDisposable
 
     /// <summary>The same, for a place with given limits.</summary>
     public abstract SmallPageReason WhySmall(long offset, in LeafLimits limits);
+
+    /// <summary>
+    /// Where a byte of the file lies at this moment: its own storage, or the page of zeroes for a hole; null past the
+    /// end and where a memory file has no frame yet. Changes nothing.
+    /// </summary>
+    public abstract PhysicalAddress? Locate(long offset);
 
     /// <summary>
     /// Finds the page at a file offset, for a leaf. May allocate a frame. The answer is true until the sequence of

@@ -47,6 +47,30 @@ public sealed class MemoryFile : MappedFile
     }
 
     /// <inheritdoc/>
+    public override PhysicalAddress? Locate(long offset)
+    {
+        if (offset < 0 || offset >= ((Size + PageSize - 1) & -PageSize))
+        {
+            return null;
+        }
+
+        var cell = _pages.Find(offset >> Level.EntryShift(_pageLevel));
+        var frame = cell.IsNone ? Frame.None : new Frame((int)Volatile.Read(ref _pages.At(cell)));
+        return frame.IsNone ? null : frame.Address + (offset & (PageSize - 1));
+    }
+
+    /// <summary>Frames that hold the file's contents and its own record of them.</summary>
+    internal (int Data, int Index) Frames
+    {
+        get
+        {
+            int data = 0;
+            _pages.ForEach(0, long.MaxValue >> Level.PageShift, (_, _) => data += 1 << (9 * (_pageLevel - 1)));
+            return (data, _pages.FrameCount);
+        }
+    }
+
+    /// <inheritdoc/>
     internal override FilePage Find(long offset, bool write, in LeafLimits limits)
     {
         if (offset < 0 || offset >= ((Size + PageSize - 1) & -PageSize))

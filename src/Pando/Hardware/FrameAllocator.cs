@@ -78,6 +78,9 @@ internal sealed class FrameAllocator
         }
     }
 
+    /// <summary>One more than the highest frame that may ever have been handed out.</summary>
+    public int HighWater => Volatile.Read(ref _nextFreshBlock) * FramesInBlock;
+
     /// <summary>Allocates a zeroed frame.</summary>
     /// <returns>False where memory is out.</returns>
     public bool TryAllocate(FrameKind kind, out Frame frame) => TryAllocate(kind, zero: true, out frame);

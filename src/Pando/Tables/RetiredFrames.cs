@@ -16,21 +16,25 @@ internal sealed class RetiredFrames(FrameAllocator frames, Epochs epochs)
 
     // Protected by _lock: a ring of (epoch, frame), oldest first.
     private int _lock;
-    private (long Epoch, int Frame)[] _ring = new (long, int)[1024];
+    private (long Epoch, int Frame, int Count)[] _ring = new (long, int, int)[1024];
     private int _head;
     private int _count;
+    private int _frameCount;
     private int _sinceCollect;
 
     /// <summary>Frames that wait.</summary>
-    public int Count => Volatile.Read(ref _count);
+    public int Count => Volatile.Read(ref _frameCount);
 
-    /// <summary>Adds a frame. Tries, now and then, to give back those whose time has come.</summary>
-    public void Add(Frame frame)
+    /// <summary>
+    /// Adds a frame, or the first of <paramref name="count"/> that were allocated together. Tries, now and then, to
+    /// give back those whose time has come.
+    /// </summary>
+    public void Add(Frame frame, int count)
     {
         WordLock.Enter(ref _lock, LockRank.Limbo);
         if (_count == _ring.Length)
         {
-            var larger = new (long, int)[_ring.Length * 2];
+            var larger = new (long, int, int)[_ring.Length * 2];
             for (int i = 0; i < _count; i++)
             {
                 larger[i] = _ring[(_head + i) % _ring.Length];
@@ -40,8 +44,9 @@ internal sealed class RetiredFrames(FrameAllocator frames, Epochs epochs)
             _head = 0;
         }
 
-        _ring[(_head + _count) % _ring.Length] = (_epochs.Current, frame.Number);
+        _ring[(_head + _count) % _ring.Length] = (_epochs.Current, frame.Number, count);
         _count++;
+        _frameCount += count;
         bool collect = ++_sinceCollect >= CollectEvery;
         if (collect)
         {
@@ -65,11 +70,12 @@ internal sealed class RetiredFrames(FrameAllocator frames, Epochs epochs)
         WordLock.Enter(ref _lock, LockRank.Limbo);
         while (_count > 0 && _epochs.IsOver(_ring[_head].Epoch))
         {
-            var frame = new Frame(_ring[_head].Frame);
+            var (_, frame, count) = _ring[_head];
             _head = (_head + 1) % _ring.Length;
             _count--;
-            _frames.Free(frame);
-            freed++;
+            _frameCount -= count;
+            _frames.Free(new Frame(frame));
+            freed += count;
         }
 
         WordLock.Exit(ref _lock, LockRank.Limbo);

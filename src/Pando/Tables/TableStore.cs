@@ -88,8 +88,13 @@ internal sealed class TableStore
     /// <summary>Frees a frame once nobody can be looking at it. Flushing came before.</summary>
     public void Retire(Frame frame)
     {
-        Memory.Record(frame).Kind = FrameKind.Retired;
-        Retired.Add(frame);
+        int count = 1 << Memory.Record(frame).Order;
+        for (int i = 0; i < count; i++)
+        {
+            Memory.Record(new Frame(frame.Number + i)).Kind = FrameKind.Retired;
+        }
+
+        Retired.Add(frame, count);
     }
 
     private void Uncount(Frame table)

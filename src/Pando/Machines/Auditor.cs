@@ -1,0 +1,301 @@
+using Pando.Files;
+using Pando.Hardware;
+using Pando.Spaces;
+using Pando.Tables;
+
+namespace Pando.Machines;
+
+/// <summary>
+/// Walks a whole machine at rest and checks every invariant of the design: whose each table is, that every leaf shows
+/// what it should and no more rights than it may, that attached spans equal their windows, that counts equal what is
+/// counted, and that every frame in use is accounted for.
+/// </summary>
+internal sealed class Auditor(Machine machine)
+{
+    private const int MostViolations = 100;
+
+    private readonly TableStore _store = machine.Store;
+    private readonly VirtualMemory _memory = machine.VirtualMemory;
+    private readonly List<string> _violations = [];
+    private readonly Dictionary<int, int> _slots = [];
+    private readonly Dictionary<int, int> _references = [];
+    private readonly HashSet<int> _tables = [];
+    private int _spaceTables;
+    private int _fileTables;
+    private long _slotCount;
+    private long _leaves;
+
+    public AuditReport Run()
+    {
+        var owners = _store.Owners.Snapshot();
+        foreach (var space in owners.OfType<AddressSpace>())
+        {
+            CheckAreas(space);
+            CheckSpace(space);
+        }
+
+        foreach (var tables in owners.OfType<FileTables>())
+        {
+            CheckFile(tables);
+            CheckIndex(tables.File, owners);
+        }
+
+        CheckCounts();
+        CheckFrames(owners);
+        Expect(_store.OpenGathers == 0, () => $"{_store.OpenGathers} flush gathers were begun and not finished");
+        return new AuditReport(_violations, _spaceTables, _fileTables, _slotCount, _leaves);
+    }
+
+    private void Expect(bool holds, Func<string> violation)
+    {
+        if (!holds && _violations.Count < MostViolations)
+        {
+            _violations.Add(violation());
+        }
+    }
+
+    private void CheckAreas(AddressSpace space)
+    {
+        var end = new VirtualAddress(0);
+        foreach (var area in space.AreaSet.All)
+        {
+            Expect(!area.Range.IsEmpty && area.Range.Start >= end && area.Range.End <= space.UserEnd.AlignUp(Level.PageSize), () => $"{space}: {area} is empty, out of order or out of range");
+            Expect(area.File is null || space.MayShow(area.File.Tables), () => $"{space}: {area}, but the space does not say that it shows the file");
+            end = area.Range.End;
+        }
+    }
+
+    private void CheckSpace(AddressSpace space)
+    {
+        int[] found = new int[Level.Pgd + 1];
+        CheckSpaceTable(space, space.Root, _store.Format.Levels, new VirtualAddress(0), found);
+        for (int level = Level.Pte; level <= Level.Pgd; level++)
+        {
+            Expect(found[level] == space.TablesAt(level), () => $"{space} has {found[level]} {Level.Name(level)} tables, but counts {space.TablesAt(level)}");
+        }
+    }
+
+    private void CheckSpaceTable(AddressSpace space, Frame table, int level, VirtualAddress start, int[] found)
+    {
+        ref var record = ref _store.Memory.Record(table);
+        _spaceTables++;
+        found[level]++;
+        Expect(_tables.Add(table.Number), () => $"{space}: {table} is reached twice");
+        Expect(
+            record.Kind == FrameKind.SpaceTable && record.Owner == space.Id && record.Level == level && (ulong)record.Origin == start.Value && record.Lock == 0,
+            () => Describe(table) + $" is not a free table of level {level} of {space} from {start}");
+        Expect(
+            level == _store.Format.Levels || !space.AreaSet.Overlapping(AddressRange.FromLength(start, Level.TableSpan(level))).IsEmpty,
+            () => $"{space}: the {Level.Name(level)} table from {start} spans nothing that is mapped");
+        int anonymous = 0;
+        for (int index = 0; index < Level.Entries; index++)
+        {
+            var entry = _store.Read(table, index);
+            if (entry.IsNone)
+            {
+                continue;
+            }
+
+            var span = AddressRange.FromLength(start + (index * Level.EntrySpan(level)), Level.EntrySpan(level));
+            if (_store.Format.IsLeaf(entry, level))
+            {
+                anonymous += CheckSpaceLeaf(space, entry, level, span) ? 1 : 0;
+            }
+            else if (!_store.Format.IsSlot(entry, level))
+            {
+                Expect(false, () => $"{space}: {entry} at {span} is neither leaf nor slot");
+            }
+            else if (_store.IsAttached(entry, level))
+            {
+                CheckAttached(space, entry, level, span);
+            }
+            else
+            {
+                Expect(_store.Format.RightsOf(entry, level) == Rights.All, () => $"{space}: the slot of a private table at {span} takes rights away");
+                CheckSpaceTable(space, _store.TableOf(entry, level), level - 1, span.Start, found);
+            }
+        }
+
+        int counted = record.AnonymousLeaves;
+        Expect(counted == anonymous, () => $"{space}: {Describe(table)} has {anonymous} anonymous leaves, but counts {counted}");
+    }
+
+    /// <returns>Whether the leaf shows an anonymous frame.</returns>
+    private bool CheckSpaceLeaf(AddressSpace space, Entry leaf, int level, AddressRange span)
+    {
+        _leaves++;
+        if (space.AreaSet.Find(span.Start) is not { } area || !area.Range.Contains(span))
+        {
+            Expect(false, () => $"{space}: a leaf at {span} where no area maps all of it");
+            return false;
+        }
+
+        var rights = _store.Format.RightsOf(leaf, level);
+        var frame = _store.AnonymousFrameOf(leaf, level);
+        if (!frame.IsNone)
+        {
+            int references = _references[frame.Number] = _references.GetValueOrDefault(frame.Number) + 1;
+            Expect(!area.IsShared, () => $"{space}: an anonymous frame at {span} in a shared mapping");
+            Expect((rights & ~_store.Format.Effective(area.Rights)) == 0, () => $"{space}: the leaf at {span} allows {rights}, {area} does not");
+            Expect((rights & Rights.Write) == 0 || _store.Memory.Record(frame).References == 1, () => $"{space}: a writable leaf at {span} shows {frame}, which has {_store.Memory.Record(frame).References} references");
+            return true;
+        }
+
+        Expect((rights & ~area.FileRights(_store.Format)) == 0, () => $"{space}: the leaf at {span} allows {rights}, {area} does not");
+        var target = _store.Format.TargetOf(leaf, level);
+        if (area.File is null)
+        {
+            Expect(target == _memory.ZeroPage.Address && (rights & Rights.Write) == 0, () => $"{space}: the leaf at {span} shows {target}, which is neither anonymous nor a read-only page of zeroes");
+            return false;
+        }
+
+        Expect(area.IsIndexed, () => $"{space}: a private leaf at {span}, but {area} does not stand in the file's index");
+        CheckFileLeaf(area.File, target, rights, (long)span.Start.Value + area.Delta, span.Length, () => $"{space}: the leaf at {span}");
+        return false;
+    }
+
+    private void CheckAttached(AddressSpace space, Entry slot, int level, AddressRange span)
+    {
+        var table = _store.TableOf(slot, level);
+        CountSlot(table);
+        if (!space.AreaSet.TryGetWindow(span, out var area, out long windowStart, out long windowEnd))
+        {
+            Expect(false, () => $"{space}: {Describe(table)} is attached at {span}, which is not one window of a file");
+            return;
+        }
+
+        var key = TableKey.For(level - 1, (long)span.Start.Value + area.Delta, windowStart, windowEnd, area.ClassFor(_store.Format));
+        Expect(_memory.MayShare(level - 1), () => $"{space}: a table of level {level - 1} is attached at {span}, where that level is not to be shared");
+        Expect(FileTables.KeyOf(_store, table) == key, () => $"{space}: attached at {span} is the {FileTables.KeyOf(_store, table)}, mapped is the {key}");
+        Expect(_store.Memory.Record(table).Owner == area.File!.Tables.Id, () => $"{space}: {Describe(table)} at {span} belongs to another file than '{area.File!.Name}'");
+        Expect(_store.Format.RightsOf(slot, level) == area.FileRights(_store.Format), () => $"{space}: the slot at {span} allows {_store.Format.RightsOf(slot, level)}, {area} allows {area.FileRights(_store.Format)}");
+    }
+
+    private void CheckFile(FileTables tables)
+    {
+        int[] found = new int[Level.Pgd + 1];
+        foreach (var table in tables.All())
+        {
+            var key = tables.KeyOf(table);
+            ref var record = ref _store.Memory.Record(table);
+            _fileTables++;
+            found[key.Level]++;
+            Expect(_tables.Add(table.Number), () => $"'{tables.FileName}': {table} is reached twice");
+            Expect(
+                record.Kind == FrameKind.FileTable && record.Owner == tables.Id && record.Lock == 0 && record.AttachCount >= 0 && record.AnonymousLeaves == 0,
+                () => Describe(table) + $" is not a free table of '{tables.FileName}'");
+            for (int index = 0; index < Level.Entries; index++)
+            {
+                var entry = _store.Read(table, index);
+                if (entry.IsNone)
+                {
+                    continue;
+                }
+
+                long offset = key.Origin + (index * Level.EntrySpan(key.Level));
+                if (_store.Format.IsSlot(entry, key.Level))
+                {
+                    var child = _store.TableOf(entry, key.Level);
+                    CountSlot(child);
+                    Expect(
+                        _store.Memory.Record(child).Kind == FrameKind.FileTable && _store.Memory.Record(child).Owner == tables.Id && tables.KeyOf(child) == key.Child(index),
+                        () => $"'{tables.FileName}': entry {index} of the {key} leads to {Describe(child)}, not to the {key.Child(index)}");
+                    Expect(_store.Format.RightsOf(entry, key.Level) == Rights.All, () => $"'{tables.FileName}': a slot of the {key} takes rights away");
+                    continue;
+                }
+
+                _leaves++;
+                long size = Level.EntrySpan(key.Level);
+                Expect(offset >= key.WindowStart && offset + size <= key.WindowEnd, () => $"'{tables.FileName}': entry {index} of the {key} shows something outside of the window");
+                var rights = _store.Format.RightsOf(entry, key.Level);
+                Expect((rights | Rights.Write) == key.Class.LeafRights, () => $"'{tables.FileName}': entry {index} of the {key} allows {rights}");
+                CheckFileLeaf(tables.File, _store.Format.TargetOf(entry, key.Level), rights, offset, size, () => $"'{tables.FileName}': entry {index} of the {key}");
+            }
+        }
+
+        for (int level = Level.Pte; level <= Level.Pgd; level++)
+        {
+            Expect(found[level] == tables.TablesAt(level), () => $"'{tables.FileName}' has {found[level]} {Level.Name(level)} tables, but counts {tables.TablesAt(level)}");
+        }
+    }
+
+    private void CheckFileLeaf(MappedFile file, PhysicalAddress target, Rights rights, long offset, long size, Func<string> what)
+    {
+        for (long at = 0; at < size; at += size > Level.PageSize ? size - Level.PageSize : size)
+        {
+            var place = file.Locate(offset + at);
+            Expect(place == target + at, () => $"{what()} shows {target + at} for offset 0x{offset + at:x} of '{file.Name}', which lies at {place}");
+        }
+
+        Expect((rights & Rights.Write) == 0 || target != _memory.ZeroPage.Address, () => $"{what()} lets the page of zeroes be written");
+    }
+
+    private void CheckIndex(MappedFile file, List<TableOwner> owners)
+    {
+        int indexed = 0;
+        foreach (var space in owners.OfType<AddressSpace>())
+        {
+            foreach (var area in space.AreaSet.All)
+            {
+                indexed += area.File == file && area.IsIndexed ? 1 : 0;
+            }
+        }
+
+        Expect(indexed == file.PrivateMappings.Count, () => $"'{file.Name}': {indexed} areas say that they stand in its index, {file.PrivateMappings.Count} do");
+    }
+
+    private void CountSlot(Frame table)
+    {
+        _slotCount++;
+        _slots[table.Number] = _slots.GetValueOrDefault(table.Number) + 1;
+    }
+
+    private void CheckCounts()
+    {
+        foreach (int number in _tables)
+        {
+            var table = new Frame(number);
+            int slots = _slots.GetValueOrDefault(number);
+            Expect(_store.Memory.Record(table).AttachCount == slots, () => $"{Describe(table)}: {slots} slots point at it");
+        }
+
+        foreach (int number in _slots.Keys)
+        {
+            Expect(_tables.Contains(number), () => $"a slot points at {Describe(new Frame(number))}, which is in no file's index");
+        }
+
+        foreach (var (number, references) in _references)
+        {
+            Expect(_store.Memory.Record(new Frame(number)).References == references, () => $"frame {number}: {references} leaves show it, but it counts {_store.Memory.Record(new Frame(number)).References}");
+        }
+    }
+
+    private void CheckFrames(List<TableOwner> owners)
+    {
+        int[] kinds = new int[Enum.GetValues<FrameKind>().Length];
+        for (int number = 1; number < _store.Frames.HighWater; number++)
+        {
+            kinds[(int)_store.Memory.Record(new Frame(number)).Kind]++;
+        }
+
+        var files = owners.OfType<FileTables>().Select(tables => tables.File).ToList();
+        var contents = files.OfType<MemoryFile>().Select(file => file.Frames).ToList();
+        int index = files.Sum(file => file.Tables.IndexFrames) + contents.Sum(frames => frames.Index);
+        int data = contents.Sum(frames => frames.Data);
+        Expect(kinds[(int)FrameKind.SpaceTable] == _spaceTables, () => $"{kinds[(int)FrameKind.SpaceTable]} frames are tables of spaces, {_spaceTables} were reached");
+        Expect(kinds[(int)FrameKind.FileTable] == _fileTables, () => $"{kinds[(int)FrameKind.FileTable]} frames are tables of files, {_fileTables} were reached");
+        Expect(kinds[(int)FrameKind.Anonymous] == _references.Count, () => $"{kinds[(int)FrameKind.Anonymous]} frames are anonymous, {_references.Count} were reached");
+        Expect(kinds[(int)FrameKind.FileIndex] == index, () => $"{kinds[(int)FrameKind.FileIndex]} frames belong to indexes, {index} were reached");
+        Expect(kinds[(int)FrameKind.FileData] == data, () => $"{kinds[(int)FrameKind.FileData]} frames hold files, {data} were reached");
+        Expect(kinds[(int)FrameKind.Zero] == 1, () => "there is not exactly one page of zeroes");
+        int used = kinds.Sum() - kinds[(int)FrameKind.Free];
+        Expect(used == _store.Frames.FramesInUse, () => $"{used} frames are marked as in use, the allocator counts {_store.Frames.FramesInUse}");
+        Expect(kinds[(int)FrameKind.Retired] == _store.Retired.Count, () => $"{kinds[(int)FrameKind.Retired]} frames are marked as retired, {_store.Retired.Count} wait for an epoch");
+    }
+
+    private string Describe(Frame frame)
+    {
+        ref var record = ref _store.Memory.Record(frame);
+        return $"{frame} ({record.Kind}, level {record.Level}, owner {record.Owner}, attach count {record.AttachCount})";
+    }
+}
