@@ -280,7 +280,7 @@ internal sealed class Auditor(Machine machine)
 
         var files = owners.OfType<FileTables>().Select(tables => tables.File).ToList();
         var contents = files.OfType<MemoryFile>().Select(file => file.Frames).ToList();
-        int index = files.Sum(file => file.Tables.IndexFrames) + contents.Sum(frames => frames.Index);
+        int index = files.Sum(file => file.Tables.IndexFrames + (file.Dirty?.FrameCount ?? 0)) + contents.Sum(frames => frames.Index);
         int data = contents.Sum(frames => frames.Data);
         Expect(kinds[(int)FrameKind.SpaceTable] == _spaceTables, () => $"{kinds[(int)FrameKind.SpaceTable]} frames are tables of spaces, {_spaceTables} were reached");
         Expect(kinds[(int)FrameKind.FileTable] == _fileTables, () => $"{kinds[(int)FrameKind.FileTable]} frames are tables of files, {_fileTables} were reached");

@@ -14,7 +14,7 @@ public sealed partial class AddressSpace
     /// </summary>
     private void AttachAll(Area area, AddressRange range)
     {
-        if (area.File is null || _memory.Sharing == SharingLevels.None || area.Rights == Rights.None)
+        if (!area.CanAttach || _memory.Sharing == SharingLevels.None || area.Rights == Rights.None)
         {
             return;
         }
@@ -118,7 +118,12 @@ public sealed partial class AddressSpace
     /// <summary>Puts an empty table of the space's own into an empty entry. True as well where somebody else was quicker.</summary>
     private bool TryMakeChild(Frame table, int level, int index, VirtualAddress address, bool alone, out Frame child)
     {
-        if (!Store.TryCreate(this, level - 1, (long)address.AlignDown(Level.EntrySpan(level)).Value, out child))
+        long origin = (long)address.AlignDown(Level.EntrySpan(level)).Value;
+        if (_reserve.TryPop(out child))
+        {
+            Store.Adopt(child, this, level - 1, origin);
+        }
+        else if (!Store.TryCreate(this, level - 1, origin, out child))
         {
             return false;
         }
@@ -257,7 +262,10 @@ public sealed partial class AddressSpace
 
                 if (Store.Format.IsLeaf(entry, level))
                 {
-                    var rights = (Rights.All & ~Rights.Write) | (Store.Format.RightsOf(entry, level) & Rights.Write);
+                    // Where stores are noticed, the right to store is not carried over: a write-back that is under way
+                    // may have passed the file's table already.
+                    var rights = tables.File.Dirty is null ? Rights.All : Rights.All & ~Rights.Write;
+                    rights &= Store.IsZeroPage(Store.Format.TargetOf(entry, level)) ? Rights.All & ~Rights.Write : Rights.All;
                     Store.Fill(shared, level, i, Store.Format.WithRights(entry, level, rights & key.Class.LeafRights));
                 }
                 else if (Store.IsAttached(entry, level))

@@ -65,23 +65,35 @@ public sealed partial class AddressSpace
 
     private bool CopyTo(AddressSpace child)
     {
-        var areas = new Area[_areas.Count];
-        for (int i = 0; i < areas.Length; i++)
+        // Locks and user-fault handlers are not inherited (mlock(2), userfaultfd(2)).
+        const AreaFlags own = AnyLock | AreaFlags.UserMissing | AreaFlags.UserMinor | AreaFlags.UserWriteProtect;
+        var areas = new List<Area>(_areas.Count);
+        foreach (var area in _areas.All)
         {
-            var area = _areas[i];
-            areas[i] = new Area(child, area.Range, area.Rights, area.IsShared, area.File, area.Offset);
+            if ((area.Traits.Flags & AreaFlags.DontFork) != 0)
+            {
+                continue;
+            }
+
+            var copied = new Area(child, area.Range, area.Traits.With(0, own) with { UserFaults = null }, area.File, area.Offset);
+            areas.Add(copied);
             if (area.File is { } file)
             {
                 child.AddFile(file);
+                if (area.IsIndexed && !area.IsShared)
+                {
+                    // Truncation must find the child's copies as well.
+                    Index(copied);
+                }
             }
         }
 
-        child._areas.Replace(0, 0, areas);
+        child._areas.Replace(0, 0, areas.ToArray());
 
         // Private pages: both sides refer to the same frame, read-only, until one of them writes.
         var gather = new FlushGather(Store, this);
         var everything = new AddressRange(new VirtualAddress(0), UserEnd.AlignUp(Level.PageSize) + Level.PageSize);
-        var copy = new CopyVisitor(child);
+        var copy = new CopyVisitor(this, child);
         _memory.Walker.VisitWithin(this, everything, ref copy, ref gather);
         gather.Finish();
         if (copy.OutOfMemory)
@@ -97,10 +109,12 @@ public sealed partial class AddressSpace
         return true;
     }
 
-    private struct CopyVisitor(AddressSpace child) : IEntryVisitor
+    private struct CopyVisitor(AddressSpace parent, AddressSpace child) : IEntryVisitor
     {
         private Frame _table;
         private AddressRange _tableSpan;
+        private AddressRange _areaRange;
+        private bool _skip;
 
         public bool OutOfMemory { get; private set; }
 
@@ -108,6 +122,18 @@ public sealed partial class AddressSpace
         {
             var frame = entry.AnonymousFrame;
             if (frame.IsNone || OutOfMemory)
+            {
+                return;
+            }
+
+            if (!_areaRange.Contains(entry.Range))
+            {
+                var area = parent._areas.Find(entry.Range.Start)!;
+                _areaRange = area.Range;
+                _skip = (area.Traits.Flags & (AreaFlags.DontFork | AreaFlags.WipeOnFork)) != 0;
+            }
+
+            if (_skip)
             {
                 return;
             }
@@ -129,7 +155,7 @@ public sealed partial class AddressSpace
             var rights = store.Format.RightsOf(entry.Entry, entry.Level) & ~Rights.Write;
             entry.SetRights(rights, ref gather);
             Interlocked.Increment(ref store.Memory.Record(frame).References);
-            var leaf = store.Format.MakeLeaf(Level.Pte, frame.Address, rights);
+            var leaf = store.Format.MakeLeaf(Level.Pte, frame.Address, rights, protectionKey: store.Format.ProtectionKeyOf(entry.Entry, Level.Pte));
             store.Prepare(_table, Level.Index(entry.Range.Start.Value, Level.Pte), leaf);
             store.Memory.Record(_table).AnonymousLeaves++;
         }
