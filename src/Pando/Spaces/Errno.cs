@@ -6,6 +6,9 @@ public enum Errno
     /// <summary>No error.</summary>
     None = 0,
 
+    /// <summary>The address is one that only the privileged may map (vm.mmap_min_addr).</summary>
+    EPERM = 1,
+
     /// <summary>Memory, or address space, is out.</summary>
     ENOMEM = 12,
 
