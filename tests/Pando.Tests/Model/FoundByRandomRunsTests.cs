@@ -1,0 +1,15 @@
+using Pando.Hardware;
+using Pando.Spaces;
+
+namespace Pando.Tests.Model;
+
+/// <summary>Runs that once failed, as the shrinker left them.</summary>
+public class FoundByRandomRunsTests
+{
+    [Fact]
+    public void A_4_KiB_fault_in_a_file_that_could_have_large_pages_fills_a_leaf() => Replay.Run(
+        new WorldOptions(5, SharingLevels.UpTo512GiB, true),
+        new Create(1),
+        new MapAt(1, 1, 0x0, 0x8000, Rights.ReadWrite, true, MapPlacement.Fixed, 0x208000000000, PopulateKind.None),
+        new TouchAt(1, 0x208000005100, AccessKind.Write, 142));
+}
