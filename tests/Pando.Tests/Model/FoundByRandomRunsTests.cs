@@ -12,4 +12,11 @@ public class FoundByRandomRunsTests
         new Create(1),
         new MapAt(1, 1, 0x0, 0x8000, Rights.ReadWrite, true, MapPlacement.Fixed, 0x208000000000, PopulateKind.None),
         new TouchAt(1, 0x208000005100, AccessKind.Write, 142));
+
+    [Fact]
+    public void A_private_mapping_with_the_write_right_alone_can_be_read() => Replay.Run(
+        new WorldOptions(5, SharingLevels.UpTo512GiB, true),
+        new Create(0),
+        new MapAt(0, 2, 0x206000, 0x40000000, Rights.Write, false, MapPlacement.Fixed, 0x200080206000, PopulateKind.None),
+        new TouchAt(0, 0x200080400100, AccessKind.Read, 74));
 }
