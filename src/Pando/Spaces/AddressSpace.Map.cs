@@ -11,8 +11,8 @@ public sealed partial class AddressSpace
     /// <summary>Maps a file or anonymous memory (mmap(2)).</summary>
     /// <returns>
     /// The address; or EINVAL (length 0, offset or fixed address not a multiple of 4 KiB), ENOMEM (no free range of
-    /// that length, or a fixed range outside what user code may map), EEXIST (the range of a no-replace request is
-    /// taken). After an error nothing has changed.
+    /// that length, or a fixed range outside what user code may map), EPERM (a fixed range below
+    /// <see cref="LowestAddress"/>), EEXIST (the range of a no-replace request is taken). After an error nothing has changed.
     /// </returns>
     public MapResult Map(in MapRequest request)
     {
@@ -28,11 +28,6 @@ public sealed partial class AddressSpace
         }
 
         long length = (request.Length + Level.PageSize - 1) & -(long)Level.PageSize;
-        if (request.Placement != MapPlacement.Anywhere && request.Address.PageOffset != 0)
-        {
-            return MapResult.Failed(Errno.EINVAL);
-        }
-
         // Shared anonymous memory is a file that nobody else can open.
         using var unnamed = request.File is null && request.Shared ? _memory.CreateUnnamedFile(length) : null;
         var file = request.File ?? unnamed;
@@ -101,18 +96,29 @@ public sealed partial class AddressSpace
         range = AddressRange.FromLength(request.Address.PageStart, length);
         if (request.Placement != MapPlacement.Anywhere)
         {
-            if (!IsUserRange(request.Address, length) || request.Address.Value < LowestAddress)
+            // In the order of Linux's __get_unmapped_area.
+            if (!IsUserRange(request.Address, length))
             {
                 return Errno.ENOMEM;
+            }
+
+            if (request.Address.PageOffset != 0)
+            {
+                return Errno.EINVAL;
+            }
+
+            if (request.Address.Value < LowestAddress)
+            {
+                return Errno.EPERM;
             }
 
             return request.Placement == MapPlacement.FixedNoReplace && !_areas.Overlapping(range).IsEmpty ? Errno.EEXIST : Errno.None;
         }
 
-        if (request.Address.Value != 0)
+        if (request.Address.PageStart.Value != 0)
         {
-            // A hint is taken, in whole pages, where it is free.
-            var hint = new VirtualAddress(Math.Max(request.Address.AlignUp(Level.PageSize).Value, LowestAddress));
+            // A hint is taken where it is free: rounded down to a page, then up to the lowest address (Linux: round_hint_to_min).
+            var hint = new VirtualAddress(Math.Max(request.Address.PageStart.Value, LowestAddress));
             range = AddressRange.FromLength(hint, length);
             if (IsUserRange(hint, length) && _areas.Overlapping(range).IsEmpty)
             {

@@ -19,4 +19,10 @@ public class FoundByRandomRunsTests
         new Create(0),
         new MapAt(0, 2, 0x206000, 0x40000000, Rights.Write, false, MapPlacement.Fixed, 0x200080206000, PopulateKind.None),
         new TouchAt(0, 0x200080400100, AccessKind.Read, 74));
+
+    [Fact]
+    public void A_hint_is_rounded_down_to_a_page() => Replay.Run(
+        new WorldOptions(4, SharingLevels.Pmd, true),
+        new Create(1),
+        new MapAt(1, 3, 0x3ff000, 0x40000000, Rights.All, true, MapPlacement.Anywhere, 0x2000003ff0ee, PopulateKind.None));
 }
