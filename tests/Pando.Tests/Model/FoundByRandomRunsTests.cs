@@ -25,4 +25,12 @@ public class FoundByRandomRunsTests
         new WorldOptions(4, SharingLevels.Pmd, true),
         new Create(1),
         new MapAt(1, 3, 0x3ff000, 0x40000000, Rights.All, true, MapPlacement.Anywhere, 0x2000003ff0ee, PopulateKind.None));
+
+    [Fact]
+    public void A_space_that_diverges_attaches_only_at_the_levels_that_are_to_be_shared() => Replay.Run(
+        new WorldOptions(4, SharingLevels.Pmd, true),
+        new Create(1),
+        new MapAt(1, 1, 0x1e2000, 0x80000000, Rights.Read | Rights.Execute, true, MapPlacement.Anywhere, 0x210000000000, PopulateKind.None),
+        new TouchAt(1, 0x21000020e900, AccessKind.Read, 169),
+        new MapAt(1, 3, 0xae6000, 0x5000, Rights.ReadWrite, true, MapPlacement.Fixed, 0x210000100000, PopulateKind.None));
 }
