@@ -89,7 +89,16 @@ public sealed class DaxFile : MappedFile
         long page = offset & -(long)Level.PageSize;
         var status = PageStatus.Found;
         var added = default(FileExtent);
-        ChangeLayoutFor(page, () =>
+        long hint = Level.EntrySpan(Level.Pmd);
+        long block = page & -hint;
+
+        // Only leaves of what gets storage are taken away: other pages of the 2 MiB, perhaps just populated, stay.
+        bool whole = block + hint <= Size && IsHole(Volatile.Read(ref _extents), block, block + hint);
+        var (start, end) = whole ? (block, block + hint) : (page, page + Level.PageSize);
+        ChangeLayout(start, end, () => Add().Length != 0, () => { });
+        return status;
+
+        FileExtent Add()
         {
             var extents = _extents;
             if (ExtentAt(extents, page).Length != 0)
@@ -98,9 +107,7 @@ public sealed class DaxFile : MappedFile
             }
 
             // A whole 2 MiB if the hole has room for it, like a file system with an extent-size hint of 2 MiB.
-            long hint = Level.EntrySpan(Level.Pmd);
-            long block = page & -hint;
-            if (block + hint <= Size && IsHole(extents, block, block + hint) && Device.Space.TryTake(hint, hint, out long at))
+            if (whole && IsHole(extents, block, block + hint) && Device.Space.TryTake(hint, hint, out long at))
             {
                 added = new FileExtent(block, at, hint);
             }
@@ -117,8 +124,7 @@ public sealed class DaxFile : MappedFile
             Device.Clear(added.DeviceOffset, added.Length);
             Volatile.Write(ref _extents, Insert(extents, added));
             return added;
-        });
-        return status;
+        }
     }
 
     private protected override void FreeStorage()
@@ -129,13 +135,6 @@ public sealed class DaxFile : MappedFile
         }
 
         _extents = [];
-    }
-
-    private void ChangeLayoutFor(long page, Func<FileExtent> add)
-    {
-        // The 2 MiB around the page: no leaf shows a hole beyond them.
-        long block = page & -Level.EntrySpan(Level.Pmd);
-        ChangeLayout(block, block + Level.EntrySpan(Level.Pmd), () => add().Length != 0, () => { });
     }
 
     private SmallPageReason WhySmall(long offset, in LeafLimits limits, FileExtent extent)

@@ -33,4 +33,15 @@ public class FoundByRandomRunsTests
         new MapAt(1, 1, 0x1e2000, 0x80000000, Rights.Read | Rights.Execute, true, MapPlacement.Anywhere, 0x210000000000, PopulateKind.None),
         new TouchAt(1, 0x21000020e900, AccessKind.Read, 169),
         new MapAt(1, 3, 0xae6000, 0x5000, Rights.ReadWrite, true, MapPlacement.Fixed, 0x210000100000, PopulateKind.None));
+
+    [Fact]
+    public void Storage_for_one_page_of_a_hole_leaves_the_pages_beside_it_populated() => Replay.Run(
+        new WorldOptions(4, SharingLevels.All, true),
+        new Create(0),
+        new Create(2),
+        new MapAt(0, 2, 0x0, 0x40200000, Rights.ReadWrite, true, MapPlacement.Anywhere, 0x208000000c51, PopulateKind.None),
+        new MapAt(2, 2, 0x5b9000, 0xc0000000, Rights.ReadWrite, true, MapPlacement.Fixed, 0x200000006000, PopulateKind.None),
+        new TouchAt(0, 0x208000005900, AccessKind.Write, 1),
+        new TouchAt(0, 0x208000200f00, AccessKind.Write, 138),
+        new PopulateAt(2, 0x200000007000, 0x8000, AccessKind.Write));
 }
