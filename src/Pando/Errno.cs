@@ -6,7 +6,7 @@ public enum Errno
     /// <summary>No error.</summary>
     None = 0,
 
-    /// <summary>It may not be done, whoever asks (a sealed range).</summary>
+    /// <summary>It may not be done: a sealed range, or an address that only the privileged may map (vm.mmap_min_addr).</summary>
     EPERM = 1,
 
     /// <summary>A transfer failed: the storage is bad, or the file cannot be written.</summary>

@@ -108,14 +108,14 @@ public sealed partial class DaxFile
     /// <inheritdoc/>
     internal override PageStatus Allocate(long offset)
     {
-        long block = offset & -Level.EntrySpan(Level.Pmd);
+        // Only leaves of what gets storage are taken away: other pages of the 2 MiB, perhaps just populated, stay.
         var status = PageStatus.Found;
         var taken = default(FileExtent);
-
-        // The 2 MiB around the page: no leaf that shows what is to be replaced reaches beyond them.
+        bool whole = TakesWholeBlock(offset);
+        long size = Level.EntrySpan(whole ? Level.Pmd : Level.Pte);
         ChangeLayout(
-            block,
-            block + Level.EntrySpan(Level.Pmd),
+            offset & -size,
+            (offset & -size) + size,
             () =>
             {
                 if (IsPastEnd(offset))
@@ -130,7 +130,7 @@ public sealed partial class DaxFile
                     return Errno.EAGAIN; // somebody was quicker
                 }
 
-                if (!TryTakeSpace(offset, present, out taken))
+                if (!TryTakeSpace(offset, whole && TakesWholeBlock(offset), present, out taken))
                 {
                     status = PageStatus.OutOfSpace;
                     return Errno.ENOSPC;
@@ -223,15 +223,25 @@ public sealed partial class DaxFile
         }
     }
 
-    /// <summary>Takes new space for a page: a whole 2 MiB where that fits, like a file system with an extent-size hint of 2 MiB.</summary>
-    private bool TryTakeSpace(long offset, FileExtent present, out FileExtent taken)
+    /// <summary>
+    /// Whether a page that needs storage of its own gets it together with the 2 MiB around it: where all of them are
+    /// a hole, or shared in one piece. (A file system with an extent-size hint of 2 MiB does so.)
+    /// </summary>
+    private bool TakesWholeBlock(long offset)
+    {
+        var extents = Volatile.Read(ref _extents);
+        var present = ExtentMap.At(extents, offset);
+        long block = offset & -Level.EntrySpan(Level.Pmd);
+        long end = block + Level.EntrySpan(Level.Pmd);
+        return end <= Size
+            && (present.Length == 0 ? ExtentMap.IsHole(extents, block, end) : present.IsShared && present.FileOffset <= block && end <= present.FileEnd);
+    }
+
+    /// <summary>Takes new space for a page, or for the 2 MiB around it; for the page alone where there is not enough.</summary>
+    private bool TryTakeSpace(long offset, bool whole, FileExtent present, out FileExtent taken)
     {
         long hint = Level.EntrySpan(Level.Pmd);
         long block = offset & -hint;
-        bool whole = block + hint <= Size
-            && (present.Length == 0
-                ? ExtentMap.IsHole(_extents, block, block + hint)
-                : present.FileOffset <= block && block + hint <= present.FileEnd);
         if (whole && Device.Space.TryTake(hint, hint, out long at))
         {
             taken = new FileExtent(block, at, hint);

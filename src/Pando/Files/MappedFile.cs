@@ -117,7 +117,7 @@ public abstract class MappedFile : IDisposable
         }
         else
         {
-            DropSmallTables(from, (before & -Level.EntrySpan(Level.Pmd)) + Level.EntrySpan(Level.Pmd));
+            JoinLargePages(from, (before & -Level.EntrySpan(Level.Pmd)) + Level.EntrySpan(Level.Pmd));
         }
 
         Tables.Invalidate.Exit();
@@ -301,9 +301,9 @@ public abstract class MappedFile : IDisposable
 
             var remove = new RemoveLeaves(Store, includingCopies: false);
             ChangeLeaves(start, end, remove);
-            DropSmallTables(start, end);
             Store.Shootdown.FlushShared(Tables);
             change();
+            JoinLargePages(start, end);
             return Errno.None;
         }
         finally
@@ -334,24 +334,31 @@ public abstract class MappedFile : IDisposable
     }
 
     /// <summary>
-    /// Takes the small leaves' tables out of the file's tables of PMDs where the layout is about to change, so that
-    /// the page size is decided anew. The tables stay warm for those who attach to them directly.
+    /// After a change of the layout: where one large leaf fits now, the table of small ones is taken out of the file's
+    /// tables of PMDs, and the next fault puts the large one. The small table stays warm for those who attach to it
+    /// directly: it shows the same.
     /// </summary>
-    private void DropSmallTables(long start, long end)
+    private void JoinLargePages(long start, long end)
     {
         long block = Level.EntrySpan(Level.Pmd);
         var dropped = new List<Frame>();
         var epoch = Store.Epochs.Enter();
         foreach (var table in Tables.TablesOver(Level.Pmd, start, end))
         {
-            long origin = Store.Memory.Record(table).Origin;
-            int first = (int)Math.Clamp((start - origin) / block, 0, Level.Entries);
-            int last = (int)Math.Clamp((end - origin + block - 1) / block, 0, Level.Entries);
+            var key = Tables.KeyOf(table);
+            if (key.Origin % block != 0)
+            {
+                continue;
+            }
+
+            var limits = new LeafLimits(Level.Pmd, SmallPageReason.None, key.WindowStart, key.WindowEnd);
+            int first = (int)Math.Clamp((start - key.Origin) / block, 0, Level.Entries);
+            int last = (int)Math.Clamp((end - key.Origin + block - 1) / block, 0, Level.Entries);
             Store.Lock(table, Level.Pmd);
             for (int index = first; index < last; index++)
             {
                 var entry = Store.Read(table, index);
-                if (Store.Format.IsSlot(entry, Level.Pmd))
+                if (Store.Format.IsSlot(entry, Level.Pmd) && WhySmall(key.Origin + (index * block), limits) == SmallPageReason.None)
                 {
                     dropped.Add(Store.TableOf(Store.Take(table, Level.Pmd, index), Level.Pmd));
                 }

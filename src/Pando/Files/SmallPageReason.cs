@@ -35,4 +35,7 @@ public enum SmallPageReason
 
     /// <summary>The machine was told to use 4 KiB pages only.</summary>
     Disabled,
+
+    /// <summary>The place is shown through a table of PTEs already.</summary>
+    SmallTable,
 }

@@ -312,7 +312,7 @@ public sealed partial class AddressSpace
 
         long offset = (long)fault.Address.Value + area.Delta;
         var limits = level == Level.Pte
-            ? new LeafLimits(Level.Pte, SmallPageReason.None, fault.WindowStart, fault.WindowEnd)
+            ? new LeafLimits(Level.Pte, SmallPageReason.SmallTable, fault.WindowStart, fault.WindowEnd)
             : LimitsFor(area, fault.WindowStart, fault.WindowEnd);
         bool write = fault.Access == AccessKind.Write;
         var page = file.Find(offset, write, limits);

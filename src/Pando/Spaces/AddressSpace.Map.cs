@@ -13,7 +13,8 @@ public sealed partial class AddressSpace
     /// The address; or EINVAL (length 0, offset or fixed address not a multiple of 4 KiB), ENOMEM (no free range of
     /// that length, or a fixed range outside what user code may map), EEXIST (the range of a no-replace request is
     /// taken), EACCES (a shared mapping asks for what the file was not opened for), EOPNOTSUPP (MAP_SYNC of a file
-    /// that has no storage to synchronise), EPERM (a fixed range is sealed). After an error nothing has changed.
+    /// that has no storage to synchronise), EPERM (a fixed range is sealed, or below <see cref="LowestAddress"/>).
+    /// After an error nothing has changed.
     /// </returns>
     public MapResult Map(in MapRequest request)
     {
@@ -40,10 +41,6 @@ public sealed partial class AddressSpace
         }
 
         long length = (request.Length + alignment - 1) & -alignment;
-        if (request.Placement != MapPlacement.Anywhere && !request.Address.IsAligned(alignment))
-        {
-            return MapResult.Failed(Errno.EINVAL);
-        }
 
         // Shared anonymous memory is a file that nobody else can open.
         using var unnamed = request.File is null && request.Shared ? _memory.CreateUnnamedFile(length) : null;
@@ -158,19 +155,30 @@ public sealed partial class AddressSpace
         range = AddressRange.FromLength(request.Address.PageStart, length);
         if (request.Placement != MapPlacement.Anywhere)
         {
-            if (!IsUserRange(request.Address, length) || request.Address.Value < LowestAddress)
+            // In the order of Linux's __get_unmapped_area.
+            if (!IsUserRange(request.Address, length))
             {
                 return Errno.ENOMEM;
+            }
+
+            if (!request.Address.IsAligned(file?.MappingAlignment ?? Level.PageSize))
+            {
+                return Errno.EINVAL;
+            }
+
+            if (request.Address.Value < LowestAddress)
+            {
+                return Errno.EPERM;
             }
 
             return request.Placement == MapPlacement.FixedNoReplace && !_areas.Overlapping(range).IsEmpty ? Errno.EEXIST : Errno.None;
         }
 
-        if (request.Address.Value != 0)
+        if (request.Address.PageStart.Value != 0)
         {
-            // A hint is taken, in whole pages, where it is free.
-            long alignment = file?.MappingAlignment ?? Level.PageSize;
-            var hint = new VirtualAddress(Math.Max(request.Address.Value, LowestAddress)).AlignUp(alignment);
+            // A hint is taken where it is free: rounded down to a page, then up to the lowest address (Linux:
+            // round_hint_to_min), and up to the page size of a file whose pages are fixed.
+            var hint = new VirtualAddress(Math.Max(request.Address.PageStart.Value, LowestAddress)).AlignUp(file?.MappingAlignment ?? Level.PageSize);
             range = AddressRange.FromLength(hint, length);
             if (IsUserRange(hint, length) && _areas.Overlapping(range).IsEmpty)
             {

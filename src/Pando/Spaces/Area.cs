@@ -45,7 +45,7 @@ internal sealed class Area(AddressSpace space, AddressRange range, AreaTraits tr
     /// <summary>
     /// The rights of a slot or a leaf that shows the file itself: a private mapping may not write to it.
     /// </summary>
-    public Rights FileRights(EntryFormat format) => format.Effective(IsShared ? Rights : Rights & ~Rights.Write);
+    public Rights FileRights(EntryFormat format) => format.Effective(Rights) & (IsShared ? Rights.All : ~Rights.Write);
 
     /// <summary>What the area demands of tables that it attaches to.</summary>
     public TableClass ClassFor(EntryFormat format) => new(
