@@ -142,14 +142,10 @@ public sealed partial class AddressSpace
             var arena = UserEnd.AlignDown(1L << 39).Value / 4;
             for (int level = Store.Format.Levels - 1; level >= Level.Pte; level--)
             {
+                // A span that is to be shared may be a table of its own as soon as an eighth of it is filled; others
+                // are only worth being in line with, so that the mapping needs as few tables as can be.
                 long span = Level.TableSpan(level);
-                if (!_memory.MayShare(level) && level != Level.Pte)
-                {
-                    continue;
-                }
-
-                // A span that the mapping would not fill to an eighth is not worth a table of its own.
-                if (length < span / 8)
+                if (length < (_memory.MayShare(level) ? span / 8 : span))
                 {
                     continue;
                 }
