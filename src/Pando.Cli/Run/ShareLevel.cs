@@ -1,4 +1,3 @@
-using Pando.Hardware;
 using Pando.Spaces;
 
 namespace Pando.Cli.Run;
