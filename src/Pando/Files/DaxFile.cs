@@ -60,7 +60,7 @@ public sealed class DaxFile : MappedFile
 
         var extent = ExtentAt(Volatile.Read(ref _extents), offset);
         var reason = WhySmall(offset, limits, extent);
-        int level = reason == SmallPageReason.None ? Level.Pmd : Level.Pte;
+        int level = reason == SmallPageReason.None && limits.HighestLevel >= Level.Pmd ? Level.Pmd : Level.Pte;
         long start = offset & -Level.EntrySpan(level);
         if (extent.Length == 0)
         {

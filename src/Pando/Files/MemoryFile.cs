@@ -84,7 +84,7 @@ public sealed class MemoryFile : MappedFile
         }
 
         var reason = WhySmall(offset, limits);
-        int level = reason == SmallPageReason.None ? Level.Pmd : Level.Pte;
+        int level = reason == SmallPageReason.None && limits.HighestLevel >= Level.Pmd ? Level.Pmd : Level.Pte;
         long start = offset & -Level.EntrySpan(level);
         long inPage = start & (PageSize - 1);
         long run = level == Level.Pte ? PageSize - inPage : PageSize;
