@@ -80,12 +80,12 @@ internal sealed class PmemFile : IDisposable
                 RandomAccess.SetLength(handle, memory);
             }
 
-            return file;
+            return RandomAccess.GetLength(handle) >= memory ? file : throw new IOException("it does not take a length");
         }
-        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException or NotSupportedException or ArgumentException)
         {
             file.Dispose();
-            throw new InputException($"--pmem: '{path}' cannot be used as {ByteSize.Format(memory)} of memory ({e.Message.ReplaceLineEndings(" ").TrimEnd('.')}); use another disk or less --memory");
+            throw new InputException($"--pmem: '{path}' cannot be used as {ByteSize.Format(memory)} of memory ({FirstSentence(e.Message)}); use another disk or less --memory");
         }
     }
 
@@ -102,19 +102,16 @@ internal sealed class PmemFile : IDisposable
 
     public void Dispose()
     {
-        if (_keep || !File.Exists(Path))
-        {
-            return;
-        }
-
-        if (!_existed)
+        if (!_keep && !_existed)
         {
             File.Delete(Path);
         }
-        else if (_lengthBefore == 0)
+        else if (!_keep && _lengthBefore == 0 && new FileInfo(Path).Length > 0)
         {
             using var handle = File.OpenHandle(Path, FileMode.Open, FileAccess.Write);
             RandomAccess.SetLength(handle, 0);
         }
     }
+
+    private static string FirstSentence(string message) => message.ReplaceLineEndings(" ").Split([". ", " (Parameter"], StringSplitOptions.None)[0].TrimEnd('.');
 }

@@ -54,7 +54,8 @@ internal static class RunTable
         Row(table, "attaches", worlds, world => Count(world.Attaches));
         Row(table, "time to build", worlds, world => Invariant($"{world.BuildSeconds:N2} s"));
         Row(table, "  of which the first process", worlds, world => Invariant($"{world.FirstSeconds:N2} s"));
-        Row(table, "  wall time for each attach of the others", worlds, world => world.NanosecondsPerAttach is { } each ? Invariant($"{each:N1} ns") : "-");
+        Row(table, "  each of the others", worlds, world => world.MicrosecondsPerProcess is { } each ? Invariant($"{each:N1} µs") : "-");
+        Row(table, "  each attach of the others", worlds, world => world.NanosecondsPerAttach is { } each ? Invariant($"{each:N1} ns") : "-");
         Row(table, "exit of one process", worlds, world => world.ExitMicroseconds is { } exit ? Invariant($"{exit:N0} µs") : "-");
         Row(table, "memory of this command (VmRSS)", worlds, world => ByteSize.Format(world.ResidentBytes));
         Row(table, "  the most so far (VmHWM)", worlds, world => ByteSize.Format(world.ResidentPeakBytes));

@@ -59,11 +59,11 @@ internal sealed class World : IDisposable
     /// <summary>The most that a world of that format can map.</summary>
     public static long MostMemory(EntryFormat format)
     {
-        long gibibyte = 1L << 30;
-        long user = (format.UserEnd - LowestFixed) & -gibibyte;
+        long tebibyte = 1L << 40;
+        long user = (format.UserEnd - LowestFixed) & -tebibyte;
 
         // Below the device lies the machine's RAM, of which there may be as much as the budget says.
-        long physical = (1L << format.PhysicalAddressBits) - (1L << 40);
+        long physical = (1L << format.PhysicalAddressBits) - tebibyte;
         return Math.Min(user, physical);
     }
 
@@ -123,7 +123,14 @@ internal sealed class World : IDisposable
     {
         if (path is not null)
         {
-            return machine.AddPmem(size, PmemBacking.File, path);
+            try
+            {
+                return machine.AddPmem(size, PmemBacking.File, path);
+            }
+            catch (Exception e) when (e is InsufficientMemoryException or IOException)
+            {
+                throw new InputException($"--pmem: '{path}' cannot be mapped ({e.Message.TrimEnd('.')}); use less --memory, or an ordinary file");
+            }
         }
 
         try

@@ -14,7 +14,8 @@ namespace Pando.Cli.Run;
 /// <param name="Attaches">Slots that were pointed at the file's tables.</param>
 /// <param name="FirstSeconds">The first process: map, and fault in everything.</param>
 /// <param name="BuildSeconds">All processes.</param>
-/// <param name="NanosecondsPerAttach">Wall time of the processes after the first for each attach; null where they had none.</param>
+/// <param name="MicrosecondsPerProcess">Wall time for each process after the first; null where there were none.</param>
+/// <param name="NanosecondsPerAttach">The same for each attach; null where a process has few.</param>
 /// <param name="ExitMicroseconds">Exit of one process, median of a few; null where only one was built.</param>
 /// <param name="ResidentBytes">Resident memory of the command while the world stood (VmRSS).</param>
 /// <param name="ResidentPeakBytes">The most that it had been until then (VmHWM).</param>
@@ -33,6 +34,7 @@ internal sealed record WorldReport(
     long Attaches,
     double FirstSeconds,
     double BuildSeconds,
+    double? MicrosecondsPerProcess,
     double? NanosecondsPerAttach,
     double? ExitMicroseconds,
     long ResidentBytes,
