@@ -62,6 +62,13 @@ public abstract class EntryFormat
     /// <summary>Whether the entry points at a table.</summary>
     public abstract bool IsSlot(Entry entry, int level);
 
+    /// <summary>
+    /// Whether a leaf or slot has a bit set that the architecture reserves, or a form that it does not know at that
+    /// level, so that a processor that comes upon it faults (x86-64: RSVD; Arm64: an address size fault or a reserved
+    /// encoding; RISC-V: a misaligned superpage or a reserved bit).
+    /// </summary>
+    public abstract bool HasReservedBits(Entry entry, int level);
+
     /// <summary>Where the leaf's page or the slot's table lies.</summary>
     public abstract PhysicalAddress TargetOf(Entry entry, int level);
 

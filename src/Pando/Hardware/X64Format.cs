@@ -28,6 +28,9 @@ public sealed class X64Format : EntryFormat
     private const int KeyShift = 59;
     private const ulong KeyMask = 15UL << KeyShift;
 
+    // PAT in a large leaf, where bit 7 is taken.
+    private const ulong LargePat = 1UL << 12;
+
     private const ulong AddressMask = 0x000f_ffff_ffff_f000;
 
     private X64Format(int levels) => Levels = levels;
@@ -89,8 +92,26 @@ public sealed class X64Format : EntryFormat
     public override bool IsSlot(Entry entry, int level) =>
         (entry.Raw & Present) != 0 && level > Level.Pte && (entry.Raw & PageSizeBit) == 0;
 
+    /// <summary>
+    /// Above the level of 1 GiB pages, bit 7 must be zero; in a large leaf, the bits of the address below its size,
+    /// but for PAT in bit 12 (SDM vol. 3A, tables 4-15 to 4-19). The address may use all 52 bits
+    /// (<see cref="PhysicalAddressBits"/>), so that none is reserved at its upper end; a real processor's
+    /// MAXPHYADDR may be less.
+    /// </summary>
+    public override bool HasReservedBits(Entry entry, int level)
+    {
+        if (level == Level.Pte || !IsLeaf(entry, level))
+        {
+            return false;
+        }
+
+        ulong belowPage = (ulong)(Level.EntrySpan(level) - 1) & AddressMask & ~LargePat;
+        return level > HighestLeafLevel || (entry.Raw & belowPage) != 0;
+    }
+
     /// <inheritdoc/>
-    public override PhysicalAddress TargetOf(Entry entry, int level) => new(entry.Raw & AddressMask);
+    public override PhysicalAddress TargetOf(Entry entry, int level) =>
+        new(entry.Raw & (level > Level.Pte && IsLeaf(entry, level) ? AddressMask & ~LargePat : AddressMask));
 
     /// <inheritdoc/>
     public override Rights RightsOf(Entry entry, int level)

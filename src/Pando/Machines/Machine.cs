@@ -84,6 +84,10 @@ public sealed class Machine : IDisposable
         }
     }
 
+    /// <summary>Adds a processor whose page faults the address space resolves in which it runs. A machine has at most 64.</summary>
+    public SoftwareProcessor AddProcessor() =>
+        new(Store, static (space, address, access) => ((AddressSpace)space).Fault(address, access));
+
     /// <summary>
     /// Gives back what can be had without harm: files' tables that nothing is attached to, and frames that only
     /// waited until nobody could see them.

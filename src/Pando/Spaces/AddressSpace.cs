@@ -100,6 +100,7 @@ public sealed partial class AddressSpace : SpaceTables
         }
 
         Volatile.Write(ref _exited, true);
+        BeginEnding();
         Store.Shootdown.Forget(this);
         var everything = new AddressRange(new VirtualAddress(0), new VirtualAddress(1UL << (Store.Format.VirtualAddressBits - 1)));
         var gather = new FlushGather(Store, this);
