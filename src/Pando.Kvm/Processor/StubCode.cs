@@ -80,13 +80,11 @@ internal sealed class StubCode
             program.Bytes, program.Addresses[..Exceptions], program.Addresses[Exceptions], program.Addresses[Exceptions + 1]);
     }
 
-    // The host sets RIP before it resumes; the jump only says that nothing behind the OUT is ever to run.
+    // The host sets RIP before it resumes; the HLT turns a host that forgot into a failure exit.
     private static void ExitBy(Assembler assembler, byte port)
     {
-        var exit = assembler.CreateLabel();
-        assembler.Label(ref exit);
         assembler.@out(port, al);
-        assembler.jmp(exit);
+        assembler.hlt();
     }
 
     /// <summary>
@@ -120,7 +118,6 @@ internal sealed class StubCode
         assembler.lodsq();
         assembler.@lock.or(__word_ptr[rax], (sbyte)0);
         assembler.loop(touch);
-        assembler.@out(TouchedPort, al);
-        assembler.jmp(touch);
+        ExitBy(assembler, TouchedPort);
     }
 }
