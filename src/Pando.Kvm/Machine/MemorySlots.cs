@@ -8,7 +8,7 @@ namespace Pando.Kvm.Machine;
 /// must track what it shadows (docs/kvm-findings.md: about 10 bytes a 4 KiB page and 5 ms a GiB), so attach what is
 /// used rather than what exists.
 /// </remarks>
-internal sealed unsafe class MemorySlots(int vm)
+internal sealed unsafe class MemorySlots(int vm, ulong maximumSlotLength = MemorySlots.MaximumSlotLength)
 {
     /// <summary>
     /// Bytes per slot. KVM refuses more than 2^31 - 1 pages (KVM_MEM_MAX_NR_PAGES, linux/kvm_host.h), 8 TiB less a
@@ -28,6 +28,7 @@ internal sealed unsafe class MemorySlots(int vm)
     /// <param name="length">Bytes: a multiple of 4 KiB, not 0.</param>
     /// <param name="host">The host memory, page-aligned, mapped until it is removed or the machine disposed.</param>
     /// <param name="readOnly">A guest's write then exits instead of changing memory.</param>
+    /// <exception cref="ArgumentException">Not aligned, empty, or overlapping memory that is attached already.</exception>
     internal void Add(ulong guestPhysical, ulong length, nint host, bool readOnly)
     {
         if (length == 0 || ((guestPhysical | length | (ulong)host) & PageMask) != 0 || guestPhysical + length < guestPhysical)
@@ -49,7 +50,7 @@ internal sealed unsafe class MemorySlots(int vm)
 
             for (ulong done = 0; done < length;)
             {
-                var piece = Math.Min(length - done, MaximumSlotLength);
+                var piece = Math.Min(length - done, maximumSlotLength);
                 var number = _freeNumbers.Count > 0 ? _freeNumbers.Pop() : _nextNumber++;
                 var slot = new MemorySlot(number, guestPhysical + done, piece, host + (nint)done, readOnly);
                 Set(slot, slot.Length);
@@ -86,6 +87,9 @@ internal sealed unsafe class MemorySlots(int vm)
             }
         }
     }
+
+    /// <summary>The slots, by address.</summary>
+    internal IReadOnlyList<MemorySlot> All => Volatile.Read(ref _slots);
 
     /// <summary>The host address of a guest-physical one, or 0 where no slot holds it.</summary>
     internal nint HostOf(ulong guestPhysical)

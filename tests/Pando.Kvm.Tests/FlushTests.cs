@@ -1,0 +1,269 @@
+using Pando.Kvm.Machine;
+using Pando.Kvm.Processor;
+using Pando.Kvm.Programs;
+using static Iced.Intel.AssemblerRegisters;
+
+namespace Pando.Kvm.Tests;
+
+public class FlushTests
+{
+    private const ulong Data = 0x7000_0000;
+    private const int Rounds = 200;
+
+    private static readonly UserProgram _loadWord = UserProgram.Assembled("load", GuestMachine.CodeAddress, static a =>
+    {
+        a.mov(rax, __qword_ptr[rdi]);
+        a.int3();
+    });
+
+    private static readonly UserProgram _storeWord = UserProgram.Assembled("store", GuestMachine.CodeAddress, static a =>
+    {
+        a.mov(__qword_ptr[rdi], rsi);
+        a.int3();
+    });
+
+    private static readonly UserProgram _countForEver = UserProgram.Assembled("count", GuestMachine.CodeAddress, static a =>
+    {
+        var again = a.CreateLabel();
+        a.Label(ref again);
+        a.inc(__qword_ptr[rdi]);
+        a.inc(rax);
+        a.jmp(again);
+    });
+
+    public FlushTests() => GuestMachine.SkipWithoutKvm();
+
+    [Fact]
+    public void Under_shadow_paging_a_changed_entry_stays_unseen_until_its_table_is_flushed()
+    {
+        using var guest = new GuestMachine();
+        Assert.SkipUnless(guest.Machine.Translation == TranslationKind.Shadow, "the CPU walks the tables itself here; whether it keeps a stale entry is up to it");
+        var (processor, space, first, second) = TwoPages(guest);
+
+        guest.Entry(space, Data) = first | GuestMachine.UserPage;
+        Assert.Equal(1UL, Load(processor, space));
+        guest.Entry(space, Data) = second | GuestMachine.UserPage;
+        Assert.Equal(1UL, Load(processor, space));
+
+        // Nor does what flushes a TLB help: another CR3 in between, a flush of the vCPU's own TLB.
+        var other = guest.CreateSpace();
+        guest.Load(other, _loadWord);
+        guest.MapPage(other, Data, 3);
+        processor.RequestFlush();
+        Assert.Equal(3UL, Load(processor, other));
+        processor.RequestFlush();
+        Assert.Equal(1UL, Load(processor, space));
+
+        guest.Machine.Flush([guest.TableOf(space, Data)]);
+        Assert.Equal(2UL, Load(processor, space));
+    }
+
+    [Fact]
+    public void After_a_flush_a_changed_leaf_is_never_stale()
+    {
+        using var guest = new GuestMachine();
+        var (processor, space, first, second) = TwoPages(guest);
+        for (var round = 0; round < Rounds; round++)
+        {
+            var page = round % 2 == 0 ? first : second;
+            guest.Entry(space, Data) = page | GuestMachine.UserPage;
+            guest.Machine.Flush([guest.TableOf(space, Data)]);
+            Assert.Equal(guest.Memory.Word(page), Load(processor, space));
+        }
+    }
+
+    [Fact]
+    public void After_a_flush_of_everything_a_changed_leaf_is_never_stale()
+    {
+        using var guest = new GuestMachine();
+        var (processor, space, first, second) = TwoPages(guest);
+        for (var round = 0; round < Rounds / 4; round++)
+        {
+            var page = round % 2 == 0 ? first : second;
+            guest.Entry(space, Data) = page | GuestMachine.UserPage;
+            guest.Machine.FlushEverything();
+            Assert.Equal(guest.Memory.Word(page), Load(processor, space));
+        }
+    }
+
+    [Fact]
+    public void After_a_flush_a_removed_page_faults_and_a_new_one_is_seen_without_a_flush()
+    {
+        using var guest = new GuestMachine();
+        var (processor, space, first, second) = TwoPages(guest);
+        for (var round = 0; round < Rounds; round++)
+        {
+            var page = round % 2 == 0 ? first : second;
+            guest.Entry(space, Data) = page | GuestMachine.UserPage;
+            Assert.Equal(guest.Memory.Word(page), Load(processor, space));
+
+            guest.Entry(space, Data) = 0;
+            guest.Machine.Flush([guest.TableOf(space, Data)]);
+            GuestMachine.Start(processor, space, _loadWord);
+            processor.Registers.Rdi = Data;
+            Assert.Equal(new ProcessorExit(ExitKind.PageFault, 14, (uint)PageFaultError.User, Data), processor.Run());
+        }
+    }
+
+    [Theory]
+    [InlineData(2)]
+    [InlineData(3)]
+    [InlineData(4)]
+    public void A_slot_that_leads_to_another_table_is_seen_after_a_flush_of_the_slots_table_alone(int level)
+    {
+        using var guest = new GuestMachine();
+        var processor = guest.Machine.CreateProcessor();
+
+        // Two spaces with tables of their own; the third attaches to the tables of one, then of the other.
+        var spaces = new[] { guest.CreateSpace(), guest.CreateSpace() };
+        guest.MapPage(spaces[0], Data, 10);
+        guest.MapPage(spaces[1], Data, 11);
+        var attached = guest.CreateSpace();
+        guest.Load(spaces[0], _loadWord);
+        guest.Load(spaces[1], _loadWord);
+        guest.Load(attached, _loadWord);
+        guest.MapPage(attached, Data, 12);
+        for (var round = 0; round < Rounds; round++)
+        {
+            var from = spaces[round % 2];
+            guest.Entry(attached, Data, level) = guest.Entry(from, Data, level);
+            guest.Machine.Flush([guest.TableOf(attached, Data, level)]);
+
+            Assert.Equal(10UL + ((ulong)round % 2), Load(processor, attached));
+            Assert.Equal(10UL, Load(processor, spaces[0]));
+            Assert.Equal(11UL, Load(processor, spaces[1]));
+        }
+    }
+
+    [Fact]
+    public void A_table_that_was_freed_and_flushed_carries_nothing_into_its_next_life()
+    {
+        using var guest = new GuestMachine();
+        var processor = guest.Machine.CreateProcessor();
+        var space = guest.CreateSpace();
+        guest.Load(space, _loadWord);
+        guest.MapPage(space, Data, 1);
+        var table = guest.TableOf(space, Data);
+        Assert.Equal(1UL, Load(processor, space));
+
+        // Freed: the slot is cleared, and the table's page zeroed.
+        guest.Entry(space, Data, level: 2) = 0;
+        guest.Memory.Bytes(table, 4096).Clear();
+        guest.Machine.Flush([guest.TableOf(space, Data, level: 2), table]);
+
+        // A table again, of another space at another address.
+        var next = guest.CreateSpace();
+        guest.Load(next, _loadWord);
+        guest.Entry(next, Data, level: 2) = table | GuestMachine.UserPage;
+        GuestMachine.Start(processor, next, _loadWord);
+        processor.Registers.Rdi = Data;
+        Assert.Equal(new ProcessorExit(ExitKind.PageFault, 14, (uint)PageFaultError.User, Data), processor.Run());
+        guest.MapPage(next, Data, 2);
+        Assert.Equal(ExitKind.Breakpoint, processor.Run().Kind);
+        Assert.Equal(2UL, processor.Registers.Rax);
+    }
+
+    [Fact]
+    public void After_a_flush_a_cleared_dirty_bit_is_set_again_by_the_next_store()
+    {
+        using var guest = new GuestMachine();
+        var processor = guest.Machine.CreateProcessor();
+        var space = guest.CreateSpace();
+        guest.Load(space, _storeWord);
+        var page = guest.MapPage(space, Data);
+        for (ulong round = 1; round <= Rounds; round++)
+        {
+            guest.Entry(space, Data) = page | GuestMachine.UserPage;
+            guest.Machine.Flush([guest.TableOf(space, Data)]);
+            GuestMachine.Start(processor, space, _storeWord);
+            processor.Registers.Rdi = Data;
+            processor.Registers.Rsi = round;
+
+            Assert.Equal(ExitKind.Breakpoint, processor.Run().Kind);
+            Assert.Equal(round, guest.Memory.Word(page));
+            Assert.Equal(page | GuestMachine.UserPage | GuestMachine.Accessed | GuestMachine.Dirty, guest.Entry(space, Data));
+        }
+    }
+
+    [Fact]
+    public void A_running_writer_writes_nothing_after_a_write_protecting_flush_returned_and_loses_no_write()
+    {
+        using var guest = new GuestMachine();
+        var processor = guest.Machine.CreateProcessor();
+        var space = guest.CreateSpace();
+        guest.Load(space, _countForEver);
+        var page = guest.MapPage(space, Data);
+        var table = guest.TableOf(space, Data);
+        using var protectedSeen = new ManualResetEventSlim();
+        using var resume = new SemaphoreSlim(0);
+        var faults = 0;
+        ulong counted = 0;
+        var stop = false;
+        GuestMachine.Start(processor, space, _countForEver);
+        processor.Registers.Rdi = Data;
+        var thread = new Thread(() =>
+        {
+            while (true)
+            {
+                var exit = processor.Run();
+                if (exit.Kind == ExitKind.PageFault && exit.PageFaultError.HasFlag(PageFaultError.Write) && !Volatile.Read(ref stop))
+                {
+                    faults++;
+                    resume.Wait();
+                    continue;
+                }
+
+                counted = processor.Registers.Rax;
+                return;
+            }
+        });
+        thread.Start();
+
+        for (var round = 0; round < Rounds; round++)
+        {
+            SpinUntilChanged(guest, page);
+            guest.Entry(space, Data) = page | GuestMachine.Present | GuestMachine.User;
+            guest.Machine.Flush([table]);
+            var written = Volatile.Read(ref guest.Memory.Word(page));
+            Thread.SpinWait(2000);
+            Assert.Equal(written, Volatile.Read(ref guest.Memory.Word(page)));
+            guest.Entry(space, Data) = page | GuestMachine.UserPage;
+            resume.Release();
+        }
+
+        SpinUntilChanged(guest, page);
+        Volatile.Write(ref stop, true);
+        guest.Entry(space, Data) = page | GuestMachine.Present | GuestMachine.User;
+        guest.Machine.Flush([table]);
+        Assert.True(thread.Join(TimeSpan.FromSeconds(20)));
+        Assert.Equal(counted, guest.Memory.Word(page));
+        Assert.InRange(faults, 1, Rounds);
+    }
+
+    private static void SpinUntilChanged(GuestMachine guest, ulong page)
+    {
+        var before = Volatile.Read(ref guest.Memory.Word(page));
+        Assert.True(SpinWait.SpinUntil(() => Volatile.Read(ref guest.Memory.Word(page)) != before, TimeSpan.FromSeconds(20)));
+    }
+
+    private static (VirtualProcessor Processor, ulong Space, ulong First, ulong Second) TwoPages(GuestMachine guest)
+    {
+        var processor = guest.Machine.CreateProcessor();
+        var space = guest.CreateSpace();
+        guest.Load(space, _loadWord);
+        var first = guest.Allocate();
+        var second = guest.Allocate();
+        guest.Memory.Word(first) = 1;
+        guest.Memory.Word(second) = 2;
+        return (processor, space, first, second);
+    }
+
+    private static ulong Load(VirtualProcessor processor, ulong space)
+    {
+        GuestMachine.Start(processor, space, _loadWord);
+        processor.Registers.Rdi = Data;
+        var exit = processor.Run();
+        Assert.True(exit.Kind == ExitKind.Breakpoint, $"{exit}");
+        return processor.Registers.Rax;
+    }
+}
