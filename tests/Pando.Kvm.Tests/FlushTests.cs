@@ -31,7 +31,7 @@ public class FlushTests
         a.jmp(again);
     });
 
-    public FlushTests() => GuestMachine.SkipWithoutKvm();
+    public FlushTests() => Requires.Kvm();
 
     [Fact]
     public void Under_shadow_paging_a_changed_entry_stays_unseen_until_its_table_is_flushed()

@@ -21,22 +21,16 @@ internal sealed class GuestMachine : IDisposable
 
     private ulong _next = 0x1000;
 
-    internal GuestMachine(int levels = 4, ulong memoryLength = 64UL << 20)
+    internal GuestMachine(int levels = 4, ulong memoryLength = 64UL << 20, bool largePages = false)
     {
         Machine = new VirtualMachine(levels);
-        Memory = new HostMemory(memoryLength);
+        Memory = new HostMemory(memoryLength, largePages);
         Machine.AddMemory(0, memoryLength, Memory.Address);
     }
 
     internal VirtualMachine Machine { get; }
 
     internal HostMemory Memory { get; }
-
-    internal static void SkipWithoutKvm()
-    {
-        var availability = KvmAvailability.Check();
-        Assert.SkipUnless(availability.IsUsable, availability.Reason);
-    }
 
     /// <summary>Zeroed pages' guest-physical address, aligned to their total size.</summary>
     internal ulong Allocate(ulong pages = 1)

@@ -7,7 +7,7 @@ public class KickTests
 {
     private const ulong Data = 0x7000_0000;
 
-    public KickTests() => GuestMachine.SkipWithoutKvm();
+    public KickTests() => Requires.Kvm();
 
     [Fact]
     public void A_kick_gets_a_running_vcpu_out_and_it_goes_on_by_itself()

@@ -7,7 +7,7 @@ public class MemorySlotsTests
 {
     private const ulong MiB = 1UL << 20;
 
-    public MemorySlotsTests() => GuestMachine.SkipWithoutKvm();
+    public MemorySlotsTests() => Requires.Kvm();
 
     [Fact]
     public void Memory_longer_than_a_slot_is_split_and_found_on_both_sides_of_the_seam()

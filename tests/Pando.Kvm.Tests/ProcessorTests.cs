@@ -22,7 +22,7 @@ public class ProcessorTests
         a.int3();
     });
 
-    public ProcessorTests() => GuestMachine.SkipWithoutKvm();
+    public ProcessorTests() => Requires.Kvm();
 
     [Fact]
     public void Ring_three_reads_memory_through_the_tables_and_sets_accessed_but_not_dirty()

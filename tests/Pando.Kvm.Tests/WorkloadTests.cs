@@ -8,7 +8,7 @@ public class WorkloadTests
     private const ulong Data = 0x7000_0000;
     private const ulong Pages = 64;
 
-    public WorkloadTests() => GuestMachine.SkipWithoutKvm();
+    public WorkloadTests() => Requires.Kvm();
 
     [Fact]
     public void Sequential_read_sums_every_page()

@@ -1,26 +1,33 @@
 namespace Pando.Kvm.Native;
 
-/// <summary>Zeroed host memory, page-aligned, shared and not reserved: pages cost memory once they are touched.</summary>
-/// <remarks>
-/// Shared because the kernel may drop its mappings of shared memory without losing bytes (MADV_DONTNEED), which
-/// is one of the ways to take a frame away from a running guest. Not thread-safe against <see cref="Dispose"/>.
-/// </remarks>
+/// <summary>Zeroed host memory, page-aligned and not reserved: pages cost memory once they are touched.</summary>
+/// <remarks>Not thread-safe against <see cref="Dispose"/>.</remarks>
 internal sealed unsafe class HostMemory : IDisposable
 {
     private nint _address;
 
     /// <summary>Maps <paramref name="length"/> bytes, a multiple of 4 KiB.</summary>
+    /// <param name="length">Bytes.</param>
+    /// <param name="largePages">
+    /// True to ask the kernel for 2 MiB pages, without which a guest's 2 MiB leaf is mapped by 4 KiB pages below it.
+    /// </param>
     /// <exception cref="KvmException">The kernel refused the mapping.</exception>
-    internal HostMemory(ulong length)
+    internal HostMemory(ulong length, bool largePages = false)
     {
         Length = length;
         _address = LibC.Map(
             0, (nuint)length, LibC.ProtectRead | LibC.ProtectWrite,
-            LibC.MapShared | LibC.MapAnonymous | LibC.MapNoReserve, -1, 0);
+            LibC.MapPrivate | LibC.MapAnonymous | LibC.MapNoReserve, -1, 0);
         if (_address == -1)
         {
             _address = 0;
-            throw KvmException.FromErrno($"mmap of {length} bytes of shared memory");
+            throw KvmException.FromErrno($"mmap of {length} bytes");
+        }
+
+        if (largePages)
+        {
+            // Advice: where the kernel has no large pages to give, everything works with small ones.
+            _ = LibC.Advise(_address, (nuint)length, LibC.AdviseHugePage);
         }
     }
 

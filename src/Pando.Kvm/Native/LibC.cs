@@ -11,9 +11,10 @@ internal static unsafe partial class LibC
     internal const int ProtectRead = 1;
     internal const int ProtectWrite = 2;
     internal const int MapShared = 1;
+    internal const int MapPrivate = 2;
     internal const int MapAnonymous = 0x20;
     internal const int MapNoReserve = 0x4000;
-    internal const int AdviseDontNeed = 4;         // MADV_DONTNEED
+    internal const int AdviseHugePage = 14;        // MADV_HUGEPAGE
     internal const int SignalBlock = 0;            // SIG_BLOCK
     internal const long SystemCallGetThread = 186; // __NR_gettid, x86-64
     internal const long SystemCallThreadKill = 234; // __NR_tgkill, x86-64

@@ -93,6 +93,9 @@ internal sealed unsafe class VirtualProcessor : IDisposable
         }
     }
 
+    /// <summary>The vCPU's file descriptor, for measuring single calls.</summary>
+    internal int Descriptor => _descriptor;
+
     /// <summary>This vCPU's number in its machine.</summary>
     internal int Index { get; }
 
