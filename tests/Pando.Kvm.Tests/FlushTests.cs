@@ -87,6 +87,36 @@ public class FlushTests
     }
 
     [Fact]
+    public void A_flush_of_more_tables_than_are_worth_touching_reaches_each_of_them()
+    {
+        const ulong Tables = 300;
+        using var guest = new GuestMachine();
+        var processor = guest.Machine.CreateProcessor();
+        var space = guest.CreateSpace();
+        var program = Workloads.SequentialRead(GuestMachine.CodeAddress);
+        guest.Load(space, program);
+        var changed = new List<ulong>();
+        ulong sum = 0;
+        foreach (var value in new ulong[] { 1, 1000 })
+        {
+            changed.Clear();
+            for (ulong i = 0; i < Tables; i++)
+            {
+                guest.MapPage(space, Data + (i << 21), value + i);
+                changed.Add(guest.TableOf(space, Data + (i << 21)));
+            }
+
+            guest.Machine.Flush(changed.ToArray());
+            GuestMachine.Start(processor, space, program);
+            (processor.Registers.Rdi, processor.Registers.Rsi, processor.Registers.Rdx) = (Data, 2UL << 20, Tables);
+            Assert.Equal(ExitKind.SystemCall, processor.Run().Kind);
+            sum = processor.Registers.Rdi;
+        }
+
+        Assert.Equal((Tables * 1000) + (Tables * (Tables - 1) / 2), sum);
+    }
+
+    [Fact]
     public void After_a_flush_a_removed_page_faults_and_a_new_one_is_seen_without_a_flush()
     {
         using var guest = new GuestMachine();
@@ -133,6 +163,31 @@ public class FlushTests
             Assert.Equal(10UL, Load(processor, spaces[0]));
             Assert.Equal(11UL, Load(processor, spaces[1]));
         }
+    }
+
+    [Theory]
+    [InlineData(2)]
+    [InlineData(3)]
+    public void A_slot_that_gains_the_write_right_gives_it_to_no_other_slot_of_the_same_table(int level)
+    {
+        using var guest = new GuestMachine();
+        var processor = guest.Machine.CreateProcessor();
+        var owner = guest.CreateSpace();
+        guest.MapPage(owner, Data);
+        var spaces = new[] { guest.CreateSpace(), guest.CreateSpace() };
+        foreach (var space in spaces)
+        {
+            guest.Load(space, _storeWord);
+            guest.Entry(space, Data, level) = guest.Entry(owner, Data, level) & ~GuestMachine.Writable;
+            Assert.Equal(ExitKind.PageFault, Store(processor, space));
+        }
+
+        guest.Entry(spaces[0], Data, level) |= GuestMachine.Writable;
+        guest.Machine.Flush([guest.TableOf(spaces[0], Data, level)]);
+
+        Assert.Equal(ExitKind.Breakpoint, Store(processor, spaces[0]));
+        Assert.Equal(ExitKind.PageFault, Store(processor, spaces[1]));
+        Assert.Equal(ExitKind.Breakpoint, Store(processor, spaces[0]));
     }
 
     [Fact]
@@ -256,6 +311,13 @@ public class FlushTests
         guest.Memory.Word(first) = 1;
         guest.Memory.Word(second) = 2;
         return (processor, space, first, second);
+    }
+
+    private static ExitKind Store(VirtualProcessor processor, ulong space)
+    {
+        GuestMachine.Start(processor, space, _storeWord);
+        processor.Registers.Rdi = Data;
+        return processor.Run().Kind;
     }
 
     private static ulong Load(VirtualProcessor processor, ulong space)

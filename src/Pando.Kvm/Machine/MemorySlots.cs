@@ -22,6 +22,7 @@ internal sealed unsafe class MemorySlots(int vm, ulong maximumSlotLength = Memor
     private readonly Stack<uint> _freeNumbers = new();
     private MemorySlot[] _slots = []; // sorted by address; replaced as a whole under the lock
     private uint _nextNumber;
+    private MemorySlot? _marker;
 
     /// <summary>Attaches host memory, in as many slots as its length needs.</summary>
     /// <param name="guestPhysical">Where: a multiple of 4 KiB.</param>
@@ -74,17 +75,23 @@ internal sealed unsafe class MemorySlots(int vm, ulong maximumSlotLength = Memor
         }
     }
 
-    /// <summary>Takes every slot away and attaches it again: KVM then forgets all it derived from any table.</summary>
-    /// <remarks>The caller keeps every vCPU out of guest mode meanwhile; one inside would find no memory.</remarks>
-    internal void Renew()
+    /// <summary>
+    /// Moves a slot of one page that nothing uses between two guest-physical places: KVM then forgets all that it
+    /// derived from any table of the machine, running vCPUs included, before the call returns.
+    /// </summary>
+    /// <remarks>
+    /// Linux arch/x86/kvm/x86.c, kvm_arch_flush_shadow_memslot: a slot that is deleted or moved zaps every shadow page
+    /// of the machine (KVM_X86_QUIRK_SLOT_ZAP_ALL, api.rst 7.28, on unless a user turns it off).
+    /// </remarks>
+    /// <param name="marker">Two pages of guest-physical memory that are the marker's alone; always the same.</param>
+    /// <param name="host">The page behind it.</param>
+    internal void MoveMarker(ulong marker, nint host)
     {
         lock (_lock)
         {
-            foreach (var slot in _slots)
-            {
-                Set(slot, 0);
-                Set(slot, slot.Length);
-            }
+            _marker ??= NewMarker(marker, host);
+            _marker = _marker.Value with { GuestPhysical = _marker.Value.GuestPhysical == marker ? marker + 4096 : marker };
+            Set(_marker.Value, _marker.Value.Length);
         }
     }
 
@@ -103,6 +110,13 @@ internal sealed unsafe class MemorySlots(int vm, ulong maximumSlotLength = Memor
         }
 
         return 0;
+    }
+
+    private MemorySlot NewMarker(ulong marker, nint host)
+    {
+        var slot = new MemorySlot(_nextNumber++, marker, 4096, host, ReadOnly: false);
+        Set(slot, slot.Length);
+        return slot;
     }
 
     private void Set(MemorySlot slot, ulong length)

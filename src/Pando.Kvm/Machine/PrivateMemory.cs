@@ -7,6 +7,7 @@ namespace Pando.Kvm.Machine;
 /// Guest-physical memory of the machine's own, at the top of what the processor can address: the kernel image, and
 /// behind it pages for tables of the machine's own use.
 /// </summary>
+/// <remarks>As much guest-physical space again follows it, for the marker slot (<see cref="MemorySlots.MoveMarker"/>).</remarks>
 internal sealed class PrivateMemory : IDisposable
 {
     /// <summary>Its length: 2 MiB for the image; the rest, where the toucher's tables go, maps up to 15.7 TiB.</summary>

@@ -12,6 +12,10 @@ namespace Pando.Kvm.Machine;
 /// </remarks>
 internal sealed unsafe class VirtualMachine : IDisposable
 {
+    // More tables than this cost more to touch (3.4 us each) than to forget everything and serve some of the faults
+    // again; where the line is best drawn depends on how much is in use (docs/kvm-findings.md).
+    private const int TouchLimit = 256;
+
     private readonly Lock _lock = new();
     private readonly int _device;
     private readonly int _vm = -1;
@@ -60,7 +64,7 @@ internal sealed unsafe class VirtualMachine : IDisposable
             _slots = new MemorySlots(_vm);
 
             // Below 2^46 even where more could be addressed: the last bits are the first that hypervisors use themselves.
-            _private = new PrivateMemory((1UL << Math.Min(PhysicalAddressBits, 46)) - PrivateMemory.Length);
+            _private = new PrivateMemory((1UL << Math.Min(PhysicalAddressBits, 46)) - (2 * PrivateMemory.Length));
             _slots.Add(_private.PhysicalBase, PrivateMemory.Length, _private.Memory.Address, readOnly: false);
             _image = new KernelImage(_private.Memory, _private.PhysicalBase, levels == 5);
             var own = new OwnTables(_private, levels, KernelEntry);
@@ -147,7 +151,14 @@ internal sealed unsafe class VirtualMachine : IDisposable
     {
         if (Translation == TranslationKind.Shadow)
         {
-            _toucher.Touch(changedTables);
+            if (changedTables.Length > TouchLimit)
+            {
+                ForgetShadow();
+            }
+            else
+            {
+                _toucher.Touch(changedTables);
+            }
         }
         else
         {
@@ -160,12 +171,16 @@ internal sealed unsafe class VirtualMachine : IDisposable
         KickAll();
     }
 
-    /// <summary>As <see cref="Flush"/> where it is not known which tables changed: everything derived is dropped.</summary>
+    /// <summary>
+    /// As <see cref="Flush"/> where it is not known which tables changed, or where they are many. Under shadow paging
+    /// every translation of every space is built anew after it, a fault each.
+    /// </summary>
     internal void FlushEverything()
     {
         if (Translation == TranslationKind.Shadow)
         {
-            WithProcessorsOut(_slots.Renew);
+            ForgetShadow();
+            KickAll();
         }
         else
         {
@@ -200,6 +215,9 @@ internal sealed unsafe class VirtualMachine : IDisposable
     }
 
     private static int Require(int result, string call) => result >= 0 ? result : throw KvmException.FromErrno(call);
+
+    private void ForgetShadow() =>
+        _slots.MoveMarker(_private!.PhysicalBase + PrivateMemory.Length, _private.Memory.Address);
 
     private void WithProcessorsOut(Action action)
     {
