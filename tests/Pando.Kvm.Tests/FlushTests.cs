@@ -190,6 +190,39 @@ public class FlushTests
         Assert.Equal(ExitKind.Breakpoint, Store(processor, spaces[0]));
     }
 
+    [Theory]
+    [InlineData(2)]
+    [InlineData(3)]
+    public void An_access_between_a_slots_change_and_its_flush_pollutes_no_other_space(int level)
+    {
+        using var guest = new GuestMachine();
+        var processor = guest.Machine.CreateProcessor();
+        const ulong Next = Data + 4096;
+
+        // A shared table with one page read and one not yet; a private one that differs in the second.
+        var sharer = guest.CreateSpace();
+        var diverging = guest.CreateSpace();
+        var owner = guest.CreateSpace();
+        foreach (var space in new[] { sharer, diverging, owner })
+        {
+            guest.Load(space, _loadWord);
+        }
+
+        guest.MapPage(sharer, Data, 1);
+        guest.MapPage(sharer, Next, 2);
+        guest.MapPage(owner, Data, 1);
+        guest.MapPage(owner, Next, 3);
+        guest.Entry(diverging, Data, level) = guest.Entry(sharer, Data, level);
+        Assert.Equal((1UL, 1UL), (Load(processor, sharer), Load(processor, diverging)));
+
+        guest.Entry(diverging, Data, level) = guest.Entry(owner, Data, level);
+        _ = Load(processor, diverging, Next); // either table's page is right until the flush
+        Assert.Equal(2UL, Load(processor, sharer, Next));
+        guest.Machine.Flush([guest.TableOf(diverging, Data, level)]);
+
+        Assert.Equal((3UL, 2UL), (Load(processor, diverging, Next), Load(processor, sharer, Next)));
+    }
+
     [Fact]
     public void A_table_that_was_freed_and_flushed_carries_nothing_into_its_next_life()
     {
@@ -320,10 +353,10 @@ public class FlushTests
         return processor.Run().Kind;
     }
 
-    private static ulong Load(VirtualProcessor processor, ulong space)
+    private static ulong Load(VirtualProcessor processor, ulong space, ulong address = Data)
     {
         GuestMachine.Start(processor, space, _loadWord);
-        processor.Registers.Rdi = Data;
+        processor.Registers.Rdi = address;
         var exit = processor.Run();
         Assert.True(exit.Kind == ExitKind.Breakpoint, $"{exit}");
         return processor.Registers.Rax;
