@@ -89,7 +89,7 @@ internal static class KvmCosts
 
         using (var guest = new GuestMachine())
         {
-            MeasureExit(guest, "exit by INT3 (10 ring-0 instructions first), resumed", static a => a.int3(), ExitKind.Breakpoint);
+            MeasureExit(guest, "exit by INT3 (7 ring-0 instructions), resumed", static a => a.int3(), ExitKind.Breakpoint);
         }
 
         using (var guest = new GuestMachine())
@@ -232,10 +232,8 @@ internal static class KvmCosts
             a.mov(rax, __qword_ptr[rdi]);
             a.int3();
         });
-        var processor = guest.Machine.CreateProcessor();
-        var space = guest.CreateSpace();
+        var (processor, space) = guest.Prepare(program);
         var other = guest.CreateSpace();
-        guest.Load(space, program);
         guest.Load(other, program);
         guest.MapPage(other, Data);
         var frames = new[] { guest.Allocate(), guest.Allocate() };
@@ -341,12 +339,9 @@ internal static class KvmCosts
             instruction(a);
             a.jmp(self);
         });
-        var processor = guest.Machine.CreateProcessor();
-        var space = guest.CreateSpace();
-        guest.Load(space, program);
-        GuestMachine.Start(processor, space, program);
-        processor.Registers.Rdi = Data;
-        return (processor, space);
+        var looping = guest.Prepare(program);
+        looping.Processor.Registers.Rdi = Data;
+        return looping;
     }
 
     private static void Expect(ProcessorExit exit, ExitKind kind)

@@ -10,18 +10,6 @@ public class FlushTests
     private const ulong Data = 0x7000_0000;
     private const int Rounds = 200;
 
-    private static readonly UserProgram _loadWord = UserProgram.Assembled("load", GuestMachine.CodeAddress, static a =>
-    {
-        a.mov(rax, __qword_ptr[rdi]);
-        a.int3();
-    });
-
-    private static readonly UserProgram _storeWord = UserProgram.Assembled("store", GuestMachine.CodeAddress, static a =>
-    {
-        a.mov(__qword_ptr[rdi], rsi);
-        a.int3();
-    });
-
     private static readonly UserProgram _countForEver = UserProgram.Assembled("count", GuestMachine.CodeAddress, static a =>
     {
         var again = a.CreateLabel();
@@ -47,7 +35,7 @@ public class FlushTests
 
         // Nor does what flushes a TLB help: another CR3 in between, a flush of the vCPU's own TLB.
         var other = guest.CreateSpace();
-        guest.Load(other, _loadWord);
+        guest.Load(other, SmallPrograms.LoadWord);
         guest.MapPage(other, Data, 3);
         processor.RequestFlush();
         Assert.Equal(3UL, Load(processor, other));
@@ -91,10 +79,8 @@ public class FlushTests
     {
         const ulong Tables = 300;
         using var guest = new GuestMachine();
-        var processor = guest.Machine.CreateProcessor();
-        var space = guest.CreateSpace();
         var program = Workloads.SequentialRead(GuestMachine.CodeAddress);
-        guest.Load(space, program);
+        var (processor, space) = guest.Prepare(program);
         var changed = new List<ulong>();
         ulong sum = 0;
         foreach (var value in new ulong[] { 1, 1000 })
@@ -129,7 +115,7 @@ public class FlushTests
 
             guest.Entry(space, Data) = 0;
             guest.Machine.Flush([guest.TableOf(space, Data)]);
-            GuestMachine.Start(processor, space, _loadWord);
+            GuestMachine.Start(processor, space, SmallPrograms.LoadWord);
             processor.Registers.Rdi = Data;
             Assert.Equal(new ProcessorExit(ExitKind.PageFault, 14, (uint)PageFaultError.User, Data), processor.Run());
         }
@@ -149,9 +135,9 @@ public class FlushTests
         guest.MapPage(spaces[0], Data, 10);
         guest.MapPage(spaces[1], Data, 11);
         var attached = guest.CreateSpace();
-        guest.Load(spaces[0], _loadWord);
-        guest.Load(spaces[1], _loadWord);
-        guest.Load(attached, _loadWord);
+        guest.Load(spaces[0], SmallPrograms.LoadWord);
+        guest.Load(spaces[1], SmallPrograms.LoadWord);
+        guest.Load(attached, SmallPrograms.LoadWord);
         guest.MapPage(attached, Data, 12);
         for (var round = 0; round < Rounds; round++)
         {
@@ -177,7 +163,7 @@ public class FlushTests
         var spaces = new[] { guest.CreateSpace(), guest.CreateSpace() };
         foreach (var space in spaces)
         {
-            guest.Load(space, _storeWord);
+            guest.Load(space, SmallPrograms.StoreWord);
             guest.Entry(space, Data, level) = guest.Entry(owner, Data, level) & ~GuestMachine.Writable;
             Assert.Equal(ExitKind.PageFault, Store(processor, space));
         }
@@ -205,7 +191,7 @@ public class FlushTests
         var owner = guest.CreateSpace();
         foreach (var space in new[] { sharer, diverging, owner })
         {
-            guest.Load(space, _loadWord);
+            guest.Load(space, SmallPrograms.LoadWord);
         }
 
         guest.MapPage(sharer, Data, 1);
@@ -227,9 +213,7 @@ public class FlushTests
     public void A_table_that_was_freed_and_flushed_carries_nothing_into_its_next_life()
     {
         using var guest = new GuestMachine();
-        var processor = guest.Machine.CreateProcessor();
-        var space = guest.CreateSpace();
-        guest.Load(space, _loadWord);
+        var (processor, space) = guest.Prepare(SmallPrograms.LoadWord);
         guest.MapPage(space, Data, 1);
         var table = guest.TableOf(space, Data);
         Assert.Equal(1UL, Load(processor, space));
@@ -241,9 +225,9 @@ public class FlushTests
 
         // A table again, of another space at another address.
         var next = guest.CreateSpace();
-        guest.Load(next, _loadWord);
+        guest.Load(next, SmallPrograms.LoadWord);
         guest.Entry(next, Data, level: 2) = table | GuestMachine.UserPage;
-        GuestMachine.Start(processor, next, _loadWord);
+        GuestMachine.Start(processor, next, SmallPrograms.LoadWord);
         processor.Registers.Rdi = Data;
         Assert.Equal(new ProcessorExit(ExitKind.PageFault, 14, (uint)PageFaultError.User, Data), processor.Run());
         guest.MapPage(next, Data, 2);
@@ -255,15 +239,13 @@ public class FlushTests
     public void After_a_flush_a_cleared_dirty_bit_is_set_again_by_the_next_store()
     {
         using var guest = new GuestMachine();
-        var processor = guest.Machine.CreateProcessor();
-        var space = guest.CreateSpace();
-        guest.Load(space, _storeWord);
+        var (processor, space) = guest.Prepare(SmallPrograms.StoreWord);
         var page = guest.MapPage(space, Data);
         for (ulong round = 1; round <= Rounds; round++)
         {
             guest.Entry(space, Data) = page | GuestMachine.UserPage;
             guest.Machine.Flush([guest.TableOf(space, Data)]);
-            GuestMachine.Start(processor, space, _storeWord);
+            GuestMachine.Start(processor, space, SmallPrograms.StoreWord);
             processor.Registers.Rdi = Data;
             processor.Registers.Rsi = round;
 
@@ -277,9 +259,7 @@ public class FlushTests
     public void A_running_writer_writes_nothing_after_a_write_protecting_flush_returned_and_loses_no_write()
     {
         using var guest = new GuestMachine();
-        var processor = guest.Machine.CreateProcessor();
-        var space = guest.CreateSpace();
-        guest.Load(space, _countForEver);
+        var (processor, space) = guest.Prepare(_countForEver);
         var page = guest.MapPage(space, Data);
         var table = guest.TableOf(space, Data);
         using var protectedSeen = new ManualResetEventSlim();
@@ -287,7 +267,6 @@ public class FlushTests
         var faults = 0;
         ulong counted = 0;
         var stop = false;
-        GuestMachine.Start(processor, space, _countForEver);
         processor.Registers.Rdi = Data;
         var thread = new Thread(() =>
         {
@@ -336,9 +315,7 @@ public class FlushTests
 
     private static (VirtualProcessor Processor, ulong Space, ulong First, ulong Second) TwoPages(GuestMachine guest)
     {
-        var processor = guest.Machine.CreateProcessor();
-        var space = guest.CreateSpace();
-        guest.Load(space, _loadWord);
+        var (processor, space) = guest.Prepare(SmallPrograms.LoadWord);
         var first = guest.Allocate();
         var second = guest.Allocate();
         guest.Memory.Word(first) = 1;
@@ -348,14 +325,14 @@ public class FlushTests
 
     private static ExitKind Store(VirtualProcessor processor, ulong space)
     {
-        GuestMachine.Start(processor, space, _storeWord);
+        GuestMachine.Start(processor, space, SmallPrograms.StoreWord);
         processor.Registers.Rdi = Data;
         return processor.Run().Kind;
     }
 
     private static ulong Load(VirtualProcessor processor, ulong space, ulong address = Data)
     {
-        GuestMachine.Start(processor, space, _loadWord);
+        GuestMachine.Start(processor, space, SmallPrograms.LoadWord);
         processor.Registers.Rdi = address;
         var exit = processor.Run();
         Assert.True(exit.Kind == ExitKind.Breakpoint, $"{exit}");

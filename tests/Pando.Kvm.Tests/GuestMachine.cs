@@ -88,6 +88,16 @@ internal sealed class GuestMachine : IDisposable
         Entry(root, program.Address) = page | Present | User;
     }
 
+    /// <summary>A new vCPU at the start of a program, in a new space that maps nothing but the program.</summary>
+    internal (VirtualProcessor Processor, ulong Space) Prepare(UserProgram program)
+    {
+        var space = CreateSpace();
+        Load(space, program);
+        var processor = Machine.CreateProcessor();
+        Start(processor, space, program);
+        return (processor, space);
+    }
+
     /// <summary>Puts a vCPU at the start of a program, with the registers of an earlier one gone.</summary>
     internal static void Start(VirtualProcessor processor, ulong root, UserProgram program)
     {

@@ -53,11 +53,8 @@ public class KickTests
     public void A_stop_asked_for_before_the_run_ends_it_at_once()
     {
         using var guest = new GuestMachine();
-        var processor = guest.Machine.CreateProcessor();
-        var space = guest.CreateSpace();
         var program = BrokenPrograms.EndlessLoop(GuestMachine.CodeAddress);
-        guest.Load(space, program);
-        GuestMachine.Start(processor, space, program);
+        var (processor, space) = guest.Prepare(program);
         processor.Stop();
         Assert.Equal(new ProcessorExit(ExitKind.Stopped), processor.Run());
     }
@@ -111,11 +108,8 @@ public class KickTests
 
     private static (VirtualProcessor Processor, Thread Thread, StrongBox Exit) RunEndlessLoop(GuestMachine guest)
     {
-        var processor = guest.Machine.CreateProcessor();
-        var space = guest.CreateSpace();
         var program = BrokenPrograms.EndlessLoop(GuestMachine.CodeAddress);
-        guest.Load(space, program);
-        GuestMachine.Start(processor, space, program);
+        var (processor, space) = guest.Prepare(program);
         var exit = new StrongBox();
         var thread = new Thread(() => exit.Value = processor.Run());
         thread.Start();

@@ -10,36 +10,21 @@ public class ProcessorTests
 {
     private const ulong Data = 0x7000_0000;
 
-    private static readonly UserProgram _loadWord = UserProgram.Assembled("load", GuestMachine.CodeAddress, static a =>
-    {
-        a.mov(rax, __qword_ptr[rdi]);
-        a.int3();
-    });
-
-    private static readonly UserProgram _storeWord = UserProgram.Assembled("store", GuestMachine.CodeAddress, static a =>
-    {
-        a.mov(__qword_ptr[rdi], rsi);
-        a.int3();
-    });
-
     public ProcessorTests() => Requires.Kvm();
 
     [Fact]
     public void Ring_three_reads_memory_through_the_tables_and_sets_accessed_but_not_dirty()
     {
         using var guest = new GuestMachine();
-        var processor = guest.Machine.CreateProcessor();
-        var space = guest.CreateSpace();
-        guest.Load(space, _loadWord);
+        var (processor, space) = guest.Prepare(SmallPrograms.LoadWord);
         var page = guest.MapPage(space, Data, 0x1234);
 
-        GuestMachine.Start(processor, space, _loadWord);
         processor.Registers.Rdi = Data;
         var exit = processor.Run();
 
         Assert.Equal(new ProcessorExit(ExitKind.Breakpoint, 3), exit);
         Assert.Equal(0x1234UL, processor.Registers.Rax);
-        Assert.Equal(GuestMachine.CodeAddress + (ulong)_loadWord.Code.Length, processor.Registers.Rip);
+        Assert.Equal(GuestMachine.CodeAddress + (ulong)SmallPrograms.LoadWord.Code.Length, processor.Registers.Rip);
         Assert.Equal(page | GuestMachine.UserPage | GuestMachine.Accessed, guest.Entry(space, Data));
     }
 
@@ -47,12 +32,9 @@ public class ProcessorTests
     public void A_store_changes_memory_and_sets_dirty()
     {
         using var guest = new GuestMachine();
-        var processor = guest.Machine.CreateProcessor();
-        var space = guest.CreateSpace();
-        guest.Load(space, _storeWord);
+        var (processor, space) = guest.Prepare(SmallPrograms.StoreWord);
         var page = guest.MapPage(space, Data);
 
-        GuestMachine.Start(processor, space, _storeWord);
         processor.Registers.Rdi = Data;
         processor.Registers.Rsi = 77;
 
@@ -67,22 +49,19 @@ public class ProcessorTests
     [InlineData(false, GuestMachine.Present, (uint)(PageFaultError.User | PageFaultError.Present))]
     [InlineData(true, GuestMachine.Present | GuestMachine.User, (uint)(PageFaultError.User | PageFaultError.Present | PageFaultError.Write))]
     public void A_page_fault_tells_address_error_code_and_the_instruction_to_resume(bool write, ulong bits, uint expected) =>
-        AssertFault(write ? _storeWord : _loadWord, bits, expected);
+        AssertFault(write ? SmallPrograms.StoreWord : SmallPrograms.LoadWord, bits, expected);
 
     [Fact]
     public void After_a_fault_is_served_the_instruction_resumes_with_all_registers_kept()
     {
         using var guest = new GuestMachine();
-        var processor = guest.Machine.CreateProcessor();
-        var space = guest.CreateSpace();
-        guest.Load(space, _loadWord);
+        var (processor, space) = guest.Prepare(SmallPrograms.LoadWord);
         guest.Entry(space, Data) = 0;
 
-        GuestMachine.Start(processor, space, _loadWord);
         var before = new KvmRegisters
         {
             Rax = 1, Rbx = 2, Rcx = 3, Rdx = 4, Rsi = 5, Rdi = Data, Rsp = 7, Rbp = 8, R8 = 9, R9 = 10, R10 = 11, R11 = 12,
-            R12 = 13, R13 = 14, R14 = 15, R15 = 16, Rip = _loadWord.Address, Rflags = 0xC3, // CF ZF SF
+            R12 = 13, R13 = 14, R14 = 15, R15 = 16, Rip = SmallPrograms.LoadWord.Address, Rflags = 0xC3, // CF ZF SF
         };
         processor.Registers = before;
 
@@ -91,7 +70,7 @@ public class ProcessorTests
 
         guest.MapPage(space, Data, 0xABCD);
         Assert.Equal(ExitKind.Breakpoint, processor.Run().Kind);
-        var after = before with { Rax = 0xABCD, Rip = before.Rip + (ulong)_loadWord.Code.Length };
+        var after = before with { Rax = 0xABCD, Rip = before.Rip + (ulong)SmallPrograms.LoadWord.Code.Length };
         Assert.Equal(after, processor.Registers with { Rflags = processor.Registers.Rflags & 0xFFFF });
     }
 
@@ -99,12 +78,9 @@ public class ProcessorTests
     public void Execution_of_a_no_execute_page_faults_as_an_instruction_fetch()
     {
         using var guest = new GuestMachine();
-        var processor = guest.Machine.CreateProcessor();
-        var space = guest.CreateSpace();
-        guest.Load(space, BrokenPrograms.Jump(GuestMachine.CodeAddress));
+        var (processor, space) = guest.Prepare(BrokenPrograms.Jump(GuestMachine.CodeAddress));
         guest.MapPage(space, Data, bits: GuestMachine.UserPage | GuestMachine.NoExecute);
 
-        GuestMachine.Start(processor, space, BrokenPrograms.Jump(GuestMachine.CodeAddress));
         processor.Registers.Rdi = Data;
         var exit = processor.Run();
 
@@ -119,8 +95,8 @@ public class ProcessorTests
         var processor = guest.Machine.CreateProcessor();
         var reader = guest.CreateSpace();
         var writer = guest.CreateSpace();
-        guest.Load(reader, _storeWord);
-        guest.Load(writer, _storeWord);
+        guest.Load(reader, SmallPrograms.StoreWord);
+        guest.Load(writer, SmallPrograms.StoreWord);
         var page = guest.MapPage(writer, Data);
 
         // Both spaces attach to one PTE table: the reader's slot lacks the write right.
@@ -128,7 +104,7 @@ public class ProcessorTests
 
         foreach (var (space, expected) in new[] { (writer, ExitKind.Breakpoint), (reader, ExitKind.PageFault) })
         {
-            GuestMachine.Start(processor, space, _storeWord);
+            GuestMachine.Start(processor, space, SmallPrograms.StoreWord);
             processor.Registers.Rdi = Data;
             processor.Registers.Rsi = space;
             Assert.Equal(expected, processor.Run().Kind);
@@ -141,14 +117,11 @@ public class ProcessorTests
     public void A_two_megabyte_leaf_translates_its_whole_range()
     {
         using var guest = new GuestMachine();
-        var processor = guest.Machine.CreateProcessor();
-        var space = guest.CreateSpace();
-        guest.Load(space, _loadWord);
+        var (processor, space) = guest.Prepare(SmallPrograms.LoadWord);
         var large = guest.Allocate(512);
         guest.Memory.Word(large + 0x1F_F000) = 99;
         guest.Entry(space, Data, level: 2) = large | GuestMachine.UserPage | GuestMachine.LargePage;
 
-        GuestMachine.Start(processor, space, _loadWord);
         processor.Registers.Rdi = Data + 0x1F_F000;
 
         Assert.Equal(ExitKind.Breakpoint, processor.Run().Kind);
@@ -160,15 +133,12 @@ public class ProcessorTests
     public void A_system_call_exits_with_number_and_arguments_and_resumes_behind_it()
     {
         using var guest = new GuestMachine();
-        var processor = guest.Machine.CreateProcessor();
-        var space = guest.CreateSpace();
         var program = UserProgram.EndingWithExit("time, then exit", GuestMachine.CodeAddress, static a =>
         {
             UserProgram.Call(a, SystemCallNumber.Time);
             a.add(rax, 1);
         });
-        guest.Load(space, program);
-        GuestMachine.Start(processor, space, program);
+        var (processor, space) = guest.Prepare(program);
         processor.Registers.Rsp = 0x1230;
         processor.Registers.R9 = 0x99;
 
@@ -202,9 +172,9 @@ public class ProcessorTests
             Assert.Equal(new ProcessorExit(ExitKind.Exception, vector), processor.Run());
 
             var sound = guest.CreateSpace();
-            guest.Load(sound, _loadWord);
+            guest.Load(sound, SmallPrograms.LoadWord);
             guest.MapPage(sound, Data, (ulong)vector + 100);
-            GuestMachine.Start(processor, sound, _loadWord);
+            GuestMachine.Start(processor, sound, SmallPrograms.LoadWord);
             processor.Registers.Rdi = Data;
             Assert.Equal(ExitKind.Breakpoint, processor.Run().Kind);
             Assert.Equal((ulong)vector + 100, processor.Registers.Rax);
@@ -215,11 +185,8 @@ public class ProcessorTests
     public void Ring_three_cannot_reach_the_kernel_pages()
     {
         using var guest = new GuestMachine();
-        var processor = guest.Machine.CreateProcessor();
-        var space = guest.CreateSpace();
-        guest.Load(space, _storeWord);
+        var (processor, space) = guest.Prepare(SmallPrograms.StoreWord);
         var stack = KernelLayout.Virtual(KernelLayout.StackPage(processor.Index));
-        GuestMachine.Start(processor, space, _storeWord);
         processor.Registers.Rdi = stack;
 
         const PageFaultError Denied = PageFaultError.User | PageFaultError.Present | PageFaultError.Write;
@@ -230,25 +197,19 @@ public class ProcessorTests
     public void An_address_that_is_not_canonical_is_a_general_protection()
     {
         using var guest = new GuestMachine();
-        var processor = guest.Machine.CreateProcessor();
-        var space = guest.CreateSpace();
-        guest.Load(space, _loadWord);
-        GuestMachine.Start(processor, space, _loadWord);
+        var (processor, space) = guest.Prepare(SmallPrograms.LoadWord);
         processor.Registers.Rdi = 0x1234_0000_0000_0000;
 
         Assert.Equal(new ProcessorExit(ExitKind.Exception, 13), processor.Run());
-        Assert.Equal(_loadWord.Address, processor.Registers.Rip);
+        Assert.Equal(SmallPrograms.LoadWord.Address, processor.Registers.Rip);
     }
 
     [Fact]
     public void An_endless_loop_ends_at_its_time_limit_and_can_go_on()
     {
         using var guest = new GuestMachine();
-        var processor = guest.Machine.CreateProcessor();
-        var space = guest.CreateSpace();
         var program = BrokenPrograms.EndlessLoop(GuestMachine.CodeAddress);
-        guest.Load(space, program);
-        GuestMachine.Start(processor, space, program);
+        var (processor, space) = guest.Prepare(program);
 
         for (var round = 0; round < 3; round++)
         {
@@ -263,11 +224,8 @@ public class ProcessorTests
     public void Memory_that_no_slot_holds_is_reported_by_its_physical_address()
     {
         using var guest = new GuestMachine();
-        var processor = guest.Machine.CreateProcessor();
-        var space = guest.CreateSpace();
-        guest.Load(space, _loadWord);
+        var (processor, space) = guest.Prepare(SmallPrograms.LoadWord);
         guest.Entry(space, Data) = 0x40_0000_0000 | GuestMachine.UserPage;
-        GuestMachine.Start(processor, space, _loadWord);
         processor.Registers.Rdi = Data + 8;
 
         Assert.Equal(new ProcessorExit(ExitKind.NoMemory, Address: 0x40_0000_0008), processor.Run());
@@ -280,11 +238,8 @@ public class ProcessorTests
         using var constant = new HostMemory(4096);
         constant.Word(0) = 5;
         guest.Machine.AddMemory(0x40_0000_0000, 4096, constant.Address, readOnly: true);
-        var processor = guest.Machine.CreateProcessor();
-        var space = guest.CreateSpace();
-        guest.Load(space, _storeWord);
+        var (processor, space) = guest.Prepare(SmallPrograms.StoreWord);
         guest.Entry(space, Data) = 0x40_0000_0000 | GuestMachine.UserPage;
-        GuestMachine.Start(processor, space, _storeWord);
         processor.Registers.Rdi = Data;
 
         Assert.Equal(new ProcessorExit(ExitKind.NoMemory, Address: 0x40_0000_0000), processor.Run());
@@ -295,12 +250,10 @@ public class ProcessorTests
     public void A_root_without_the_kernel_entry_fails_with_registers_and_walk_and_the_vcpu_recovers()
     {
         using var guest = new GuestMachine();
-        var processor = guest.Machine.CreateProcessor();
-        var space = guest.CreateSpace();
-        guest.Load(space, _loadWord);
+        var (processor, space) = guest.Prepare(SmallPrograms.LoadWord);
         var bare = guest.Allocate();
         guest.Memory.Word(bare) = guest.Memory.Word(space);
-        GuestMachine.Start(processor, bare, _loadWord);
+        GuestMachine.Start(processor, bare, SmallPrograms.LoadWord);
         processor.Registers.Rdi = Data;
 
         var exit = processor.Run();
@@ -312,7 +265,7 @@ public class ProcessorTests
 
         processor.Reset();
         guest.MapPage(space, Data, 6);
-        GuestMachine.Start(processor, space, _loadWord);
+        GuestMachine.Start(processor, space, SmallPrograms.LoadWord);
         processor.Registers.Rdi = Data;
         Assert.Equal(ExitKind.Breakpoint, processor.Run().Kind);
         Assert.Equal(6UL, processor.Registers.Rax);
@@ -397,11 +350,8 @@ public class ProcessorTests
         }
 
         using var guest = new GuestMachine(levels: 5);
-        var processor = guest.Machine.CreateProcessor();
-        var space = guest.CreateSpace();
-        guest.Load(space, _loadWord);
+        var (processor, space) = guest.Prepare(SmallPrograms.LoadWord);
         guest.MapPage(space, 1UL << 50, 55);
-        GuestMachine.Start(processor, space, _loadWord);
         processor.Registers.Rdi = 1UL << 50;
         Assert.Equal(ExitKind.Breakpoint, processor.Run().Kind);
         Assert.Equal(55UL, processor.Registers.Rax);
@@ -410,11 +360,8 @@ public class ProcessorTests
     private static void AssertFault(UserProgram program, ulong bits, uint expected)
     {
         using var guest = new GuestMachine();
-        var processor = guest.Machine.CreateProcessor();
-        var space = guest.CreateSpace();
-        guest.Load(space, program);
+        var (processor, space) = guest.Prepare(program);
         guest.MapPage(space, Data, 1, bits);
-        GuestMachine.Start(processor, space, program);
         processor.Registers.Rdi = Data + 8;
 
         Assert.Equal(new ProcessorExit(ExitKind.PageFault, 14, expected, Data + 8), processor.Run());

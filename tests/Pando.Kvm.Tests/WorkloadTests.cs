@@ -69,15 +69,12 @@ public class WorkloadTests
         GuestMachine guest, UserProgram program, (ulong rdi, ulong rsi, ulong rdx, ulong r8, ulong r9) arguments,
         Func<ulong, ulong>? word = null)
     {
-        var processor = guest.Machine.CreateProcessor();
-        var space = guest.CreateSpace();
-        guest.Load(space, program);
+        var (processor, space) = guest.Prepare(program);
         for (ulong page = 0; page < Pages; page++)
         {
             _pages[page] = guest.MapPage(space, Data + (page * 4096), word?.Invoke(page) ?? page + 1);
         }
 
-        GuestMachine.Start(processor, space, program);
         (processor.Registers.Rdi, processor.Registers.Rsi, processor.Registers.Rdx, processor.Registers.R8, processor.Registers.R9) = arguments;
         Assert.Equal(new ProcessorExit(ExitKind.SystemCall), processor.Run(TimeSpan.FromSeconds(30)));
         Assert.Equal((ulong)SystemCallNumber.Exit, processor.Registers.Rax);

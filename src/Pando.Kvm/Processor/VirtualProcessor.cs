@@ -119,7 +119,7 @@ internal sealed unsafe class VirtualProcessor : IDisposable
         }
     }
 
-    /// <summary>Spaces of the round not yet entered, counted from the first of <see cref="QueueRound"/>.</summary>
+    /// <summary>How many spaces of <see cref="QueueRound"/> have been entered; the last of them is the present one.</summary>
     internal int RoundPosition => (int)((_image.Word(QueueAddress) - QueueAddress) / 8) - 1;
 
     private ulong QueueAddress => KernelLayout.Virtual(KernelLayout.QueuePage(Index));
