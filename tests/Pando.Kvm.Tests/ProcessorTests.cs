@@ -157,19 +157,21 @@ public class ProcessorTests
     {
         using var guest = new GuestMachine();
         var processor = guest.Machine.CreateProcessor();
-        (UserProgram Program, int Vector)[] cases =
+        (UserProgram Program, int Vector, ProcessSignal Signal)[] cases =
         [
-            (BrokenPrograms.Privileged(GuestMachine.CodeAddress), 13),
-            (BrokenPrograms.PortWrite(GuestMachine.CodeAddress), 13),
-            (BrokenPrograms.InvalidOpcode(GuestMachine.CodeAddress), 6),
-            (BrokenPrograms.DivideByZero(GuestMachine.CodeAddress), 0),
+            (BrokenPrograms.Privileged(GuestMachine.CodeAddress), 13, ProcessSignal.Segmentation),
+            (BrokenPrograms.PortWrite(GuestMachine.CodeAddress), 13, ProcessSignal.Segmentation),
+            (BrokenPrograms.InvalidOpcode(GuestMachine.CodeAddress), 6, ProcessSignal.IllegalInstruction),
+            (BrokenPrograms.DivideByZero(GuestMachine.CodeAddress), 0, ProcessSignal.FloatingPoint),
         ];
-        foreach (var (program, vector) in cases)
+        foreach (var (program, vector, signal) in cases)
         {
             var broken = guest.CreateSpace();
             guest.Load(broken, program);
             GuestMachine.Start(processor, broken, program);
-            Assert.Equal(new ProcessorExit(ExitKind.Exception, vector), processor.Run());
+            var exit = processor.Run();
+            Assert.Equal(new ProcessorExit(ExitKind.Exception, vector), exit);
+            Assert.Equal(signal, exit.Signal);
 
             var sound = guest.CreateSpace();
             guest.Load(sound, SmallPrograms.LoadWord);

@@ -31,9 +31,6 @@ internal static class KvmRequest
 /// <summary>Extensions asked for with KVM_CHECK_EXTENSION: linux/kvm.h.</summary>
 internal static class KvmCapability
 {
-    internal const uint UserMemory = 3;
-    internal const uint MemorySlots = 10;
-    internal const uint MaximumVcpus = 66;
     internal const uint SyncRegisters = 74;
     internal const uint ReadOnlyMemory = 81;
 }
@@ -42,11 +39,9 @@ internal static class KvmCapability
 internal static class KvmExitReason
 {
     internal const uint Io = 2;
-    internal const uint Halt = 5;
     internal const uint Mmio = 6;
     internal const uint Shutdown = 8;
     internal const uint FailEntry = 9;
-    internal const uint Interrupted = 10;
     internal const uint InternalError = 17;
 }
 

@@ -11,4 +11,19 @@ internal readonly record struct ProcessorExit(
 {
     /// <summary>The error code of a page fault by its bits.</summary>
     internal PageFaultError PageFaultError => (PageFaultError)ErrorCode;
+
+    /// <summary>
+    /// The signal that Linux sends for this exception (arch/x86/kernel/traps.c); none for exits that are no exception,
+    /// and for a page fault, of which the engine decides.
+    /// </summary>
+    internal ProcessSignal Signal => Kind is not (ExitKind.Exception or ExitKind.Breakpoint)
+        ? ProcessSignal.None
+        : Vector switch
+        {
+            0 or 16 or 19 => ProcessSignal.FloatingPoint,
+            1 or 3 => ProcessSignal.Trap,
+            6 => ProcessSignal.IllegalInstruction,
+            11 or 12 or 17 => ProcessSignal.Bus,
+            _ => ProcessSignal.Segmentation,
+        };
 }
