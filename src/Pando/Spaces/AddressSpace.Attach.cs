@@ -54,7 +54,7 @@ public sealed partial class AddressSpace
                         continue;
                     }
 
-                    if (table.IsNone && !TryMakePath(start, level, alone: false, out table))
+                    if (table.IsNone && !TryMakePath(start, level, out table))
                     {
                         Store.Detach(shared);
                         return;
@@ -82,11 +82,8 @@ public sealed partial class AddressSpace
         }
     }
 
-    /// <summary>
-    /// Finds or makes the space's own table of a level on the way to an address. The caller holds the lock for
-    /// writing, or is <paramref name="alone"/>: nobody else knows the space.
-    /// </summary>
-    private bool TryMakePath(VirtualAddress address, int level, bool alone, out Frame table)
+    /// <summary>Finds or makes the space's own table of a level on the way to an address. The caller holds the lock for writing.</summary>
+    private bool TryMakePath(VirtualAddress address, int level, out Frame table)
     {
         table = Root;
         for (int at = Store.Format.Levels; at > level; at--)
@@ -95,7 +92,7 @@ public sealed partial class AddressSpace
             var entry = Store.Read(table, index);
             if (entry.IsNone)
             {
-                if (!TryMakeChild(table, at, index, address, alone, out var child))
+                if (!TryMakeChild(table, at, index, address, out var child))
                 {
                     return false;
                 }
@@ -116,7 +113,7 @@ public sealed partial class AddressSpace
     }
 
     /// <summary>Puts an empty table of the space's own into an empty entry. True as well where somebody else was quicker.</summary>
-    private bool TryMakeChild(Frame table, int level, int index, VirtualAddress address, bool alone, out Frame child)
+    private bool TryMakeChild(Frame table, int level, int index, VirtualAddress address, out Frame child)
     {
         long origin = (long)address.AlignDown(Level.EntrySpan(level)).Value;
         if (_reserve.TryPop(out child))
@@ -126,12 +123,6 @@ public sealed partial class AddressSpace
         else if (!Store.TryCreate(this, level - 1, origin, out child))
         {
             return false;
-        }
-
-        if (alone)
-        {
-            Store.Prepare(table, index, Store.Format.MakeSlot(level, child.Address, Rights.All));
-            return true;
         }
 
         Store.Lock(table, level);

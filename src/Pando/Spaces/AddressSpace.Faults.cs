@@ -259,7 +259,7 @@ public sealed partial class AddressSpace
                 && _areas.TryGetWindow(AddressRange.FromLength(start, Level.EntrySpan(level)), out _, out windowStart, out windowEnd));
         if (!attach)
         {
-            return TryMakeChild(table, level, index, start, alone: false, out _);
+            return TryMakeChild(table, level, index, start, out _);
         }
 
         var key = TableKey.For(childLevel, (long)start.Value + area.Delta, windowStart, windowEnd, area.ClassFor(Store.Format));

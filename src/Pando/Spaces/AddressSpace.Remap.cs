@@ -261,7 +261,7 @@ public sealed partial class AddressSpace
             if (isLeaf)
             {
                 // Only private pages are taken as leaves, and room for their tables was set aside.
-                if (!TryMakePath(at, Level.Pte, alone: false, out var table))
+                if (!TryMakePath(at, Level.Pte, out var table))
                 {
                     throw new InvalidOperationException($"No table could be made at {at} although frames were set aside.");
                 }
@@ -271,7 +271,7 @@ public sealed partial class AddressSpace
                 Store.Memory.Record(table).AnonymousLeaves++;
                 Store.Unlock(table, Level.Pte);
             }
-            else if (fits && TryMakePath(at, level, alone: false, out var parent) && Store.Read(parent, Level.Index(at.Value, level)).IsNone)
+            else if (fits && TryMakePath(at, level, out var parent) && Store.Read(parent, Level.Index(at.Value, level)).IsNone)
             {
                 Store.Lock(parent, level);
                 Store.Fill(parent, level, Level.Index(at.Value, level), entry);
