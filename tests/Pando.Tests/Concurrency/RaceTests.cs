@@ -1,3 +1,4 @@
+#if PANDO_CHECKED // The ordinary build has neither checks nor schedule points.
 using Pando.Concurrency;
 using Pando.Files;
 using Pando.Hardware;
@@ -210,3 +211,4 @@ public sealed class RaceTests : IDisposable
         Assert.Equal(_machine.Count(TableEvent.Attached), _machine.Count(TableEvent.Detached));
     }
 }
+#endif
