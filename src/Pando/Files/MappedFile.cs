@@ -241,9 +241,22 @@ public abstract class MappedFile : IDisposable
     /// <summary>Counts one mapping more. The caller has the file open or mapped.</summary>
     internal void AddUser()
     {
-        if (Interlocked.Increment(ref _users) <= 1)
+        int users = Volatile.Read(ref _users);
+        while (true)
         {
-            throw new ObjectDisposedException(Name, "The file has been closed and nobody maps it any more.");
+            // From zero no way leads back: the file has given up what it had.
+            if (users == 0)
+            {
+                throw new ObjectDisposedException(Name, "The file has been closed and nobody maps it any more.");
+            }
+
+            int seen = Interlocked.CompareExchange(ref _users, users + 1, users);
+            if (seen == users)
+            {
+                return;
+            }
+
+            users = seen;
         }
     }
 

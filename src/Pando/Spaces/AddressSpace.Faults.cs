@@ -186,9 +186,10 @@ public sealed partial class AddressSpace
                     }
                 }
 
-                if (!TryMakeWay(ref fault, table, level, index))
+                var way = MakeWay(ref fault, table, level, index);
+                if (way != FaultStep.GoDown)
                 {
-                    return fault.Fail(FaultKind.OutOfMemory);
+                    return way;
                 }
 
                 continue;
@@ -245,7 +246,7 @@ public sealed partial class AddressSpace
     }
 
     /// <summary>Puts a slot into an empty entry: to the file's table where that is possible, to an own one otherwise.</summary>
-    private bool TryMakeWay(ref FaultState fault, Frame table, int level, int index)
+    private FaultStep MakeWay(ref FaultState fault, Frame table, int level, int index)
     {
         int childLevel = level - 1;
         var start = fault.Address.AlignDown(Level.EntrySpan(level));
@@ -259,19 +260,22 @@ public sealed partial class AddressSpace
                 && _areas.TryGetWindow(AddressRange.FromLength(start, Level.EntrySpan(level)), out _, out windowStart, out windowEnd));
         if (!attach)
         {
-            return TryMakeChild(table, level, index, start, out _);
+            return TryMakeChild(table, level, index, start, out _) ? FaultStep.GoDown : fault.Fail(FaultKind.OutOfMemory);
         }
 
         var key = TableKey.For(childLevel, (long)start.Value + area.Delta, windowStart, windowEnd, area.ClassFor(Store.Format));
         var shared = area.File!.Tables.Attach(key, make: true);
         if (shared.IsNone)
         {
-            return false;
+            return fault.Fail(FaultKind.OutOfMemory);
         }
 
+        // Another thread's store to this private mapping may have made the space leave the table meanwhile, and a
+        // reclaim have freed it: then nobody would ever give up the slot.
         var rights = fault.Shared is not null ? Rights.All : area.FileRights(Store.Format);
         Store.Lock(table, level);
-        bool filled = Store.Read(table, index).IsNone;
+        bool dead = Store.IsDead(table);
+        bool filled = !dead && Store.Read(table, index).IsNone;
         if (filled)
         {
             Store.Fill(table, level, index, Store.Format.MakeSlot(level, shared.Address, rights));
@@ -288,7 +292,7 @@ public sealed partial class AddressSpace
             Store.Detach(shared);
         }
 
-        return true;
+        return dead ? FaultStep.Again : FaultStep.GoDown;
     }
 
     /// <summary>Fills the empty entry with a leaf, if one belongs at this level.</summary>
@@ -351,7 +355,7 @@ public sealed partial class AddressSpace
 
         int filled = 0;
         Store.Lock(table, level);
-        bool current = file.Tables.Invalidate.IsCurrent(fault.Sequence) && Store.Read(table, index).IsNone;
+        bool current = file.Tables.Invalidate.IsCurrent(fault.Sequence) && !Store.IsDead(table) && Store.Read(table, index).IsNone;
         bool noted = !current || !write || file.TryNoteWrite(page.Offset, count * leafSize);
         if (current && noted)
         {

@@ -40,27 +40,31 @@ public sealed partial class AddressSpace
             return null;
         }
 
-        bool complete;
-        _lock.EnterWrite(LockRank.Space);
+        bool complete = false;
         try
         {
-            ThrowIfExited();
-            child._lock.EnterWrite(LockRank.Space);
-            complete = CopyTo(child);
-            child._lock.ExitWrite(LockRank.Space);
+            _lock.EnterWrite(LockRank.Space);
+            try
+            {
+                ThrowIfExited();
+                child._lock.EnterWrite(LockRank.Space);
+                complete = CopyTo(child);
+                child._lock.ExitWrite(LockRank.Space);
+            }
+            finally
+            {
+                _lock.ExitWrite(LockRank.Space);
+            }
         }
         finally
         {
-            _lock.ExitWrite(LockRank.Space);
+            if (!complete)
+            {
+                child.Exit();
+            }
         }
 
-        if (complete)
-        {
-            return child;
-        }
-
-        child.Exit();
-        return null;
+        return complete ? child : null;
     }
 
     private bool CopyTo(AddressSpace child)

@@ -42,6 +42,20 @@ public sealed partial class AddressSpace
 
         long length = (request.Length + alignment - 1) & -alignment;
 
+        // A file that has ended is refused before anything changes; one that ends meanwhile does so afterwards.
+        request.File?.AddUser();
+        try
+        {
+            return Map(request, length);
+        }
+        finally
+        {
+            request.File?.RemoveUser();
+        }
+    }
+
+    private MapResult Map(in MapRequest request, long length)
+    {
         // Shared anonymous memory is a file that nobody else can open.
         using var unnamed = request.File is null && request.Shared ? _memory.CreateUnnamedFile(length) : null;
         var file = request.File ?? unnamed;

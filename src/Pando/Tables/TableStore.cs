@@ -236,8 +236,12 @@ internal sealed class TableStore
     /// <summary>The table that a slot points at.</summary>
     public Frame TableOf(Entry slot, int level) => Frame.Containing(Format.TargetOf(slot, level));
 
-    /// <summary>Whether a slot points at a file's table.</summary>
-    public bool IsAttached(Entry slot, int level) => Memory.Record(TableOf(slot, level)).Kind == FrameKind.FileTable;
+    /// <summary>
+    /// Whether a slot points at a file's table. The caller has read the slot inside an epoch. Where another thread
+    /// has taken it out since, the file's table may be retired already; it has not become the space's by that. (A
+    /// table of a space is retired only under the space's lock, which excludes those who ask.)
+    /// </summary>
+    public bool IsAttached(Entry slot, int level) => Memory.Record(TableOf(slot, level)).Kind != FrameKind.SpaceTable;
 
     /// <summary>Whether an address lies in the page of zeroes.</summary>
     public bool IsZeroPage(PhysicalAddress address) =>
@@ -285,6 +289,12 @@ internal sealed class TableStore
         int left = Interlocked.Decrement(ref Memory.Record(table).AttachCount);
         Debug.Assert(left >= 0, "A table is detached once for every time it was attached.");
     }
+
+    /// <summary>
+    /// Whether a file's table has been killed. Asked under the table's lock: whoever kills it takes that lock
+    /// afterwards, before he gives up what the table leads to.
+    /// </summary>
+    public bool IsDead(Frame table) => Volatile.Read(ref Memory.Record(table).AttachCount) < 0;
 
     /// <summary>Marks a table that no slot points at as one that may never be attached again.</summary>
     /// <returns>False where a slot points at it, or somebody else has marked it.</returns>
