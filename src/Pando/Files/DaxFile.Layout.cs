@@ -203,7 +203,9 @@ public sealed partial class DaxFile
             {
                 Device.Copy(piece.DeviceOffset, target, piece.Length);
                 SetExtents(ExtentMap.With(_extents, [new FileExtent(piece.FileOffset, target, piece.Length)]));
-                Device.Give(piece.DeviceOffset, piece.Length);
+
+                // Not free in between, where the next piece could come to lie on it.
+                Device.Retire(piece.DeviceOffset, piece.Length);
 
                 // The copy is new to the device: it is written back with the next fsync.
                 MarkOrMakeDurable(piece.FileOffset, piece.Length);

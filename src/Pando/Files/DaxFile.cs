@@ -130,6 +130,9 @@ public sealed partial class DaxFile : MappedFile
         }
     }
 
+    private protected override bool IsOwn(long start, long end) =>
+        IsPastEnd(start) || !ExtentMap.Within(_extents, start, end).Any(extent => extent.IsShared);
+
     private protected override void MakeDurable(long start, long end)
     {
         foreach (var extent in ExtentMap.Within(Volatile.Read(ref _extents), start, end))

@@ -109,13 +109,22 @@ internal sealed class DeviceSpace
         return shared;
     }
 
-    /// <summary>One file less lies on a piece; what no file lies on any more is free, and joined to its neighbours.</summary>
-    public void Give(long start, long length)
+    /// <summary>
+    /// One file less lies on a piece; what no file lies on any more is free, and joined to its neighbours, or is out
+    /// of use for ever.
+    /// </summary>
+    /// <returns>How many bytes went out of use.</returns>
+    public long Give(long start, long length, bool retire = false)
     {
+        long retired = 0;
         WordLock.Enter(ref _lock, LockRank.FileStorage);
         ForEachPiece(start, length, (from, count, files) =>
         {
-            if (files == 1)
+            if (files == 1 && retire)
+            {
+                retired += count;
+            }
+            else if (files == 1)
             {
                 AddFree(from, count);
             }
@@ -129,6 +138,7 @@ internal sealed class DeviceSpace
             }
         });
         WordLock.Exit(ref _lock, LockRank.FileStorage);
+        return retired;
     }
 
     /// <summary>Cuts a range along the pieces that are shared and visits each part with the number of its files.</summary>

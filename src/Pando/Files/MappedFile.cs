@@ -90,7 +90,10 @@ public abstract class MappedFile : IDisposable
     public abstract PhysicalAddress? Locate(long offset);
 
     /// <summary>Sets the file's size (ftruncate(2)). What lies past a smaller size is gone, private copies too.</summary>
-    /// <returns>EINVAL for a negative size, or one that is no multiple of <see cref="MappingAlignment"/>.</returns>
+    /// <returns>
+    /// EINVAL for a negative size, or one that is no multiple of the page size of a file whose pages are fixed; EFBIG
+    /// for one past all limits; ENOSPC where the last page is shared with another file and there is no room for a copy.
+    /// </returns>
     public Errno SetSize(long size)
     {
         if (size < 0 || size > long.MaxValue / 4 || (MappingAlignment > Level.PageSize && size % MappingAlignment != 0))
@@ -98,13 +101,19 @@ public abstract class MappedFile : IDisposable
             return size > long.MaxValue / 4 ? Errno.EFBIG : Errno.EINVAL;
         }
 
-        Tables.Invalidate.Enter();
+        // What is left of the last page is filled with zeroes, in storage that no other file shows.
+        long pastEnd = (size + MappingAlignment - 1) & -MappingAlignment;
+        var error = EnterOwning(size, pastEnd);
+        if (error != Errno.None)
+        {
+            return error;
+        }
+
         long before = Size;
         Size = size;
 
         // The leaf that holds the old end may be large, or become so: it is decided anew.
         long from = Math.Min(before, size) & -Level.EntrySpan(Level.Pmd);
-        long pastEnd = (size + MappingAlignment - 1) & -MappingAlignment;
         if (size < before)
         {
             ChangeLeaves(from, pastEnd, new RemoveLeaves(Store, includingCopies: false));
@@ -128,30 +137,41 @@ public abstract class MappedFile : IDisposable
     /// Takes the storage of a range away; it reads as zeroes (fallocate(2), FALLOC_FL_PUNCH_HOLE with KEEP_SIZE).
     /// Parts of pages at the ends are filled with zeroes. Private copies stay.
     /// </summary>
-    /// <returns>EINVAL for a negative offset or a length that is not positive.</returns>
+    /// <returns>
+    /// EINVAL for a negative offset or a length that is not positive; ENOSPC where a page at an end is shared with
+    /// another file and there is no room for a copy.
+    /// </returns>
     public Errno PunchHole(long offset, long length)
     {
-        if (offset < 0 || length <= 0 || offset > long.MaxValue / 4 - length)
+        if (offset < 0 || length <= 0 || offset > (long.MaxValue / 4) - length)
         {
             return Errno.EINVAL;
         }
 
         long start = (offset + MappingAlignment - 1) & -MappingAlignment;
         long end = (offset + length) & -MappingAlignment;
-        if (start < end)
+        if (start > end)
         {
-            ChangeLayout(start, end, () => Errno.None, () =>
-            {
-                FreeRange(start, end);
-                ClearBytes(offset, start);
-                ClearBytes(end, offset + length);
-            });
-        }
-        else
-        {
-            ClearBytes(offset, offset + length);
+            start = end = offset + length;
         }
 
+        var error = EnterOwning(offset, start, end, offset + length);
+        if (error != Errno.None)
+        {
+            return error;
+        }
+
+        if (start < end)
+        {
+            ChangeLeaves(start, end, new RemoveLeaves(Store, includingCopies: false));
+            Store.Shootdown.FlushShared(Tables);
+            FreeRange(start, end);
+            JoinLargePages(start, end);
+        }
+
+        ClearBytes(offset, start);
+        ClearBytes(end, offset + length);
+        Tables.Invalidate.Exit();
         return Errno.None;
     }
 
@@ -236,6 +256,34 @@ public abstract class MappedFile : IDisposable
     /// <summary>Makes changes of the file's metadata durable.</summary>
     internal virtual void CommitMetadata()
     {
+    }
+
+    /// <summary>
+    /// Whether stores to a range reach this file alone. False where it lies where other files lie too.
+    /// </summary>
+    private protected virtual bool IsOwn(long start, long end) => true;
+
+    /// <summary>
+    /// Takes the invalidate lock at a moment at which two ranges, each within a page, are this file's own: the file
+    /// is about to store zeroes there itself.
+    /// </summary>
+    private Errno EnterOwning(long start, long end, long start2 = 0, long end2 = 0)
+    {
+        while (true)
+        {
+            Tables.Invalidate.Enter();
+            bool first = start >= end || IsOwn(start, end);
+            if (first && (start2 >= end2 || IsOwn(start2, end2)))
+            {
+                return Errno.None;
+            }
+
+            Tables.Invalidate.Exit();
+            if (Allocate(first ? start2 : start) == PageStatus.OutOfSpace)
+            {
+                return Errno.ENOSPC;
+            }
+        }
     }
 
     /// <summary>Counts one mapping more. The caller has the file open or mapped.</summary>

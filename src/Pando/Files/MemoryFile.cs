@@ -41,6 +41,9 @@ public sealed class MemoryFile : MappedFile
     /// </summary>
     public override long MappingAlignment => _fixedPages ? PageSize : Hardware.Level.PageSize;
 
+    /// <summary>The first offset where an access is a bus error.</summary>
+    private long End => (Size + MappingAlignment - 1) & -MappingAlignment;
+
     /// <inheritdoc/>
     public override SmallPageReason WhySmall(long offset, in LeafLimits limits)
     {
@@ -55,13 +58,18 @@ public sealed class MemoryFile : MappedFile
         }
 
         long start = offset & -PageSize;
-        return start < limits.WindowStart || start + PageSize > limits.WindowEnd ? SmallPageReason.MappingEdge : SmallPageReason.None;
+        if (start < limits.WindowStart || start + PageSize > limits.WindowEnd)
+        {
+            return SmallPageReason.MappingEdge;
+        }
+
+        return start + PageSize > End ? SmallPageReason.EndOfFile : SmallPageReason.None;
     }
 
     /// <inheritdoc/>
     public override PhysicalAddress? Locate(long offset)
     {
-        if (offset < 0 || offset >= ((Size + PageSize - 1) & -PageSize))
+        if (offset < 0 || offset >= End)
         {
             return null;
         }
@@ -85,7 +93,7 @@ public sealed class MemoryFile : MappedFile
     /// <inheritdoc/>
     internal override FilePage Find(long offset, bool write, in LeafLimits limits)
     {
-        if (offset < 0 || offset >= ((Size + PageSize - 1) & -PageSize))
+        if (offset < 0 || offset >= End)
         {
             return FilePage.Failed(PageStatus.PastEnd);
         }
@@ -104,7 +112,7 @@ public sealed class MemoryFile : MappedFile
         int level = reason == SmallPageReason.None ? Level.Pmd : Level.Pte;
         long start = offset & -Level.EntrySpan(level);
         long inPage = start & (PageSize - 1);
-        long run = level == Level.Pte ? PageSize - inPage : PageSize;
+        long run = level == Level.Pte ? Math.Min(PageSize - inPage, End - start) : PageSize;
         return new FilePage(PageStatus.Found, level, reason, start, frame.Address + inPage, run, Writable: true);
     }
 
@@ -122,8 +130,10 @@ public sealed class MemoryFile : MappedFile
     private protected override void FreeRange(long start, long end)
     {
         int shift = Level.EntryShift(_pageLevel);
+        long first = (start + PageSize - 1) >> shift;
+        long last = (end >> shift) - 1;
         var freed = new List<Frame>();
-        _pages.ForEach((start + PageSize - 1) >> shift, (end >> shift) - 1, (index, word) =>
+        _pages.ForEach(first, last, (index, word) =>
         {
             Volatile.Write(ref _pages.At(_pages.Find(index)), 0);
             freed.Add(new Frame((int)word));
@@ -133,17 +143,21 @@ public sealed class MemoryFile : MappedFile
             Store.Retire(frame);
         }
 
-        // Pages of 2 MiB that a hole of small pages only cuts stay, and read as zeroes there.
-        for (long at = start; _pageLevel > Level.Pte && at < Math.Min(end, Size); at += Level.PageSize)
+        // Pages of 2 MiB that the range only cuts stay, and read as zeroes there.
+        ClearPart(start, Math.Min(end, first << shift));
+        if (last + 1 >= first)
         {
-            if (Locate(at) is { } place)
-            {
-                Store.Memory.Bytes(place, Level.PageSize).Clear();
-            }
-            else
-            {
-                at = (at & -PageSize) + PageSize - Level.PageSize;
-            }
+            ClearPart((last + 1) << shift, end);
+        }
+    }
+
+    private void ClearPart(long start, long end)
+    {
+        var cell = start < end ? _pages.Find(start >> Level.EntryShift(_pageLevel)) : default;
+        var frame = cell.IsNone ? Frame.None : new Frame((int)_pages.At(cell));
+        if (!frame.IsNone)
+        {
+            Store.Memory.Bytes(frame.Address + (start & (PageSize - 1)), (int)(end - start)).Clear();
         }
     }
 

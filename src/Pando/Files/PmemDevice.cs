@@ -247,6 +247,9 @@ public sealed class PmemDevice : IDisposable
         }
     }
 
+    /// <summary>Takes a piece that a file had out of use.</summary>
+    internal void Retire(long offset, long length) => Interlocked.Add(ref _retired, Space.Give(offset, length, retire: true));
+
     /// <summary>Gives back a piece that a file had. What was poisoned there is out of use for ever.</summary>
     internal void Give(long offset, long length)
     {

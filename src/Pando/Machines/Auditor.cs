@@ -131,7 +131,7 @@ internal sealed class Auditor(Machine machine)
     private bool CheckSpaceLeaf(AddressSpace space, Entry leaf, int level, AddressRange span)
     {
         _leaves++;
-        if (space.AreaSet.Find(span.Start) is not { } area || !area.Range.Contains(span))
+        if (space.AreaSet.Find(span.Start) is not { } area || !MapsOn(space, area, span))
         {
             Expect(false, $"{space}: a leaf at {span} where no area maps all of it");
             return false;
@@ -159,6 +159,23 @@ internal sealed class Auditor(Machine machine)
         Expect(area.IsIndexed, $"{space}: a private leaf at {span}, but {area} does not stand in the file's index");
         CheckFileLeaf(area.File, target, rights, (long)span.Start.Value + area.Delta, span.Length, new Place(space, span.Start, null, default, 0));
         return false;
+    }
+
+    /// <summary>Whether an area, and others that show the same file on in the same way, map all of a span.</summary>
+    private static bool MapsOn(AddressSpace space, Area first, AddressRange span)
+    {
+        var end = first.Range.Start;
+        foreach (var area in space.AreaSet.Overlapping(span))
+        {
+            if (area != first && (area.Range.Start != end || !first.IsInLineWith(area)))
+            {
+                return false;
+            }
+
+            end = area.Range.End;
+        }
+
+        return end >= span.End;
     }
 
     private void CheckAttached(AddressSpace space, Entry slot, int level, AddressRange span)

@@ -74,14 +74,15 @@ public sealed partial class AddressSpace
             Append(pieces, area, new AddressRange(inside.End, area.Range.End), area.Traits);
         }
 
-        if (first > 0 && _areas[first - 1].ContinuesIn(pieces[0]))
+        // Only what has changed is joined to what lies beside it, as Linux does: areas that a fork has left apart stay so.
+        if (first > 0 && pieces[0].Range.Start >= range.Start && _areas[first - 1].ContinuesIn(pieces[0]))
         {
             first--;
             count++;
             pieces[0] = Join(_areas[first], pieces[0]);
         }
 
-        if (first + count < _areas.Count && pieces[^1].ContinuesIn(_areas[first + count]))
+        if (first + count < _areas.Count && pieces[^1].Range.End <= range.End && pieces[^1].ContinuesIn(_areas[first + count]))
         {
             pieces[^1] = Join(pieces[^1], _areas[first + count]);
             count++;

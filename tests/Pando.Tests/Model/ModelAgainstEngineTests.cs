@@ -6,8 +6,8 @@ public class ModelAgainstEngineTests
 {
     private const int OperationsPerRun = 400;
 
-    // 520 runs of 400 operations: 208,000.
-    private const int RunsPerBatch = 65;
+    // 1,280 runs of 400 operations: 512,000.
+    private const int RunsPerBatch = 160;
 
     /// <summary>PANDO_MODEL_RUNS multiplies the runs of each batch; PANDO_MODEL_SEED moves all seeds.</summary>
     private static int Setting(string name, int otherwise) =>
@@ -38,7 +38,7 @@ public class ModelAgainstEngineTests
         var options = random.Options();
         var operations = new List<Operation>(OperationsPerRun);
         string? failure = null;
-        using (var world = new World(options))
+        using (var world = Replay.NewWorld(options))
         {
             try
             {

@@ -7,18 +7,20 @@ internal sealed class ModelDevice(long pages)
 
     public void TakeAt(long first, long count) => _taken.AsSpan((int)first, (int)count).Fill(true);
 
-    /// <summary>Takes the lowest aligned run of free pages.</summary>
-    public bool TryTake(long count, long alignment)
+    public void Give(long page) => _taken[page] = false;
+
+    /// <summary>Takes the lowest aligned run of free pages; -1 where there is none.</summary>
+    public long Take(long count, long alignment)
     {
         for (long first = 0; first + count <= _taken.Length; first += alignment)
         {
             if (!_taken.AsSpan((int)first, (int)count).Contains(true))
             {
                 TakeAt(first, count);
-                return true;
+                return first;
             }
         }
 
-        return false;
+        return -1;
     }
 }

@@ -7,13 +7,13 @@ namespace Pando.Tests.Model;
 /// A process's memory as Linux's manual pages tell it, with neither tables nor faults: a list of areas, and the
 /// private pages that have been written. Slow and simple, so that it can be believed.
 /// </summary>
-internal sealed class ModelSpace(ulong userEnd)
+internal sealed partial class ModelSpace(ulong userEnd)
 {
     private const ulong Lowest = AddressSpace.LowestAddress;
 
     private readonly Dictionary<ulong, byte[]> _privatePages = [];
 
-    /// <summary>In order of address; those that continue each other are one.</summary>
+    /// <summary>In order of address; where something has changed, those that continue each other are one.</summary>
     public List<ModelArea> Areas { get; private set; } = [];
 
     public ModelArea? Find(ulong address)
@@ -81,7 +81,7 @@ internal sealed class ModelSpace(ulong userEnd)
     {
         Remove(area.Start, area.End);
         Areas.Add(area);
-        Normalise();
+        Join(area.Start, area.End);
     }
 
     public Errno Unmap(ulong address, long length)
@@ -92,16 +92,22 @@ internal sealed class ModelSpace(ulong userEnd)
         }
 
         Remove(address, address + RoundUp(length));
-        Normalise();
         return Errno.None;
     }
 
     public ModelSpace Fork()
     {
-        var child = new ModelSpace(userEnd) { Areas = [.. Areas] };
+        // Locks are not inherited.
+        var child = new ModelSpace(userEnd)
+        {
+            Areas = [.. Areas.Where(area => (area.Flags & AreaFlags.DontFork) == 0).Select(area => area with { Flags = area.Flags & ~AnyLock })],
+        };
         foreach (var (page, bytes) in _privatePages)
         {
-            child._privatePages[page] = [.. bytes];
+            if (child.Find(page) is { } area && (area.Flags & AreaFlags.WipeOnFork) == 0)
+            {
+                child._privatePages[page] = [.. bytes];
+            }
         }
 
         return child;
@@ -222,7 +228,7 @@ internal sealed class ModelSpace(ulong userEnd)
         var left = new List<ModelArea>();
         foreach (var area in Areas)
         {
-            if (area.End <= start || area.Start >= end)
+            if (area.End <= start || area.Start >= end || start == end)
             {
                 left.Add(area);
                 continue;
@@ -246,12 +252,13 @@ internal sealed class ModelSpace(ulong userEnd)
         }
     }
 
-    private void Normalise()
+    /// <summary>Sorts the areas, and joins those that continue each other in a range that has changed, or at its ends.</summary>
+    private void Join(ulong start, ulong end)
     {
         Areas.Sort((left, right) => left.Start.CompareTo(right.Start));
         for (int i = Areas.Count - 1; i > 0; i--)
         {
-            if (Areas[i - 1].ContinuesIn(Areas[i]))
+            if (Areas[i].Start >= start && Areas[i].Start <= end && Areas[i - 1].ContinuesIn(Areas[i]))
             {
                 Areas[i - 1] = Areas[i - 1].To(Areas[i].End);
                 Areas.RemoveAt(i);

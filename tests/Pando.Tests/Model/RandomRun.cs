@@ -4,7 +4,7 @@ using Pando.Spaces;
 namespace Pando.Tests.Model;
 
 /// <summary>Makes up operations from a seed: it looks at the model's areas, so that most of them hit something.</summary>
-internal sealed class RandomRun(int seed)
+internal sealed partial class RandomRun(int seed)
 {
     private const ulong Kibi4 = 4096;
     private const ulong Mebi2 = 2UL << 20;
@@ -35,7 +35,7 @@ internal sealed class RandomRun(int seed)
     public WorldOptions Options()
     {
         int levels = _random.Next(3) == 0 ? 5 : 4;
-        return new WorldOptions(levels, Sharings[_random.Next(Sharings.Length)], _random.Next(4) != 0);
+        return new WorldOptions(levels, Sharings[_random.Next(Sharings.Length)], _random.Next(4) != 0, _random.Next(2) == 0);
     }
 
     /// <summary>The next operation for a world.</summary>
@@ -48,7 +48,7 @@ internal sealed class RandomRun(int seed)
             return world.Has(parent) && _random.Next(3) != 0 ? new ForkTo(parent, space) : new Create(space);
         }
 
-        return _random.Next(100) switch
+        return _random.Next(150) switch
         {
             < 24 => Map(world, space),
             < 38 => Unmap(world, space),
@@ -56,7 +56,8 @@ internal sealed class RandomRun(int seed)
             < 42 => new ReclaimAll(),
             < 52 => Populate(world, space),
             < 53 => _random.Next(20) == 0 ? new Close(_random.Next(World.Files)) : new ReclaimAll(),
-            _ => Touch(world, space),
+            < 100 => Touch(world, space),
+            _ => Change(world, space),
         };
     }
 

@@ -1,14 +1,19 @@
 using System.Text;
+using Pando.Tests.Support;
 
 namespace Pando.Tests.Model;
 
 /// <summary>Makes runs again: whole, in part, and as the text of a test.</summary>
 internal static class Replay
 {
+    /// <summary>A world whose touches go through processors that remember translations, or through the tables alone.</summary>
+    public static World NewWorld(WorldOptions options) =>
+        options.Processors ? new World(options, machine => new ProcessorTranslator(machine)) : new World(options);
+
     /// <summary>Makes a run in a new world.</summary>
     public static void Run(WorldOptions options, params IReadOnlyList<Operation> operations)
     {
-        using var world = new World(options);
+        using var world = NewWorld(options);
         world.Run(operations);
     }
 
@@ -17,7 +22,8 @@ internal static class Replay
     {
         try
         {
-            using var world = new World(options) { AfterStep = afterStep };
+            using var world = NewWorld(options);
+            world.AfterStep = afterStep;
             world.Run(operations);
             return null;
         }

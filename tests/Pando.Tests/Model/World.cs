@@ -11,7 +11,7 @@ namespace Pando.Tests.Model;
 /// The engine and the model side by side: every operation is made on both, and everything that can be seen of the
 /// two is compared.
 /// </summary>
-internal sealed class World : IDisposable
+internal sealed partial class World : IDisposable
 {
     public const int Spaces = 4;
     public const int Files = 6;
@@ -23,6 +23,7 @@ internal sealed class World : IDisposable
     private readonly AddressSpace?[] _engine = new AddressSpace?[Spaces];
     private readonly ModelSpace?[] _model = new ModelSpace?[Spaces];
     private readonly ModelFile[] _files;
+    private PmemDevice? _large;
     private readonly Queue<ulong> _touched = new();
 
     public World(WorldOptions options, Func<Machine, ITranslator>? translator = null)
@@ -120,6 +121,9 @@ internal sealed class World : IDisposable
             case ReclaimAll:
                 Machine.Reclaim();
                 break;
+            default:
+                Change(operation);
+                break;
         }
     }
 
@@ -206,7 +210,7 @@ internal sealed class World : IDisposable
         long length = (map.Length + ModelPage.Size - 1) / ModelPage.Size * ModelPage.Size;
         if (file is null && map.Shared)
         {
-            file = new ModelFile("shared anonymous memory", length, ModelPage.Size, null, null)
+            file = new ModelFile("shared anonymous memory", length, null, null)
             {
                 Engine = _engine[map.Space]!.Areas.Single(area => area.Range.Contains(result.Address)).File,
             };
@@ -287,7 +291,7 @@ internal sealed class World : IDisposable
         {
             var area = model[i];
             var expected = new AreaInfo(
-                new AddressRange(new VirtualAddress(area.Start), new VirtualAddress(area.End)), area.Rights, area.Shared ? AreaFlags.Shared : AreaFlags.None, area.File?.Engine, area.Offset);
+                new AddressRange(new VirtualAddress(area.Start), new VirtualAddress(area.End)), area.Rights, area.Flags | (area.Shared ? AreaFlags.Shared : AreaFlags.None), area.File?.Engine, area.Offset);
             Same(expected, engine[i], $"area {i} of space {space}");
         }
     }
@@ -317,7 +321,7 @@ internal sealed class World : IDisposable
     private ModelFile[] MakeFiles()
     {
         const long Gibi = 1L << 30;
-        var large = Machine.AddPmem(4 * Gibi);
+        var large = _large = Machine.AddPmem(8 * Gibi);
         var small = Machine.AddPmem(24 * Mebi);
         var tight = Machine.AddPmem(5 * Mebi);
 
@@ -331,13 +335,13 @@ internal sealed class World : IDisposable
             new(10 * Mebi, 16 * Mebi, 2 * Mebi),
         ];
         var pieceDevice = new ModelDevice(24 * Mebi / ModelPage.Size);
-        var piecePages = new HashSet<long>();
+        var piecePages = new Dictionary<long, long>();
         foreach (var piece in pieces)
         {
             pieceDevice.TakeAt(piece.DeviceOffset / ModelPage.Size, piece.Length / ModelPage.Size);
             for (long at = 0; at < piece.Length; at += ModelPage.Size)
             {
-                piecePages.Add((piece.FileOffset + at) / ModelPage.Size);
+                piecePages.Add((piece.FileOffset + at) / ModelPage.Size, (piece.DeviceOffset + at) / ModelPage.Size);
             }
         }
 
@@ -352,8 +356,8 @@ internal sealed class World : IDisposable
             Make("odd", 40960, large.CreateFile("odd", 40960), null, null),
         ];
 
-        static ModelFile Make(string name, long size, MappedFile engine, ModelDevice? device, HashSet<long>? allocated) =>
-            new(name, size, engine is MemoryFile ? engine.PageSize : ModelPage.Size, device, allocated) { Engine = engine };
+        static ModelFile Make(string name, long size, MappedFile engine, ModelDevice? device, Dictionary<long, long>? storage) =>
+            new(name, size, device, storage) { Engine = engine };
     }
 
     private static Touch OutcomeOf(FaultKind kind) => kind switch

@@ -1,0 +1,135 @@
+using Pando.Files;
+using Pando.Hardware;
+using Pando.Spaces;
+
+namespace Pando.Tests.Model;
+
+/// <content>The operations that change what is mapped, and where files lie.</content>
+internal sealed partial class World
+{
+    private void Change(Operation operation)
+    {
+        switch (operation)
+        {
+            case ProtectAt protect when Has(protect.Space):
+                Same(
+                    _model[protect.Space]!.Protect(protect.Address, protect.Length, protect.Rights),
+                    _engine[protect.Space]!.Protect(new VirtualAddress(protect.Address), protect.Length, protect.Rights),
+                    "the outcome");
+                break;
+            case RemapAt remap when Has(remap.Space):
+                Remap(remap);
+                break;
+            case AdviseAt advise when Has(advise.Space):
+                Same(
+                    _model[advise.Space]!.Advise(advise.Address, advise.Length, advise.Advice),
+                    _engine[advise.Space]!.Advise(new VirtualAddress(advise.Address), advise.Length, advise.Advice),
+                    "the outcome");
+                break;
+            case LockAt locks when Has(locks.Space):
+                var address = new VirtualAddress(locks.Address);
+                Same(
+                    _model[locks.Space]!.Lock(locks.Address, locks.Length, locks.Locked, locks.OnFault),
+                    locks.Locked ? _engine[locks.Space]!.LockMemory(address, locks.Length, locks.OnFault) : _engine[locks.Space]!.UnlockMemory(address, locks.Length),
+                    "the outcome");
+                break;
+            case ClearAll clear when Has(clear.Space):
+                _model[clear.Space]!.Clear();
+                _engine[clear.Space]!.Clear();
+                break;
+            default:
+                ChangeFile(operation);
+                break;
+        }
+    }
+
+    private void ChangeFile(Operation operation)
+    {
+        switch (operation)
+        {
+            case Resize resize when IsOpen(resize.File):
+                var resized = _files[resize.File];
+                Same(Errno.None, resized.Engine!.SetSize(resize.Size), "the outcome");
+                resized.Resize(resize.Size);
+                foreach (var space in _model)
+                {
+                    space?.RemoveCopies(resized);
+                }
+
+                break;
+            case Punch punch when IsOpen(punch.File):
+                Same(Errno.None, _files[punch.File].Engine!.PunchHole(punch.Offset, punch.Length), "the outcome");
+                _files[punch.File].Punch(punch.Offset, punch.Length);
+                break;
+            case Shift shift when IsOpen(shift.File) && _files[shift.File].Engine is DaxFile dax:
+                bool reaches = shift.Inserts ? shift.Offset >= _files[shift.File].Size : shift.Length >= _files[shift.File].Size - shift.Offset;
+                Same(
+                    reaches ? Errno.EINVAL : Errno.None,
+                    shift.Inserts ? dax.InsertRange(shift.Offset, shift.Length) : dax.CollapseRange(shift.Offset, shift.Length),
+                    "the outcome");
+                if (!reaches)
+                {
+                    _files[shift.File].Shift(shift.Offset, shift.Length, shift.Inserts);
+                }
+
+                break;
+            case Clone clone when IsOpen(clone.Source) && IsOpen(clone.File):
+                var source = _files[clone.Source];
+                var file = _files[clone.File];
+                bool fits = clone.SourceOffset + clone.Length <= source.End && clone.Offset + clone.Length <= file.End
+                    && (source != file || clone.SourceOffset + clone.Length <= clone.Offset || clone.Offset + clone.Length <= clone.SourceOffset);
+                Same(
+                    fits ? Errno.None : Errno.EINVAL,
+                    ((DaxFile)file.Engine!).CloneRange((DaxFile)source.Engine!, clone.SourceOffset, clone.Length, clone.Offset),
+                    "the outcome");
+                if (fits)
+                {
+                    file.Clone(source, clone.SourceOffset, clone.Offset, clone.Length);
+                }
+
+                break;
+            case SyncFile sync when IsOpen(sync.File):
+                Same(Errno.None, _files[sync.File].Engine!.WriteBack(sync.Offset, sync.Length), "the outcome");
+                if (sync.Offset == 0 && sync.Length >= _files[sync.File].End)
+                {
+                    Same(0, _files[sync.File].Engine!.DirtyBytes, "dirty bytes after a write-back of the whole file");
+                }
+
+                break;
+            case MigrateAt migrate:
+                Same(Errno.None, _large!.Migrate(migrate.DeviceOffset, migrate.Length), "the outcome");
+                break;
+        }
+    }
+
+    private void Remap(RemapAt remap)
+    {
+        var model = _model[remap.Space]!;
+        var (error, moves, target) = model.PlanRemap(remap.Address, remap.OldLength, remap.NewLength, remap.Flags, remap.NewAddress);
+        var result = _engine[remap.Space]!.Remap(
+            new VirtualAddress(remap.Address), remap.OldLength, remap.NewLength, remap.Flags, new VirtualAddress(remap.NewAddress));
+        Same(error, result.Error, "the outcome");
+        if (!result.Succeeded)
+        {
+            return;
+        }
+
+        if (!moves)
+        {
+            Same($"0x{remap.Address:x}", $"0x{result.Address.Value:x}", "the address");
+            model.ResizeInPlace(remap.Address, remap.OldLength, remap.NewLength);
+            return;
+        }
+
+        if ((remap.Flags & RemapFlags.Fixed) != 0)
+        {
+            Same($"0x{target:x}", $"0x{result.Address.Value:x}", "the address");
+        }
+        else if (!model.MayChoose(result.Address.Value, remap.NewLength))
+        {
+            throw new MismatchException($"the engine chose {result.Address}, which is not free or not allowed");
+        }
+
+        model.Move(remap.Address, remap.OldLength, remap.NewLength, result.Address.Value, (remap.Flags & RemapFlags.DontUnmap) != 0);
+    }
+}
