@@ -20,6 +20,8 @@ internal sealed class World : IDisposable
 
     private readonly WorldOptions _options;
     private readonly ITranslator _translator;
+    private readonly RememberingCache _cache;
+    private readonly int _processor;
     private readonly AddressSpace?[] _engine = new AddressSpace?[Spaces];
     private readonly ModelSpace?[] _model = new ModelSpace?[Spaces];
     private readonly ModelFile[] _files;
@@ -36,6 +38,8 @@ internal sealed class World : IDisposable
             LargePages = options.LargePages,
         });
         _translator = translator?.Invoke(Machine) ?? new TableReader(Machine.Format, Machine.Memory);
+        _cache = new RememberingCache(new TableReader(Machine.Format, Machine.Memory));
+        _processor = Machine.Store.Shootdown.Add(_cache);
         _files = MakeFiles();
     }
 
@@ -87,6 +91,7 @@ internal sealed class World : IDisposable
         {
             case Create create when !Has(create.Space):
                 _engine[create.Space] = Machine.CreateSpace();
+                _engine[create.Space]!.MarkLoadedOn(_processor);
                 _model[create.Space] = new ModelSpace(Machine.Format.UserEnd.Value);
                 break;
             case MapAt map when Has(map.Space) && (map.File < 0 || IsOpen(map.File)):
@@ -100,6 +105,7 @@ internal sealed class World : IDisposable
                 break;
             case ForkTo fork when Has(fork.Space) && !Has(fork.Child):
                 _engine[fork.Child] = _engine[fork.Space]!.Fork() ?? throw new MismatchException("fork is out of memory");
+                _engine[fork.Child]!.MarkLoadedOn(_processor);
                 _model[fork.Child] = _model[fork.Space]!.Fork();
                 break;
             case ExitFrom exit when Has(exit.Space):
@@ -130,6 +136,11 @@ internal sealed class World : IDisposable
         if (!report.IsSound)
         {
             throw new MismatchException($"the audit found: {string.Join("; ", report.Violations.Take(5))}");
+        }
+
+        if (_cache.FindStale() is { } stale)
+        {
+            throw new MismatchException(stale);
         }
 
         for (int i = 0; i < Spaces; i++)
@@ -259,6 +270,7 @@ internal sealed class World : IDisposable
         }
 
         CheckTranslation(touch.Space, touch.Address);
+        _cache.See(space, address);
     }
 
     private void PopulateBoth(PopulateAt populate)
