@@ -22,7 +22,7 @@ public sealed partial class DaxFile
             SetExtents(ExtentMap.Shifted(_extents, offset + length, -length));
             Size -= length;
             MarkMoved(offset);
-        });
+        }, newEnd: () => Size - length);
     }
 
     /// <summary>

@@ -349,7 +349,8 @@ public abstract class MappedFile : IDisposable
     /// <param name="end">The first file offset past the range.</param>
     /// <param name="begin">Looks whether it can be done and sets aside what it needs; nothing has changed yet.</param>
     /// <param name="change">Changes the layout: nobody can reach the range now.</param>
-    private protected Errno ChangeLayout(long start, long end, Func<Errno> begin, Action change)
+    /// <param name="newEnd">Where the file will end, if it becomes shorter: private copies of what lies further go too.</param>
+    private protected Errno ChangeLayout(long start, long end, Func<Errno> begin, Action change, Func<long>? newEnd = null)
     {
         Tables.Invalidate.Enter();
         try
@@ -360,9 +361,15 @@ public abstract class MappedFile : IDisposable
                 return error;
             }
 
-            var remove = new RemoveLeaves(Store, includingCopies: false);
-            ChangeLeaves(start, end, remove);
+            ChangeLeaves(start, end, new RemoveLeaves(Store, includingCopies: false));
+            var copies = new RemoveLeaves(Store, includingCopies: true);
+            if (newEnd is not null)
+            {
+                ChangeLeaves((newEnd() + Level.PageSize - 1) & -(long)Level.PageSize, long.MaxValue / 4, copies);
+            }
+
             Store.Shootdown.FlushShared(Tables);
+            copies.Release();
             change();
             JoinLargePages(start, end);
             return Errno.None;

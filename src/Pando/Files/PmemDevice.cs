@@ -124,7 +124,8 @@ public sealed class PmemDevice : IDisposable
         foreach (var extent in extents)
         {
             if (((extent.FileOffset | extent.DeviceOffset | extent.Length) & (Level.PageSize - 1)) != 0
-                || extent.Length <= 0 || extent.FileOffset < end || extent.FileEnd > length)
+                || extent.Length <= 0 || extent.FileOffset < end || extent.FileEnd > length
+                || extent.DeviceOffset < 0 || extent.DeviceOffset > long.MaxValue - extent.Length)
             {
                 throw new ArgumentException(
                     $"{extent} does not fit: extents are whole 4 KiB pages, in order of file offset, none over another, within the file's {length:N0} bytes.", nameof(extents));
@@ -331,6 +332,7 @@ public sealed class PmemDevice : IDisposable
     private static long RoundUp(long size)
     {
         ArgumentOutOfRangeException.ThrowIfNegativeOrZero(size);
+        ArgumentOutOfRangeException.ThrowIfGreaterThan(size, long.MaxValue - Level.TableSpan(Level.Pmd));
         return (size + Level.PageSize - 1) & -(long)Level.PageSize;
     }
 }

@@ -95,36 +95,54 @@ internal sealed class Auditor(Machine machine)
             level == _store.Format.Levels || !space.AreaSet.Overlapping(AddressRange.FromLength(start, Level.TableSpan(level))).IsEmpty,
             $"{space}: the {Level.Name(level)} table from {start} spans nothing that is mapped");
         int anonymous = 0;
-        for (int index = 0; index < Level.Entries; index++)
+        foreach (int index in UsedEntries(table))
         {
-            var entry = _store.Read(table, index);
-            if (entry.IsNone)
-            {
-                continue;
-            }
-
             var span = AddressRange.FromLength(start + (index * Level.EntrySpan(level)), Level.EntrySpan(level));
-            if (_store.Format.IsLeaf(entry, level))
-            {
-                anonymous += CheckSpaceLeaf(space, entry, level, span) ? 1 : 0;
-            }
-            else if (!_store.Format.IsSlot(entry, level))
-            {
-                Expect(false, $"{space}: {entry} at {span} is neither leaf nor slot");
-            }
-            else if (_store.IsAttached(entry, level))
-            {
-                CheckAttached(space, entry, level, span);
-            }
-            else
-            {
-                Expect(_store.Format.RightsOf(entry, level) == Rights.All, $"{space}: the slot of a private table at {span} takes rights away");
-                CheckSpaceTable(space, _store.TableOf(entry, level), level - 1, span.Start, found);
-            }
+            anonymous += CheckSpaceEntry(space, _store.Read(table, index), level, span, found) ? 1 : 0;
         }
 
         int counted = record.AnonymousLeaves;
         Expect(counted == anonymous, $"{space}: {Describe(table)} has {anonymous} anonymous leaves, but counts {counted}");
+    }
+
+    /// <returns>Whether the entry is a leaf that shows an anonymous frame.</returns>
+    private bool CheckSpaceEntry(AddressSpace space, Entry entry, int level, AddressRange span, int[] found)
+    {
+        if (_store.Format.IsLeaf(entry, level))
+        {
+            return CheckSpaceLeaf(space, entry, level, span);
+        }
+
+        if (!_store.Format.IsSlot(entry, level))
+        {
+            Expect(false, $"{space}: {entry} at {span} is neither leaf nor slot");
+        }
+        else if (_store.IsAttached(entry, level))
+        {
+            CheckAttached(space, entry, level, span);
+        }
+        else
+        {
+            Expect(_store.Format.RightsOf(entry, level) == Rights.All, $"{space}: the slot of a private table at {span} takes rights away");
+            CheckSpaceTable(space, _store.TableOf(entry, level), level - 1, span.Start, found);
+        }
+
+        return false;
+    }
+
+    /// <summary>The indexes of the entries that are not empty: most tables hold few, and an audit visits all of them.</summary>
+    private List<int> UsedEntries(Frame table)
+    {
+        var used = new List<int>();
+        var entries = _store.Memory.TableEntries(table);
+        for (int index = entries.IndexOfAnyExcept(0UL); index >= 0;)
+        {
+            used.Add(index);
+            int next = entries[(index + 1)..].IndexOfAnyExcept(0UL);
+            index = next < 0 ? -1 : index + 1 + next;
+        }
+
+        return used;
     }
 
     /// <returns>Whether the leaf shows an anonymous frame.</returns>
@@ -208,14 +226,9 @@ internal sealed class Auditor(Machine machine)
             Expect(
                 record.Kind == FrameKind.FileTable && record.Owner == tables.Id && record.Lock == 0 && record.AttachCount >= 0 && record.AnonymousLeaves == 0,
                 $"{Describe(table)} is not a free table of '{tables.FileName}'");
-            for (int index = 0; index < Level.Entries; index++)
+            foreach (int index in UsedEntries(table))
             {
                 var entry = _store.Read(table, index);
-                if (entry.IsNone)
-                {
-                    continue;
-                }
-
                 long offset = key.Origin + (index * Level.EntrySpan(key.Level));
                 if (_store.Format.IsSlot(entry, key.Level))
                 {

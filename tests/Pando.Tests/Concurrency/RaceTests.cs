@@ -194,6 +194,39 @@ public sealed class RaceTests : IDisposable
         AssertEndsClean(space);
     }
 
+    [Fact]
+    public void A_waiting_writer_keeps_new_readers_out()
+    {
+        var gate = new Gate();
+        gate.Lock.EnterRead(LockRank.Space);
+        int order = 0, writer = 0, reader = 0;
+        using var writing = PausedThread.Run(
+            () =>
+            {
+                gate.Lock.EnterWrite(LockRank.Space);
+                writer = Interlocked.Increment(ref order);
+                gate.Lock.ExitWrite(LockRank.Space);
+            },
+            SchedulePoint.LockWaiting);
+        var reading = new Thread(() =>
+        {
+            gate.Lock.EnterRead(LockRank.Space);
+            reader = Interlocked.Increment(ref order);
+            gate.Lock.ExitRead(LockRank.Space);
+        });
+        reading.Start();
+        gate.Lock.ExitRead(LockRank.Space);
+        Assert.False(reading.Join(20));
+        writing.Finish();
+        reading.Join();
+        Assert.Equal((1, 2), (writer, reader));
+    }
+
+    private sealed class Gate
+    {
+        public ReadWriteLock Lock;
+    }
+
     private static void Map(AddressSpace space, MapRequest request) =>
         Assert.Equal(At, space.Map(request with { Address = At, Placement = MapPlacement.Fixed }).Value);
 

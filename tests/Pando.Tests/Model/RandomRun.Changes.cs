@@ -79,6 +79,9 @@ internal sealed partial class RandomRun
             renewed = _random.Next(10) == 0 ? renewed : old;
         }
 
+        // What is locked is faulted in at once: not a gigabyte of it.
+        renewed = (area.Flags & AreaFlags.Locked) != 0 ? Math.Min(renewed, Math.Max(4096, Math.Min(old, 8L << 20))) : renewed;
+
         // Often a place in line with the old one, so that slots can move as they are.
         ulong target = _random.Next(2) == 0 ? Address() : start + ((ulong)_random.Next(1, 5) << (_random.Next(2) == 0 ? 21 : 30));
         return new RemapAt(space, start, old, renewed, flags, (flags & RemapFlags.Fixed) != 0 ? target : 0);

@@ -101,6 +101,11 @@ internal sealed partial class RandomRun(int seed)
             }
         }
 
+        if (_random.Next(4) == 0 && Twin(world, space) is { } twin)
+        {
+            return twin;
+        }
+
         if (_random.Next(60) == 0)
         {
             (address, length, offset) = Odd(address, length, offset);
@@ -122,6 +127,23 @@ internal sealed partial class RandomRun(int seed)
             _ => PopulateKind.None,
         };
         return new MapAt(space, file, file < 0 ? 0 : offset, length, rights, _random.Next(3) != 0, placement, address, populate);
+    }
+
+    /// <summary>What another space maps, at the same address or some spans further: these share tables.</summary>
+    private MapAt? Twin(World world, int space)
+    {
+        int other = _random.Next(World.Spaces);
+        if (other == space || !world.Has(other) || world.AreasOf(other).Count == 0)
+        {
+            return null;
+        }
+
+        var area = world.AreasOf(other)[_random.Next(world.AreasOf(other).Count)];
+        int file = Enumerable.Range(0, World.Files).FirstOrDefault(i => area.File is not null && world.FileAt(i) == area.File, -1);
+        ulong shift = _random.Next(4) switch { 0 => Gibi512, 1 => Gibi, _ => 0 };
+        return file < 0 ? null : new MapAt(
+            space, file, area.Offset, (long)(area.End - area.Start), area.Rights, _random.Next(5) == 0 ? !area.Shared : area.Shared,
+            MapPlacement.Fixed, Math.Min(area.Start, 1UL << 46) + shift, PopulateKind.None);
     }
 
     /// <summary>Arguments at the borders of what is allowed.</summary>

@@ -92,6 +92,21 @@ public class ShrinkerTests
         Assert.Contains("the number of areas", failure, StringComparison.Ordinal);
     }
 
+    [Fact]
+    public void A_flush_that_is_left_out_is_found_by_the_processor_that_forgets_nothing()
+    {
+        Operation[] operations =
+        [
+            new Create(0),
+            new MapAt(0, -1, 0, 0x1000, Rights.ReadWrite, false, MapPlacement.Fixed, 0x200000000000, PopulateKind.None),
+            new TouchAt(0, 0x200000000100, AccessKind.Write, 7),
+            new UnmapAt(0, 0x200000000000, 0x1000),
+        ];
+        Assert.Null(Replay.Failure(Options, operations));
+        string? failure = Replay.Failure(Options, operations, (world, step) => world.Machine.Store.Shootdown.LeaveOut = _ => step == 2);
+        Assert.Contains("still holds", failure, StringComparison.Ordinal);
+    }
+
     private static List<Operation> Recorded(int seed, int count)
     {
         var random = new RandomRun(seed);

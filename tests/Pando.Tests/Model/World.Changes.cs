@@ -70,6 +70,10 @@ internal sealed partial class World
                 if (!reaches)
                 {
                     _files[shift.File].Shift(shift.Offset, shift.Length, shift.Inserts);
+                    foreach (var space in _model)
+                    {
+                        space?.RemoveCopies(_files[shift.File]);
+                    }
                 }
 
                 break;

@@ -20,6 +20,8 @@ internal sealed partial class World : IDisposable
 
     private readonly WorldOptions _options;
     private readonly ITranslator _translator;
+    private readonly RememberingCache _cache;
+    private readonly int _processor;
     private readonly AddressSpace?[] _engine = new AddressSpace?[Spaces];
     private readonly ModelSpace?[] _model = new ModelSpace?[Spaces];
     private readonly ModelFile[] _files;
@@ -31,12 +33,14 @@ internal sealed partial class World : IDisposable
         _options = options;
         Machine = new Machine(new MachineOptions
         {
-            Ram = 256 * Mebi,
+            Ram = 2048 * Mebi,
             Format = options.Levels == 4 ? X64Format.FourLevels : X64Format.FiveLevels,
             Sharing = options.Sharing,
             LargePages = options.LargePages,
         });
         _translator = translator?.Invoke(Machine) ?? new TableReader(Machine.Format, Machine.Memory);
+        _cache = new RememberingCache(new TableReader(Machine.Format, Machine.Memory));
+        _processor = Machine.Store.Shootdown.Add(_cache);
         _files = MakeFiles();
     }
 
@@ -88,6 +92,7 @@ internal sealed partial class World : IDisposable
         {
             case Create create when !Has(create.Space):
                 _engine[create.Space] = Machine.CreateSpace();
+                _engine[create.Space]!.MarkLoadedOn(_processor);
                 _model[create.Space] = new ModelSpace(Machine.Format.UserEnd.Value);
                 break;
             case MapAt map when Has(map.Space) && (map.File < 0 || IsOpen(map.File)):
@@ -101,6 +106,7 @@ internal sealed partial class World : IDisposable
                 break;
             case ForkTo fork when Has(fork.Space) && !Has(fork.Child):
                 _engine[fork.Child] = _engine[fork.Space]!.Fork() ?? throw new MismatchException("fork is out of memory");
+                _engine[fork.Child]!.MarkLoadedOn(_processor);
                 _model[fork.Child] = _model[fork.Space]!.Fork();
                 break;
             case ExitFrom exit when Has(exit.Space):
@@ -134,6 +140,11 @@ internal sealed partial class World : IDisposable
         if (!report.IsSound)
         {
             throw new MismatchException($"the audit found: {string.Join("; ", report.Violations.Take(5))}");
+        }
+
+        if (_cache.FindStale() is { } stale)
+        {
+            throw new MismatchException(stale);
         }
 
         for (int i = 0; i < Spaces; i++)
@@ -263,6 +274,7 @@ internal sealed partial class World : IDisposable
         }
 
         CheckTranslation(touch.Space, touch.Address);
+        _cache.See(space, address);
     }
 
     private void PopulateBoth(PopulateAt populate)

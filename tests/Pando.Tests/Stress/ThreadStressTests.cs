@@ -88,8 +88,9 @@ public class ThreadStressTests
                 var random = new Random((seed * 100) + thread);
                 for (int i = 0; i < 150; i++)
                 {
+                    // The three places are so far apart that no page of one is a page of another.
                     int page = (random.Next(300) * (Threads + 1)) + thread;
-                    var offset = (random.Next(3) * 8 * Mebi) + (page * 4096L);
+                    var offset = (random.Next(3) * 16 * Mebi) + (page * 4096L);
                     byte value = (byte)random.Next(1, 256);
                     foreach (var start in (VirtualAddress[])[At + (2 * Gibi), At + Gibi, At])
                     {
