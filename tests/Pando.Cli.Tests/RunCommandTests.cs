@@ -50,7 +50,7 @@ public class RunCommandTests
         using var json = JsonDocument.Parse(pando.Output);
         var report = json.RootElement;
         Assert.Equal(
-            ["version", "memoryBytes", "processes", "pageBytes", "pageTableLevels", "threads", "budgetBytes", "pmem", "worlds", "passed"],
+            ["version", "memoryBytes", "processes", "pageBytes", "pageTableLevels", "threads", "budgetBytes", "pmem", "leftOut", "worlds", "passed"],
             report.EnumerateObject().Select(field => field.Name));
         Assert.Equal(3L << 30, report.GetProperty("memoryBytes").GetInt64());
         Assert.True(report.GetProperty("passed").GetBoolean());

@@ -84,6 +84,16 @@ public class RunInputTests
     }
 
     [Fact]
+    public void Of_the_default_what_does_not_fit_is_left_out_but_what_was_asked_for_is_not()
+    {
+        var input = new RunInput { Memory = "200TiB", Levels = "5" };
+        var options = input.Validate(Available);
+        Assert.Equal(["512GiB", "1GiB"], options.Shares.Select(share => share.Name));
+        Assert.Equal(["none"], options.LeftOut.Select(share => share.Name));
+        Assert.Throws<InputException>(() => (input with { Share = ["512GiB", "none"] }).Validate(Available));
+    }
+
+    [Fact]
     public void The_budget_is_never_more_than_half_of_what_is_free_unless_it_is_given()
     {
         Assert.Equal(300L << 20, new RunInput().Validate(600L << 20).Budget);
