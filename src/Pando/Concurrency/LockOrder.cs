@@ -37,7 +37,6 @@ internal static class LockOrder
         {
             // Fork holds the parent's and the new child's.
             atOrAbove <<= 1;
-            _spacesHeld++;
         }
 
         if ((held & atOrAbove) != 0)
@@ -47,6 +46,10 @@ internal static class LockOrder
         }
 
         _held = held | (1u << (int)rank);
+        if (rank == LockRank.Space)
+        {
+            _spacesHeld++;
+        }
     }
 
     [Conditional("PANDO_CHECKED")]

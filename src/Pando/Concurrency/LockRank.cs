@@ -9,6 +9,7 @@ namespace Pando.Concurrency;
 /// <list type="table">
 /// <item><term>Space</term><description>the areas of one address space. Faults read; map, unmap, fork, exit write.
 /// Taken for two spaces at once only by fork, parent before child, where nobody else can know the child.</description></item>
+/// <item><term>WriteBack</term><description>the write-back of one file: one at a time.</description></item>
 /// <item><term>Invalidate</term><description>one file's layout (its size and where its bytes lie). Taken by
 /// changes of the layout; an ordinary fault does not take it but checks its sequence (<see cref="InvalidateLock"/>).</description></item>
 /// <item><term>MappingIndex</term><description>the list of those areas of one file that may have private tables
@@ -26,17 +27,18 @@ internal enum LockRank
 {
     None = 0,
     Space = 1,
-    Invalidate = 2,
-    MappingIndex = 3,
-    Reclaim = 4,
-    Table5 = 5,
-    Table4 = 6,
-    Table3 = 7,
-    Table2 = 8,
-    Table1 = 9,
-    FileStorage = 10,
-    Limbo = 11,
-    FrameCache = 12,
-    FrameBlocks = 13,
-    Processor = 14,
+    WriteBack = 2,
+    Invalidate = 3,
+    MappingIndex = 4,
+    Reclaim = 5,
+    Table5 = 6,
+    Table4 = 7,
+    Table3 = 8,
+    Table2 = 9,
+    Table1 = 10,
+    FileStorage = 11,
+    Limbo = 12,
+    FrameCache = 13,
+    FrameBlocks = 14,
+    Processor = 15,
 }

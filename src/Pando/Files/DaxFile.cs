@@ -7,16 +7,24 @@ namespace Pando.Files;
 /// A file on a memory device. Its pages are the device's own: a leaf shows where an extent lies, and a store goes
 /// straight to the device.
 /// </summary>
-public sealed class DaxFile : MappedFile
+public sealed partial class DaxFile : MappedFile
 {
+    private readonly DirtySet _dirty;
+
     // Sorted by file offset. Replaced as a whole, under the invalidate lock; read without a lock.
     private FileExtent[] _extents;
+
+    // How often size or extents have changed, and up to which of these changes they are durable.
+    private long _metadataVersion;
+    private long _durableVersion;
 
     internal DaxFile(TableStore store, PmemDevice device, string name, long size, FileExtent[] extents)
         : base(store, name, size)
     {
         Device = device;
         _extents = extents;
+        _dirty = new DirtySet(store);
+        device.Add(this);
     }
 
     /// <summary>The device on which the file lies.</summary>
@@ -29,18 +37,25 @@ public sealed class DaxFile : MappedFile
     public override long PageSize => Level.EntrySpan(Level.Pmd);
 
     /// <inheritdoc/>
+    public override bool SupportsSynchronousMappings => true;
+
+    internal override DirtySet Dirty => _dirty;
+
+    internal override bool HasPendingMetadata => Volatile.Read(ref _durableVersion) < Volatile.Read(ref _metadataVersion);
+
+    /// <inheritdoc/>
     public override SmallPageReason WhySmall(long offset, in LeafLimits limits) =>
-        WhySmall(offset, limits, ExtentAt(Volatile.Read(ref _extents), offset));
+        WhySmall(offset, limits, ExtentMap.At(Volatile.Read(ref _extents), offset));
 
     /// <inheritdoc/>
     public override PhysicalAddress? Locate(long offset)
     {
-        if (offset < 0 || offset >= ((Size + Level.PageSize - 1) & -(long)Level.PageSize))
+        if (IsPastEnd(offset))
         {
             return null;
         }
 
-        var extent = ExtentAt(Volatile.Read(ref _extents), offset);
+        var extent = ExtentMap.At(Volatile.Read(ref _extents), offset);
         return extent.Length == 0
             ? Device.ZeroPage.Address + (offset & (Level.PageSize - 1))
             : Device.Start + extent.DeviceOffset + (offset - extent.FileOffset);
@@ -49,18 +64,14 @@ public sealed class DaxFile : MappedFile
     /// <inheritdoc/>
     internal override FilePage Find(long offset, bool write, in LeafLimits limits)
     {
-        if (offset < 0 || offset >= Size)
+        if (IsPastEnd(offset))
         {
-            // The last page may be a part of one: Linux gives SIGBUS from DIV_ROUND_UP(size, 4 KiB) on.
-            if (offset < 0 || offset >= ((Size + Level.PageSize - 1) & -(long)Level.PageSize))
-            {
-                return FilePage.Failed(PageStatus.PastEnd);
-            }
+            return FilePage.Failed(PageStatus.PastEnd);
         }
 
-        var extent = ExtentAt(Volatile.Read(ref _extents), offset);
+        var extent = ExtentMap.At(Volatile.Read(ref _extents), offset);
         var reason = WhySmall(offset, limits, extent);
-        int level = reason == SmallPageReason.None && limits.HighestLevel >= Level.Pmd ? Level.Pmd : Level.Pte;
+        int level = reason == SmallPageReason.None ? Level.Pmd : Level.Pte;
         long start = offset & -Level.EntrySpan(level);
         if (extent.Length == 0)
         {
@@ -69,73 +80,89 @@ public sealed class DaxFile : MappedFile
                 : new FilePage(PageStatus.Found, Level.Pte, reason, start, Device.ZeroPage.Address, Level.PageSize, Writable: false);
         }
 
+        long place = extent.DeviceOffset + (start - extent.FileOffset);
+        if (Device.IsPoisoned(place, Level.EntrySpan(level)))
+        {
+            return FilePage.Failed(PageStatus.Poisoned);
+        }
+
+        if (write && extent.IsShared)
+        {
+            return FilePage.Failed(PageStatus.MustAllocate);
+        }
+
+        // Small pages go on to the end of their 2 MiB at most: beyond, the answer may be another. With poison about,
+        // every page is looked at by itself.
         long end = level == Level.Pmd
             ? Math.Min(Math.Min(extent.FileEnd, limits.WindowEnd), Size)
             : Math.Min(extent.FileEnd, (start & -Level.EntrySpan(Level.Pmd)) + Level.EntrySpan(Level.Pmd));
-        long run = (end - start) & -Level.EntrySpan(level);
+        long run = Device.HasPoison ? 0 : (end - start) & -Level.EntrySpan(level);
         return new FilePage(
             PageStatus.Found,
             level,
             reason,
             start,
-            Device.Start + extent.DeviceOffset + (start - extent.FileOffset),
+            Device.Start + place,
             Math.Max(run, Level.EntrySpan(level)),
             Writable: write);
     }
 
     /// <inheritdoc/>
-    internal override PageStatus Allocate(long offset)
+    public override Errno Poison(long offset)
     {
-        long page = offset & -(long)Level.PageSize;
-        var status = PageStatus.Found;
-        var added = default(FileExtent);
-        ChangeLayoutFor(page, () =>
+        var extent = ExtentMap.At(Volatile.Read(ref _extents), offset);
+        return extent.Length == 0
+            ? Errno.EINVAL
+            : Device.Poison(extent.DeviceOffset + ((offset - extent.FileOffset) & -(long)Level.PageSize));
+    }
+
+    /// <inheritdoc/>
+    internal override void CommitMetadata()
+    {
+        // The version is read before what it stands for is made durable.
+        long version = Volatile.Read(ref _metadataVersion);
+        Device.SyncMetadata();
+        long durable;
+        while ((durable = Volatile.Read(ref _durableVersion)) < version
+            && Interlocked.CompareExchange(ref _durableVersion, version, durable) != durable)
         {
-            var extents = _extents;
-            if (ExtentAt(extents, page).Length != 0)
-            {
-                return default; // somebody was quicker
-            }
+            // Somebody else has made a version durable; ours may be the later one.
+        }
+    }
 
-            // A whole 2 MiB if the hole has room for it, like a file system with an extent-size hint of 2 MiB.
-            long hint = Level.EntrySpan(Level.Pmd);
-            long block = page & -hint;
-            if (block + hint <= Size && IsHole(extents, block, block + hint) && Device.Space.TryTake(hint, hint, out long at))
-            {
-                added = new FileExtent(block, at, hint);
-            }
-            else if (Device.Space.TryTake(Level.PageSize, Level.PageSize, out at))
-            {
-                added = new FileExtent(page, at, Level.PageSize);
-            }
-            else
-            {
-                status = PageStatus.OutOfSpace;
-                return default;
-            }
+    private protected override void MakeDurable(long start, long end)
+    {
+        foreach (var extent in ExtentMap.Within(Volatile.Read(ref _extents), start, end))
+        {
+            Device.Sync(extent.DeviceOffset, extent.Length);
+        }
+    }
 
-            Device.Clear(added.DeviceOffset, added.Length);
-            Volatile.Write(ref _extents, Insert(extents, added));
-            return added;
-        });
-        return status;
+    private protected override void FreeRange(long start, long end)
+    {
+        var extents = _extents;
+        SetExtents(ExtentMap.Without(extents, start, end));
+        foreach (var extent in ExtentMap.Within(extents, start, end))
+        {
+            Device.Give(extent.DeviceOffset, extent.Length);
+        }
+
+        _dirty.Take(start, end);
     }
 
     private protected override void FreeStorage()
     {
-        foreach (var extent in _extents)
-        {
-            Device.Space.Give(extent.DeviceOffset, extent.Length);
-        }
-
-        _extents = [];
+        Device.Remove(this);
+        FreeRange(0, long.MaxValue / 4);
     }
 
-    private void ChangeLayoutFor(long page, Func<FileExtent> add)
+    private bool IsPastEnd(long offset) =>
+        offset < 0 || offset >= ((Size + Level.PageSize - 1) & -(long)Level.PageSize);
+
+    private void SetExtents(FileExtent[] extents)
     {
-        // The 2 MiB around the page: no leaf shows a hole beyond them.
-        long block = page & -Level.EntrySpan(Level.Pmd);
-        ChangeLayout(block, block + Level.EntrySpan(Level.Pmd), () => add().Length != 0, () => { });
+        Volatile.Write(ref _extents, extents);
+        Interlocked.Increment(ref _metadataVersion);
     }
 
     private SmallPageReason WhySmall(long offset, in LeafLimits limits, FileExtent extent)
@@ -167,53 +194,11 @@ public sealed class DaxFile : MappedFile
             return SmallPageReason.ExtentMisaligned;
         }
 
-        return extent.FileOffset <= start && start + size <= extent.FileEnd ? SmallPageReason.None : SmallPageReason.ExtentTooShort;
-    }
-
-    private static FileExtent ExtentAt(FileExtent[] extents, long offset)
-    {
-        int low = 0;
-        int high = extents.Length - 1;
-        while (low <= high)
+        if (extent.FileOffset > start || start + size > extent.FileEnd)
         {
-            int middle = (low + high) >>> 1;
-            ref readonly var extent = ref extents[middle];
-            if (offset < extent.FileOffset)
-            {
-                high = middle - 1;
-            }
-            else if (offset >= extent.FileEnd)
-            {
-                low = middle + 1;
-            }
-            else
-            {
-                return extent;
-            }
+            return SmallPageReason.ExtentTooShort;
         }
 
-        return default;
-    }
-
-    private static bool IsHole(FileExtent[] extents, long start, long end) =>
-        !extents.Any(extent => extent.FileOffset < end && start < extent.FileEnd);
-
-    /// <summary>Puts an extent in its place and joins it to neighbours that it continues.</summary>
-    private static FileExtent[] Insert(FileExtent[] extents, FileExtent added)
-    {
-        var result = new List<FileExtent>(extents.Length + 1);
-        foreach (var extent in extents.Append(added).OrderBy(extent => extent.FileOffset))
-        {
-            if (result.Count > 0 && result[^1].FileEnd == extent.FileOffset && result[^1].DeviceEnd == extent.DeviceOffset)
-            {
-                result[^1] = result[^1] with { Length = result[^1].Length + extent.Length };
-            }
-            else
-            {
-                result.Add(extent);
-            }
-        }
-
-        return [.. result];
+        return Device.IsPoisoned(extent.DeviceOffset + (start - extent.FileOffset), size) ? SmallPageReason.Poisoned : SmallPageReason.None;
     }
 }

@@ -249,7 +249,10 @@ public sealed class FileTables : SharedTableOwner
         }
 
         // Nobody attaches to it any more and no processor can reach it: its slots are the last that know its children.
+        // A fault that came here before its space left the table may still be about to put a slot in; under the lock
+        // it has done so, or sees that the table is dead.
         int detached = 0;
+        _store.Lock(table, level);
         for (int i = 0; i < Level.Entries; i++)
         {
             var entry = _store.Read(table, i);
@@ -260,6 +263,7 @@ public sealed class FileTables : SharedTableOwner
             }
         }
 
+        _store.Unlock(table, level);
         _store.Count(TableEvent.Detached, detached);
         _store.RetireTable(table);
     }

@@ -1,8 +1,7 @@
 namespace Pando.Files;
 
 /// <summary>
-/// A part of an address space that may show a file in tables of the space's own, as a change of the file's layout
-/// sees it.
+/// A part of an address space that may show a file in tables of the space's own, as a file-wide change sees it.
 /// </summary>
 internal interface IPrivateMapping
 {
@@ -13,9 +12,9 @@ internal interface IPrivateMapping
     long FileEnd { get; }
 
     /// <summary>
-    /// Removes the leaves that show a range of the file from the space's own tables, taking each table's lock. The
-    /// caller holds the file's mapping index, which keeps the tables from being freed, and flushes afterwards.
-    /// Private copies of pages stay.
+    /// Applies a change to the leaves that show a range of the file in the space's own tables, taking each table's
+    /// lock. The caller holds the file's mapping index, which keeps the mapping, and is inside an epoch, which keeps
+    /// the tables; it flushes afterwards.
     /// </summary>
-    void RemoveLeaves(long start, long end);
+    void Apply(FileChange change, long start, long end);
 }

@@ -13,10 +13,17 @@ public sealed class MemoryFile : MappedFile
     private readonly FrameRadix _pages;
     private readonly int _pageLevel;
 
-    internal MemoryFile(TableStore store, string name, long size, long pageSize)
+    private readonly bool _fixedPages;
+
+    internal MemoryFile(TableStore store, string name, long size, long pageSize, bool fixedPages = false)
         : base(store, name, size)
     {
-        ArgumentOutOfRangeException.ThrowIfNegativeOrZero(size);
+        _fixedPages = fixedPages;
+        if (fixedPages && size % pageSize != 0)
+        {
+            throw new ArgumentOutOfRangeException(nameof(size), size, $"The size of a file with fixed pages is a multiple of {pageSize:N0} bytes.");
+        }
+
         _pageLevel = pageSize switch
         {
             Hardware.Level.PageSize => Level.Pte,
@@ -28,6 +35,11 @@ public sealed class MemoryFile : MappedFile
 
     /// <inheritdoc/>
     public override long PageSize => Level.EntrySpan(_pageLevel);
+
+    /// <summary>
+    /// The page size if the file's pages can never be smaller (hugetlbfs); 4 KiB if not (memfd with transparent huge pages).
+    /// </summary>
+    public override long MappingAlignment => _fixedPages ? PageSize : Hardware.Level.PageSize;
 
     /// <inheritdoc/>
     public override SmallPageReason WhySmall(long offset, in LeafLimits limits)
@@ -83,18 +95,89 @@ public sealed class MemoryFile : MappedFile
             return FilePage.Failed(PageStatus.OutOfMemory);
         }
 
+        if (Store.Memory.Record(frame).Poisoned)
+        {
+            return FilePage.Failed(PageStatus.Poisoned);
+        }
+
         var reason = WhySmall(offset, limits);
-        int level = reason == SmallPageReason.None && limits.HighestLevel >= Level.Pmd ? Level.Pmd : Level.Pte;
+        int level = reason == SmallPageReason.None ? Level.Pmd : Level.Pte;
         long start = offset & -Level.EntrySpan(level);
         long inPage = start & (PageSize - 1);
         long run = level == Level.Pte ? PageSize - inPage : PageSize;
         return new FilePage(PageStatus.Found, level, reason, start, frame.Address + inPage, run, Writable: true);
     }
 
+    /// <inheritdoc/>
+    public override Errno Poison(long offset)
+    {
+        long start = offset & -PageSize;
+        return ChangeLayout(
+            start,
+            start + PageSize,
+            () => Locate(offset) is null ? Errno.EINVAL : Errno.None,
+            () => Store.Memory.Record(Frame.Containing(Locate(start)!.Value)).Poisoned = true);
+    }
+
+    private protected override void FreeRange(long start, long end)
+    {
+        int shift = Level.EntryShift(_pageLevel);
+        var freed = new List<Frame>();
+        _pages.ForEach((start + PageSize - 1) >> shift, (end >> shift) - 1, (index, word) =>
+        {
+            Volatile.Write(ref _pages.At(_pages.Find(index)), 0);
+            freed.Add(new Frame((int)word));
+        });
+        foreach (var frame in freed)
+        {
+            Store.Retire(frame);
+        }
+
+        // Pages of 2 MiB that a hole of small pages only cuts stay, and read as zeroes there.
+        for (long at = start; _pageLevel > Level.Pte && at < Math.Min(end, Size); at += Level.PageSize)
+        {
+            if (Locate(at) is { } place)
+            {
+                Store.Memory.Bytes(place, Level.PageSize).Clear();
+            }
+            else
+            {
+                at = (at & -PageSize) + PageSize - Level.PageSize;
+            }
+        }
+    }
+
     private protected override void FreeStorage()
     {
-        _pages.ForEach(0, long.MaxValue >> Level.PageShift, (_, word) => Store.Retire(new Frame((int)word)));
+        FreeRange(0, long.MaxValue / 4);
         _pages.Free();
+    }
+
+    /// <summary>
+    /// Gives a page that does not exist yet its contents, all at once for everybody (userfaultfd's copy).
+    /// </summary>
+    /// <returns>EEXIST if the page exists; EINVAL past the end, or for a file with pages of 2 MiB; ENOMEM.</returns>
+    internal Errno Provide(long offset, ReadOnlySpan<byte> contents)
+    {
+        if (_pageLevel != Level.Pte || offset < 0 || offset >= ((Size + PageSize - 1) & -PageSize))
+        {
+            return Errno.EINVAL;
+        }
+
+        if (!_pages.TryMake(offset >> Level.PageShift, out var cell) || !Store.Frames.TryAllocate(FrameKind.FileData, zero: false, out var frame))
+        {
+            return Errno.ENOMEM;
+        }
+
+        contents.CopyTo(Store.Memory.Bytes(frame.Address, Level.PageSize));
+        Schedule.Reach(SchedulePoint.EntryWrite);
+        if (Interlocked.CompareExchange(ref _pages.At(cell), (ulong)frame.Number, 0) != 0)
+        {
+            Store.Frames.Free(frame);
+            return Errno.EEXIST;
+        }
+
+        return Errno.None;
     }
 
     /// <summary>Finds or allocates the frame (or 2 MiB block) of a page. Whoever comes second uses the first's.</summary>

@@ -15,6 +15,9 @@ public enum PageStatus
     /// <summary>No storage could be had for the page: a bus error, as on Linux when a device is full.</summary>
     OutOfSpace,
 
-    /// <summary>A store goes to where the file has no storage: it must be allocated first, which changes the layout.</summary>
+    /// <summary>The memory of the page has failed: a hardware-poison bus error.</summary>
+    Poisoned,
+
+    /// <summary>A store goes to where the file has no storage of its own: it must be allocated first, which changes the layout.</summary>
     MustAllocate,
 }

@@ -12,6 +12,13 @@ public sealed class PmemDevice : IDisposable
     private readonly TableStore _store;
     private readonly NativeRegion? _bytes;
     private readonly SafeFileHandle? _handle;
+    private readonly Lock _lock = new();
+    private readonly HashSet<DaxFile> _files = [];
+
+    // Pages whose memory has failed, by device offset, sorted. Replaced as a whole; read without a lock.
+    private long[] _poison = [];
+    private long _metadataSyncs;
+    private long _retired;
 
     internal PmemDevice(TableStore store, long size, PhysicalAddress start, PmemBacking backing, string? path, Frame zero)
     {
@@ -68,6 +75,14 @@ public sealed class PmemDevice : IDisposable
 
     /// <summary>Bytes that no file has.</summary>
     public long FreeBytes => Space.Free;
+
+    /// <summary>Bytes that have been taken out of use by <see cref="Migrate"/>.</summary>
+    public long RetiredBytes => Interlocked.Read(ref _retired);
+
+    /// <summary>How often metadata of files have been made durable.</summary>
+    public long MetadataSyncs => Interlocked.Read(ref _metadataSyncs);
+
+    internal bool HasPoison => Volatile.Read(ref _poison).Length > 0;
 
     internal DeviceSpace Space { get; }
 
@@ -140,6 +155,128 @@ public sealed class PmemDevice : IDisposable
         if (Backing == PmemBacking.File)
         {
             _bytes!.Sync(offset, length);
+        }
+    }
+
+    /// <summary>
+    /// Moves everything that lies on a range of the device elsewhere, while processes read and write it, and takes
+    /// the range out of use (say, because it is failing).
+    /// </summary>
+    /// <returns>
+    /// EINVAL if the range is not whole 4 KiB pages of the device; ENOSPC if there is no room, and then what could be
+    /// moved has been moved.
+    /// </returns>
+    public Errno Migrate(long offset, long length)
+    {
+        if (offset < 0 || length <= 0 || ((offset | length) & (Level.PageSize - 1)) != 0 || offset > Size - length)
+        {
+            return Errno.EINVAL;
+        }
+
+        Interlocked.Add(ref _retired, Space.Retire(offset, offset + length));
+        long retired;
+        do
+        {
+            foreach (var file in Files())
+            {
+                var error = file.MoveAway(offset, offset + length);
+                if (error != Errno.None)
+                {
+                    return error;
+                }
+            }
+
+            // What was given back meanwhile goes out of use too, before somebody takes it.
+            retired = Space.Retire(offset, offset + length);
+            Interlocked.Add(ref _retired, retired);
+        }
+        while (retired > 0);
+        return Errno.None;
+    }
+
+    /// <summary>
+    /// The memory of a page has failed: every process that touches it from now on gets a hardware-poison bus error.
+    /// </summary>
+    /// <returns>EINVAL if the offset is not that of a page of the device.</returns>
+    public Errno Poison(long offset)
+    {
+        if (offset < 0 || offset >= Size || (offset & (Level.PageSize - 1)) != 0)
+        {
+            return Errno.EINVAL;
+        }
+
+        lock (_lock)
+        {
+            Volatile.Write(ref _poison, [.. _poison.Append(offset).Distinct().Order()]);
+        }
+
+        // Faults see the poison from here on; who shows the page already loses it now.
+        foreach (var file in Files())
+        {
+            file.RemovePoisoned(offset, offset + Level.PageSize);
+        }
+
+        return Errno.None;
+    }
+
+    internal bool IsPoisoned(long offset, long length)
+    {
+        long[] poison = Volatile.Read(ref _poison);
+        if (poison.Length == 0)
+        {
+            return false;
+        }
+
+        int index = Array.BinarySearch(poison, offset);
+        return index >= 0 || (~index < poison.Length && poison[~index] < offset + length);
+    }
+
+    internal void Add(DaxFile file)
+    {
+        lock (_lock)
+        {
+            _files.Add(file);
+        }
+    }
+
+    internal void Remove(DaxFile file)
+    {
+        lock (_lock)
+        {
+            _files.Remove(file);
+        }
+    }
+
+    /// <summary>Gives back a piece that a file had. What was poisoned there is out of use for ever.</summary>
+    internal void Give(long offset, long length)
+    {
+        Space.Give(offset, length);
+        foreach (long page in Volatile.Read(ref _poison))
+        {
+            if (page >= offset && page < offset + length)
+            {
+                Interlocked.Add(ref _retired, Space.Retire(page, page + Level.PageSize));
+            }
+        }
+    }
+
+    /// <summary>Copies bytes from one place of the device to another.</summary>
+    internal void Copy(long from, long to, long length)
+    {
+        for (long done = 0; _bytes is not null && done < length; done += Level.PageSize)
+        {
+            _store.Memory.Bytes(Start + from + done, Level.PageSize).CopyTo(_store.Memory.Bytes(Start + to + done, Level.PageSize));
+        }
+    }
+
+    /// <summary>Makes the metadata of files durable. (The device keeps them in memory: this only counts.)</summary>
+    internal void SyncMetadata() => Interlocked.Increment(ref _metadataSyncs);
+
+    private List<DaxFile> Files()
+    {
+        lock (_lock)
+        {
+            return [.. _files];
         }
     }
 

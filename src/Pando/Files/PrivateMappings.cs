@@ -29,14 +29,14 @@ internal sealed class PrivateMappings
     /// <summary>Takes a mapping out. The caller has entered.</summary>
     public void Remove(IPrivateMapping mapping) => _mappings.Remove(mapping);
 
-    /// <summary>Removes the leaves of a range from every mapping here. The caller has entered.</summary>
-    public void RemoveLeaves(long start, long end)
+    /// <summary>Applies a change to every mapping here that has something of a range. The caller has entered.</summary>
+    public void Apply(FileChange change, long start, long end)
     {
         foreach (var mapping in _mappings)
         {
             if (mapping.FileStart < end && start < mapping.FileEnd)
             {
-                mapping.RemoveLeaves(start, end);
+                mapping.Apply(change, start, end);
             }
         }
     }

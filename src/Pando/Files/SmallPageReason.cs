@@ -27,9 +27,15 @@ public enum SmallPageReason
     /// <summary>The extent lies on the device at an address that differs from the file offset modulo 2 MiB.</summary>
     ExtentMisaligned,
 
+    /// <summary>A part of the 2 MiB lies on memory that has failed; the rest stays usable in small pages.</summary>
+    Poisoned,
+
     /// <summary>A private mapping copies single 4 KiB pages when it is written.</summary>
     PrivateWrite,
 
     /// <summary>The machine was told to use 4 KiB pages only.</summary>
     Disabled,
+
+    /// <summary>The place is shown through a table of PTEs already.</summary>
+    SmallTable,
 }

@@ -46,8 +46,9 @@ public abstract class EntryFormat
     /// <param name="rights">What user code may do.</param>
     /// <param name="dirty">Whether to make it dirty at once (a store is about to follow).</param>
     /// <param name="memoryType">How it may be cached.</param>
+    /// <param name="protectionKey">The protection key, where <see cref="ProtectionKeys"/> is more than one; 0 elsewhere.</param>
     /// <returns>An entry that is already marked accessed.</returns>
-    public abstract Entry MakeLeaf(int level, PhysicalAddress address, Rights rights, bool dirty = false, MemoryType memoryType = MemoryType.WriteBack);
+    public abstract Entry MakeLeaf(int level, PhysicalAddress address, Rights rights, bool dirty = false, MemoryType memoryType = MemoryType.WriteBack, int protectionKey = 0);
 
     /// <summary>Makes an entry that points at a table: a slot.</summary>
     /// <param name="level">The level of the table that holds the slot.</param>
@@ -102,7 +103,25 @@ public abstract class EntryFormat
             TargetOf(entry, level) + (index * Level.EntrySpan(level - 1)),
             RightsOf(entry, level),
             IsDirty(entry, level),
-            MemoryTypeOf(entry, level));
+            MemoryTypeOf(entry, level),
+            ProtectionKeyOf(entry, level));
+
+    /// <summary>How many protection keys the format knows; 1 where it has none.</summary>
+    public virtual int ProtectionKeys => 1;
+
+    /// <summary>The leaf's protection key.</summary>
+    public virtual int ProtectionKeyOf(Entry entry, int level) => 0;
+
+    /// <summary>The same leaf with another protection key.</summary>
+    public virtual Entry WithProtectionKey(Entry entry, int level, int protectionKey) => entry;
+
+    /// <summary>
+    /// Whether software has marked the leaf as one whose stores go to a user-fault handler. The hardware ignores the mark.
+    /// </summary>
+    public abstract bool IsMarked(Entry entry, int level);
+
+    /// <summary>The same leaf, with or without the mark.</summary>
+    public abstract Entry Marked(Entry entry, int level, bool marked);
 
     /// <summary>How the leaf may be cached.</summary>
     public abstract MemoryType MemoryTypeOf(Entry entry, int level);

@@ -177,6 +177,17 @@ internal sealed class FrameAllocator
             throw new InvalidOperationException($"{frame} is given back although it is free.");
         }
 
+        if (record.Poisoned)
+        {
+            // Memory that has failed stays out for ever.
+            for (int i = 0; i < 1 << record.Order; i++)
+            {
+                _memory.Record(new Frame(frame.Number + i)).Kind = FrameKind.Bad;
+            }
+
+            return;
+        }
+
         if (record.Order == BlockOrder)
         {
             FreeBlock(frame);

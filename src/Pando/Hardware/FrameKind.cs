@@ -26,4 +26,7 @@ public enum FrameKind : byte
 
     /// <summary>Removed from the tables, waiting until nobody can see it any more.</summary>
     Retired,
+
+    /// <summary>Its memory has failed; never used again.</summary>
+    Bad,
 }

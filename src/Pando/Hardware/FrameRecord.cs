@@ -90,6 +90,10 @@ internal struct FrameRecord
     [FieldOffset(80)]
     public int Class;
 
+    /// <summary>A frame of a memory file: its memory has failed.</summary>
+    [FieldOffset(84)]
+    public bool Poisoned;
+
     /// <summary>The value of <see cref="AttachCount"/> of a table that may never be attached again.</summary>
     public const int Dead = int.MinValue;
 }

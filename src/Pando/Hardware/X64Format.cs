@@ -21,6 +21,13 @@ public sealed class X64Format : EntryFormat
     // Bit 7 of an entry at levels 2 and 3 says that it is a leaf; in a PTE the same bit is PAT, in a PML4E reserved.
     private const ulong PageSizeBit = 1UL << 7;
 
+    // Bits 9 to 11 are left to software (SDM table 4-20).
+    private const ulong SoftwareMark = 1UL << 10;
+
+    // Bits 59 to 62 of a leaf hold the protection key, where CR4.PKE is set (SDM vol. 3A, 4.6.2).
+    private const int KeyShift = 59;
+    private const ulong KeyMask = 15UL << KeyShift;
+
     // PAT in a large leaf, where bit 7 is taken.
     private const ulong LargePat = 1UL << 12;
 
@@ -63,13 +70,14 @@ public sealed class X64Format : EntryFormat
     public override Rights Effective(Rights rights) => rights == Rights.None ? Rights.None : rights | Rights.Read;
 
     /// <inheritdoc/>
-    public override Entry MakeLeaf(int level, PhysicalAddress address, Rights rights, bool dirty = false, MemoryType memoryType = MemoryType.WriteBack) =>
+    public override Entry MakeLeaf(int level, PhysicalAddress address, Rights rights, bool dirty = false, MemoryType memoryType = MemoryType.WriteBack, int protectionKey = 0) =>
         new(Present
             | Accessed
             | (dirty ? Dirty : 0)
             | (level > Level.Pte ? PageSizeBit : 0)
             | CachingBits(memoryType)
             | RightsBits(rights)
+            | ((ulong)protectionKey << KeyShift)
             | (address.Value & AddressMask));
 
     /// <inheritdoc/>
@@ -142,6 +150,23 @@ public sealed class X64Format : EntryFormat
         WriteThroughBit => MemoryType.WriteThrough,
         _ => MemoryType.Uncached,
     };
+
+    /// <inheritdoc/>
+    public override int ProtectionKeys => 16;
+
+    /// <inheritdoc/>
+    public override int ProtectionKeyOf(Entry entry, int level) => (int)((entry.Raw & KeyMask) >> KeyShift);
+
+    /// <inheritdoc/>
+    public override Entry WithProtectionKey(Entry entry, int level, int protectionKey) =>
+        new((entry.Raw & ~KeyMask) | ((ulong)protectionKey << KeyShift));
+
+    /// <inheritdoc/>
+    public override bool IsMarked(Entry entry, int level) => (entry.Raw & SoftwareMark) != 0;
+
+    /// <inheritdoc/>
+    public override Entry Marked(Entry entry, int level, bool marked) =>
+        new((entry.Raw & ~SoftwareMark) | (marked ? SoftwareMark : 0));
 
     /// <inheritdoc/>
     public override string ToString() => $"x86-64, {Levels} levels";

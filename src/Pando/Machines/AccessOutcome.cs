@@ -24,6 +24,9 @@ public enum AccessOutcome
     /// <summary>A page fault that the handler answered with SIGBUS, BUS_ADRERR: past the end of the file.</summary>
     BusError,
 
+    /// <summary>A page fault that the handler answered with SIGBUS, BUS_MCEERR_AR: the page's memory has failed.</summary>
+    HardwarePoison,
+
     /// <summary>A page fault for which the handler found no memory.</summary>
     OutOfMemory,
 

@@ -47,6 +47,7 @@ internal sealed class Auditor(Machine machine)
 
         CheckCounts();
         CheckFrames(owners);
+        CheckTranslations();
         Expect(_store.OpenGathers == 0, $"{_store.OpenGathers} flush gathers were begun and not finished");
         return new AuditReport(_violations, _spaceTables, _fileTables, _slotCount, _leaves);
     }
@@ -250,6 +251,40 @@ internal sealed class Auditor(Machine machine)
         Expect(indexed == file.PrivateMappings.Count, $"'{file.Name}': {indexed} areas say that they stand in its index, {file.PrivateMappings.Count} do");
     }
 
+    /// <summary>No processor remembers what the tables do not say: everything that was taken away has been flushed.</summary>
+    private void CheckTranslations()
+    {
+        foreach (var processor in _store.Shootdown.Processors.OfType<SoftwareProcessor>())
+        {
+            foreach (var cached in processor.Snapshot())
+            {
+                var table = cached.Space.Root;
+                var rights = Rights.All;
+                int level = _store.Format.Levels;
+                var entry = Entry.None;
+                while (!table.IsNone)
+                {
+                    entry = _store.Read(table, Level.Index(cached.Address.Value, level));
+                    rights &= _store.Format.RightsOf(entry, level);
+                    if (level == cached.Level || !_store.Format.IsSlot(entry, level))
+                    {
+                        break;
+                    }
+
+                    table = _store.TableOf(entry, level);
+                    level--;
+                }
+
+                bool same = !entry.IsNone
+                    && level == cached.Level
+                    && _store.Format.IsLeaf(entry, level) == cached.IsLeaf
+                    && _store.Format.TargetOf(entry, level) == cached.Target
+                    && (cached.Rights & ~rights) == 0;
+                Expect(same, $"processor {processor.Number} remembers a {(cached.IsLeaf ? "leaf" : "slot")} of {cached.Space} at {cached.Address} to {cached.Target} with {cached.Rights}; the tables say {entry} with {rights} at level {level}");
+            }
+        }
+    }
+
     private void CountSlot(Frame table)
     {
         _slotCount++;
@@ -293,7 +328,7 @@ internal sealed class Auditor(Machine machine)
 
         var files = owners.OfType<FileTables>().Select(tables => tables.File).ToList();
         var contents = files.OfType<MemoryFile>().Select(file => file.Frames).ToList();
-        int index = files.Sum(file => file.Tables.IndexFrames) + contents.Sum(frames => frames.Index);
+        int index = files.Sum(file => file.Tables.IndexFrames + (file.Dirty?.FrameCount ?? 0)) + contents.Sum(frames => frames.Index);
         int data = contents.Sum(frames => frames.Data);
         Expect(kinds[(int)FrameKind.SpaceTable] == _spaceTables, $"{kinds[(int)FrameKind.SpaceTable]} frames are tables of spaces, {_spaceTables} were reached");
         Expect(kinds[(int)FrameKind.FileTable] == _fileTables, $"{kinds[(int)FrameKind.FileTable]} frames are tables of files, {_fileTables} were reached");

@@ -115,6 +115,9 @@ public sealed class Machine : IDisposable
         return new TableTotals(spaces, files);
     }
 
+    /// <summary>Divides the memory of page tables among the spaces that use them. The machine stays at rest while it is used.</summary>
+    public TableShares TableShares() => new(Store);
+
     /// <summary>Checks every invariant of the machine. No operation may be under way.</summary>
     public AuditReport Audit() => new Auditor(this).Run();
 

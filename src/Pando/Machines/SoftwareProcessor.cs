@@ -109,8 +109,19 @@ public sealed class SoftwareProcessor : ITranslationCache
             _recycles++;
         }
 
+        // Looked at after the mark stands: an end that begins later finds the mark and makes this processor forget.
+        bool ending = space is { IsEnding: true };
+        if (ending)
+        {
+            _contexts.Remove(_contexts.Current);
+        }
+
         Exit();
         EndDriving();
+        if (ending)
+        {
+            throw new InvalidOperationException("The space is ending, so that it cannot be loaded.");
+        }
     }
 
     // ---- Accesses ----
@@ -644,6 +655,7 @@ public sealed class SoftwareProcessor : ITranslationCache
                 FaultKind.NotMapped => AccessOutcome.NotMapped,
                 FaultKind.NotAllowed => AccessOutcome.NotAllowed,
                 FaultKind.BusError => AccessOutcome.BusError,
+                FaultKind.HardwarePoison => AccessOutcome.HardwarePoison,
                 _ => AccessOutcome.OutOfMemory,
             },
         };

@@ -14,7 +14,7 @@ public sealed partial class AddressSpace
     /// </summary>
     private void AttachAll(Area area, AddressRange range)
     {
-        if (area.File is null || _memory.Sharing == SharingLevels.None || area.Rights == Rights.None)
+        if (!area.CanAttach || _memory.Sharing == SharingLevels.None || area.Rights == Rights.None)
         {
             return;
         }
@@ -54,7 +54,7 @@ public sealed partial class AddressSpace
                         continue;
                     }
 
-                    if (table.IsNone && !TryMakePath(start, level, alone: false, out table))
+                    if (table.IsNone && !TryMakePath(start, level, out table))
                     {
                         Store.Detach(shared);
                         return;
@@ -82,11 +82,8 @@ public sealed partial class AddressSpace
         }
     }
 
-    /// <summary>
-    /// Finds or makes the space's own table of a level on the way to an address. The caller holds the lock for
-    /// writing, or is <paramref name="alone"/>: nobody else knows the space.
-    /// </summary>
-    private bool TryMakePath(VirtualAddress address, int level, bool alone, out Frame table)
+    /// <summary>Finds or makes the space's own table of a level on the way to an address. The caller holds the lock for writing.</summary>
+    private bool TryMakePath(VirtualAddress address, int level, out Frame table)
     {
         table = Root;
         for (int at = Store.Format.Levels; at > level; at--)
@@ -95,7 +92,7 @@ public sealed partial class AddressSpace
             var entry = Store.Read(table, index);
             if (entry.IsNone)
             {
-                if (!TryMakeChild(table, at, index, address, alone, out var child))
+                if (!TryMakeChild(table, at, index, address, out var child))
                 {
                     return false;
                 }
@@ -116,17 +113,16 @@ public sealed partial class AddressSpace
     }
 
     /// <summary>Puts an empty table of the space's own into an empty entry. True as well where somebody else was quicker.</summary>
-    private bool TryMakeChild(Frame table, int level, int index, VirtualAddress address, bool alone, out Frame child)
+    private bool TryMakeChild(Frame table, int level, int index, VirtualAddress address, out Frame child)
     {
-        if (!Store.TryCreate(this, level - 1, (long)address.AlignDown(Level.EntrySpan(level)).Value, out child))
+        long origin = (long)address.AlignDown(Level.EntrySpan(level)).Value;
+        if (_reserve.TryPop(out child))
+        {
+            Store.Adopt(child, this, level - 1, origin);
+        }
+        else if (!Store.TryCreate(this, level - 1, origin, out child))
         {
             return false;
-        }
-
-        if (alone)
-        {
-            Store.Prepare(table, index, Store.Format.MakeSlot(level, child.Address, Rights.All));
-            return true;
         }
 
         Store.Lock(table, level);
@@ -257,7 +253,10 @@ public sealed partial class AddressSpace
 
                 if (Store.Format.IsLeaf(entry, level))
                 {
-                    var rights = (Rights.All & ~Rights.Write) | (Store.Format.RightsOf(entry, level) & Rights.Write);
+                    // Where stores are noticed, the right to store is not carried over: a write-back that is under way
+                    // may have passed the file's table already.
+                    var rights = tables.File.Dirty is null ? Rights.All : Rights.All & ~Rights.Write;
+                    rights &= Store.IsZeroPage(Store.Format.TargetOf(entry, level)) ? Rights.All & ~Rights.Write : Rights.All;
                     Store.Fill(shared, level, i, Store.Format.WithRights(entry, level, rights & key.Class.LeafRights));
                 }
                 else if (Store.IsAttached(entry, level))

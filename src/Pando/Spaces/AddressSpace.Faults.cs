@@ -21,21 +21,7 @@ public sealed partial class AddressSpace
     /// </summary>
     public FaultResult Fault(VirtualAddress address, AccessKind access)
     {
-        FaultKind kind;
-        do
-        {
-            _lock.EnterRead(LockRank.Space);
-            try
-            {
-                kind = Resolve(address, access, address + 1, out _);
-            }
-            finally
-            {
-                _lock.ExitRead(LockRank.Space);
-            }
-        }
-        while (kind == FaultKind.OutOfMemory && _memory.Reclaim());
-
+        var kind = ResolveWithHelp(address, access, address + 1, asksUser: true, out _);
         Store.Count(kind switch
         {
             FaultKind.Populated => TableEvent.FaultPopulated,
@@ -52,27 +38,13 @@ public sealed partial class AddressSpace
     /// Faults in every page of a range, as if each were accessed (MADV_POPULATE_READ, MADV_POPULATE_WRITE).
     /// </summary>
     /// <returns>The outcome for the first address that could not be populated; a resolved one if all could.</returns>
-    public FaultResult Populate(AddressRange range, AccessKind access)
+    public FaultResult Populate(AddressRange range, AccessKind access) => Populate(range, access, asksUser: true);
+
+    private FaultResult Populate(AddressRange range, AccessKind access, bool asksUser)
     {
         for (var address = range.Start; address < range.End;)
         {
-            FaultKind kind;
-            long advanced;
-            _lock.EnterRead(LockRank.Space);
-            try
-            {
-                kind = Resolve(address, access, range.End, out advanced);
-            }
-            finally
-            {
-                _lock.ExitRead(LockRank.Space);
-            }
-
-            if (kind == FaultKind.OutOfMemory && _memory.Reclaim())
-            {
-                continue;
-            }
-
+            var kind = ResolveWithHelp(address, access, range.End, asksUser, out long advanced);
             if (kind > FaultKind.Spurious)
             {
                 return new FaultResult(kind, address);
@@ -84,9 +56,62 @@ public sealed partial class AddressSpace
         return new FaultResult(FaultKind.Populated, range.Start);
     }
 
-    private FaultKind Resolve(VirtualAddress address, AccessKind access, VirtualAddress end, out long advanced)
+    /// <summary>
+    /// Resolves a fault and gets, without any lock, what it needs from outside: memory by reclaiming, an answer from
+    /// a user-fault handler.
+    /// </summary>
+    private FaultKind ResolveWithHelp(VirtualAddress address, AccessKind access, VirtualAddress end, bool asksUser, out long advanced)
+    {
+        while (true)
+        {
+            FaultKind kind;
+            UserFaultKind question;
+            IUserFaultHandler? handler;
+            _lock.EnterRead(LockRank.Space);
+            try
+            {
+                kind = Resolve(address, access, end, asksUser, Frame.None, out advanced, out handler, out question);
+            }
+            finally
+            {
+                _lock.ExitRead(LockRank.Space);
+            }
+
+            if (handler is not null)
+            {
+                if (!handler.Handle(this, address.PageStart, question, access))
+                {
+                    return FaultKind.BusError;
+                }
+            }
+            else if (kind != FaultKind.OutOfMemory || !_memory.Reclaim())
+            {
+                return kind;
+            }
+        }
+    }
+
+    /// <param name="address">The address.</param>
+    /// <param name="access">The access.</param>
+    /// <param name="end">How far to go on, where a range is populated.</param>
+    /// <param name="asksUser">Whether a user-fault handler is asked; not where it is the handler that resolves.</param>
+    /// <param name="provided">The frame to use for a private page that does not exist yet; none to allocate one.</param>
+    /// <param name="advanced">Bytes from the address on that are done with.</param>
+    /// <param name="handler">Who must be asked before the fault can go on; null where it has ended.</param>
+    /// <param name="question">What to ask.</param>
+    private FaultKind Resolve(
+        VirtualAddress address,
+        AccessKind access,
+        VirtualAddress end,
+        bool asksUser,
+        Frame provided,
+        out long advanced,
+        out IUserFaultHandler? handler,
+        out UserFaultKind question)
     {
         advanced = 0;
+        handler = null;
+        question = default;
         if (_exited || _areas.Find(address) is not { } area)
         {
             return FaultKind.NotMapped;
@@ -102,7 +127,7 @@ public sealed partial class AddressSpace
             end = area.Range.End;
         }
 
-        var fault = new FaultState(address, access, end, area);
+        var fault = new FaultState(address, access, end, area, asksUser, provided);
         while (true)
         {
             fault.Sequence = area.File?.Tables.Invalidate.Sequence() ?? 0;
@@ -120,6 +145,13 @@ public sealed partial class AddressSpace
                 case FaultStep.MustIndex:
                     IndexOverlapping(fault.MustIndex);
                     break;
+                case FaultStep.MustCommit:
+                    area.File!.CommitMetadata();
+                    break;
+                case FaultStep.MustAskUser:
+                    handler = area.Traits.UserFaults;
+                    question = fault.Question;
+                    return FaultKind.Spurious;
                 case FaultStep.MustAllocate:
                     var status = area.File!.Allocate((long)address.Value + area.Delta);
                     if (status != PageStatus.Found)
@@ -154,9 +186,10 @@ public sealed partial class AddressSpace
                     }
                 }
 
-                if (!TryMakeWay(ref fault, table, level, index))
+                var way = MakeWay(ref fault, table, level, index);
+                if (way != FaultStep.GoDown)
                 {
-                    return fault.Fail(FaultKind.OutOfMemory);
+                    return way;
                 }
 
                 continue;
@@ -213,7 +246,7 @@ public sealed partial class AddressSpace
     }
 
     /// <summary>Puts a slot into an empty entry: to the file's table where that is possible, to an own one otherwise.</summary>
-    private bool TryMakeWay(ref FaultState fault, Frame table, int level, int index)
+    private FaultStep MakeWay(ref FaultState fault, Frame table, int level, int index)
     {
         int childLevel = level - 1;
         var start = fault.Address.AlignDown(Level.EntrySpan(level));
@@ -227,19 +260,22 @@ public sealed partial class AddressSpace
                 && _areas.TryGetWindow(AddressRange.FromLength(start, Level.EntrySpan(level)), out _, out windowStart, out windowEnd));
         if (!attach)
         {
-            return TryMakeChild(table, level, index, start, alone: false, out _);
+            return TryMakeChild(table, level, index, start, out _) ? FaultStep.GoDown : fault.Fail(FaultKind.OutOfMemory);
         }
 
         var key = TableKey.For(childLevel, (long)start.Value + area.Delta, windowStart, windowEnd, area.ClassFor(Store.Format));
         var shared = area.File!.Tables.Attach(key, make: true);
         if (shared.IsNone)
         {
-            return false;
+            return fault.Fail(FaultKind.OutOfMemory);
         }
 
+        // Another thread's store to this private mapping may have made the space leave the table meanwhile, and a
+        // reclaim have freed it: then nobody would ever give up the slot.
         var rights = fault.Shared is not null ? Rights.All : area.FileRights(Store.Format);
         Store.Lock(table, level);
-        bool filled = Store.Read(table, index).IsNone;
+        bool dead = Store.IsDead(table);
+        bool filled = !dead && Store.Read(table, index).IsNone;
         if (filled)
         {
             Store.Fill(table, level, index, Store.Format.MakeSlot(level, shared.Address, rights));
@@ -256,13 +292,18 @@ public sealed partial class AddressSpace
             Store.Detach(shared);
         }
 
-        return true;
+        return dead ? FaultStep.Again : FaultStep.GoDown;
     }
 
     /// <summary>Fills the empty entry with a leaf, if one belongs at this level.</summary>
     private FaultStep TryFillLeaf(ref FaultState fault, Frame table, int level, int index)
     {
         var area = fault.Area;
+        if (MustAskUser(ref fault))
+        {
+            return FaultStep.MustAskUser;
+        }
+
         if (area.File is not { } file)
         {
             return level == Level.Pte ? FillAnonymous(ref fault, table, index) : FaultStep.GoDown;
@@ -275,7 +316,7 @@ public sealed partial class AddressSpace
 
         long offset = (long)fault.Address.Value + area.Delta;
         var limits = level == Level.Pte
-            ? new LeafLimits(Level.Pte, SmallPageReason.None, fault.WindowStart, fault.WindowEnd)
+            ? new LeafLimits(Level.Pte, SmallPageReason.SmallTable, fault.WindowStart, fault.WindowEnd)
             : LimitsFor(area, fault.WindowStart, fault.WindowEnd);
         bool write = fault.Access == AccessKind.Write;
         var page = file.Find(offset, write, limits);
@@ -307,23 +348,30 @@ public sealed partial class AddressSpace
             return FaultStep.MustIndex;
         }
 
-        if (write)
+        if (write && MustCommit(area, file))
         {
-            file.NoteWrite(page.Offset, count * leafSize);
+            return FaultStep.MustCommit;
         }
 
-        Store.Lock(table, level);
-        bool current = file.Tables.Invalidate.IsCurrent(fault.Sequence) && Store.Read(table, index).IsNone;
         int filled = 0;
-        if (current)
+        Store.Lock(table, level);
+        bool current = file.Tables.Invalidate.IsCurrent(fault.Sequence) && !Store.IsDead(table) && Store.Read(table, index).IsNone;
+        bool noted = !current || !write || file.TryNoteWrite(page.Offset, count * leafSize);
+        if (current && noted)
         {
             for (; filled < count && Store.Read(table, index + filled).IsNone; filled++)
             {
-                Store.Fill(table, level, index + filled, Store.Format.MakeLeaf(level, page.Address + (filled * leafSize), rights, dirty: write));
+                var place = page.Address + (filled * leafSize);
+                Store.Fill(table, level, index + filled, Store.Format.MakeLeaf(level, place, rights, dirty: write, protectionKey: area.Traits.ProtectionKey));
             }
         }
 
         Store.Unlock(table, level);
+        if (!noted)
+        {
+            return fault.Fail(FaultKind.OutOfMemory);
+        }
+
         if (!current)
         {
             return FaultStep.Again;
@@ -337,14 +385,19 @@ public sealed partial class AddressSpace
     {
         var rights = Store.Format.Effective(fault.Area.Rights);
         bool write = fault.Access == AccessKind.Write;
-        var frame = _memory.ZeroPage;
-        if (write && !Store.Frames.TryAllocate(FrameKind.Anonymous, out frame))
+        var frame = fault.Provided;
+        bool own = write || !frame.IsNone;
+        if (frame.IsNone)
         {
-            return fault.Fail(FaultKind.OutOfMemory);
+            frame = _memory.ZeroPage;
+            if (write && !Store.Frames.TryAllocate(FrameKind.Anonymous, out frame))
+            {
+                return fault.Fail(FaultKind.OutOfMemory);
+            }
         }
 
-        var leaf = Store.Format.MakeLeaf(Level.Pte, frame.Address, write ? rights : rights & ~Rights.Write, dirty: write);
-        return PutPrivateLeaf(ref fault, table, index, leaf, write ? frame : Frame.None);
+        var leaf = Store.Format.MakeLeaf(Level.Pte, frame.Address, own ? rights : rights & ~Rights.Write, dirty: own, protectionKey: fault.Area.Traits.ProtectionKey);
+        return PutPrivateLeaf(ref fault, table, index, leaf, own ? frame : Frame.None);
     }
 
     private FaultStep FillCopy(ref FaultState fault, Frame table, int index, MappedFile file)
@@ -357,12 +410,20 @@ public sealed partial class AddressSpace
             return fault.Fail(FailureFor(page.Status));
         }
 
-        if (!TryCopyFrame(page.Address, out var frame))
+        // Truncation must find the copy.
+        if (!fault.Area.IsIndexed)
+        {
+            fault.MustIndex = fault.Area.Range;
+            return FaultStep.MustIndex;
+        }
+
+        var frame = fault.Provided;
+        if (frame.IsNone && !TryCopyFrame(page.Address, out frame))
         {
             return fault.Fail(FaultKind.OutOfMemory);
         }
 
-        var leaf = Store.Format.MakeLeaf(Level.Pte, frame.Address, Store.Format.Effective(fault.Area.Rights), dirty: true);
+        var leaf = Store.Format.MakeLeaf(Level.Pte, frame.Address, Store.Format.Effective(fault.Area.Rights), dirty: true, protectionKey: fault.Area.Traits.ProtectionKey);
         return PutPrivateLeaf(ref fault, table, index, leaf, frame);
     }
 
@@ -385,7 +446,7 @@ public sealed partial class AddressSpace
         Store.Unlock(table, Level.Pte);
         if (!put)
         {
-            if (!anonymous.IsNone)
+            if (!anonymous.IsNone && anonymous != fault.Provided)
             {
                 Store.Frames.Free(anonymous);
             }
@@ -406,6 +467,12 @@ public sealed partial class AddressSpace
     private FaultStep AtLeaf(ref FaultState fault, Frame table, int level, int index, Entry leaf)
     {
         var next = fault.Address.AlignDown(Level.EntrySpan(level)) + Level.EntrySpan(level);
+        if (fault.Access == AccessKind.Write && fault.AsksUser && Store.Format.IsMarked(leaf, level))
+        {
+            fault.Question = UserFaultKind.WriteProtect;
+            return FaultStep.MustAskUser;
+        }
+
         if (fault.Access != AccessKind.Write || (Store.Format.RightsOf(leaf, level) & Rights.Write) != 0)
         {
             return fault.Finish(fault.Kind == FaultKind.Attached ? FaultKind.Attached : FaultKind.Spurious, next);
@@ -434,19 +501,31 @@ public sealed partial class AddressSpace
             return FaultStep.MustAllocate;
         }
 
-        // The first store to a page of a file: noted before any processor can make it.
+        if (MustCommit(fault.Area, fault.Area.File!))
+        {
+            return FaultStep.MustCommit;
+        }
+
+        // The first store to a page of a file: noted before any processor can make it, and under the same lock, so
+        // that a write-back either finds the right to store or leaves the note.
         long leafSize = Level.EntrySpan(level);
-        fault.Area.File!.NoteWrite(((long)fault.Address.Value + fault.Area.Delta) & -leafSize, leafSize);
+        long offset = ((long)fault.Address.Value + fault.Area.Delta) & -leafSize;
         var rights = fault.Shared is not null ? fault.Area.ClassFor(Store.Format).LeafRights : fault.Area.FileRights(Store.Format);
         Store.Lock(table, level);
         var now = Store.Read(table, index);
-        bool same = Store.Format.IsLeaf(now, level) && Store.Format.TargetOf(now, level) == target && IsCurrent(fault);
-        if (same)
+        bool same = Store.Format.IsLeaf(now, level) && Store.Format.TargetOf(now, level) == target && IsCurrent(fault) && !IsKept(fault, now, level);
+        bool noted = !same || fault.Area.File!.TryNoteWrite(offset, leafSize);
+        if (same && noted)
         {
             Store.WriteEnable(table, level, index, rights);
         }
 
         Store.Unlock(table, level);
+        if (!noted)
+        {
+            return fault.Fail(FaultKind.OutOfMemory);
+        }
+
         if (!same)
         {
             return FaultStep.Again;
@@ -479,7 +558,8 @@ public sealed partial class AddressSpace
         bool same = Store.Format.IsLeaf(now, Level.Pte)
             && Store.Format.TargetOf(now, Level.Pte) == target
             && (Store.Format.RightsOf(now, Level.Pte) & Rights.Write) == 0
-            && IsCurrent(fault);
+            && IsCurrent(fault)
+            && !IsKept(fault, now, Level.Pte);
         if (same && keep)
         {
             Store.WriteEnable(table, Level.Pte, index, rights);
@@ -501,7 +581,7 @@ public sealed partial class AddressSpace
 
             gather.Finish();
             Store.Memory.Record(copy).References = 1;
-            Store.Fill(table, Level.Pte, index, Store.Format.MakeLeaf(Level.Pte, copy.Address, rights, dirty: true));
+            Store.Fill(table, Level.Pte, index, Store.Format.MakeLeaf(Level.Pte, copy.Address, rights, dirty: true, protectionKey: fault.Area.Traits.ProtectionKey));
         }
 
         Store.Unlock(table, Level.Pte);
@@ -534,6 +614,27 @@ public sealed partial class AddressSpace
         return true;
     }
 
+    /// <summary>Whether the page is one that a user-fault handler of this space must be asked for.</summary>
+    private static bool MustAskUser(ref FaultState fault)
+    {
+        var flags = fault.Area.Traits.Flags & (AreaFlags.UserMissing | AreaFlags.UserMinor);
+        if (flags == 0 || !fault.AsksUser)
+        {
+            return false;
+        }
+
+        bool exists = fault.Area.File?.Locate((long)fault.Address.Value + fault.Area.Delta) is not null;
+        fault.Question = exists ? UserFaultKind.Minor : UserFaultKind.Missing;
+        return (flags & (exists ? AreaFlags.UserMinor : AreaFlags.UserMissing)) != 0;
+    }
+
+    /// <summary>Whether a leaf has been marked, meanwhile, as one whose stores a handler is asked for.</summary>
+    private bool IsKept(in FaultState fault, Entry leaf, int level) => fault.AsksUser && Store.Format.IsMarked(leaf, level);
+
+    /// <summary>Whether the file's metadata must be made durable before a page of the area may be written (MAP_SYNC).</summary>
+    private static bool MustCommit(Area area, MappedFile file) =>
+        (area.Traits.Flags & AreaFlags.Synchronous) != 0 && file.HasPendingMetadata;
+
     private static bool IsCurrent(in FaultState fault) =>
         fault.Area.File is not { } file || file.Tables.Invalidate.IsCurrent(fault.Sequence);
 
@@ -554,6 +655,7 @@ public sealed partial class AddressSpace
     {
         PageStatus.OutOfMemory => FaultKind.OutOfMemory,
         PageStatus.PastEnd or PageStatus.OutOfSpace => FaultKind.BusError,
+        PageStatus.Poisoned => FaultKind.HardwarePoison,
         _ => throw new UnreachableException(),
     };
 
@@ -574,10 +676,16 @@ public sealed partial class AddressSpace
 
         /// <summary>The file must be given storage first.</summary>
         MustAllocate,
+
+        /// <summary>The file's metadata must be made durable first.</summary>
+        MustCommit,
+
+        /// <summary>A user-fault handler must be asked first.</summary>
+        MustAskUser,
     }
 
     /// <summary>One fault on its way.</summary>
-    private struct FaultState(VirtualAddress address, AccessKind access, VirtualAddress end, Area area)
+    private struct FaultState(VirtualAddress address, AccessKind access, VirtualAddress end, Area area, bool asksUser, Frame provided)
     {
         public readonly VirtualAddress Address = address;
         public readonly AccessKind Access = access;
@@ -586,6 +694,15 @@ public sealed partial class AddressSpace
         public readonly VirtualAddress End = end;
 
         public readonly Area Area = area;
+
+        /// <summary>Whether a user-fault handler is asked.</summary>
+        public readonly bool AsksUser = asksUser;
+
+        /// <summary>The frame for a private page that does not exist yet; none to allocate one.</summary>
+        public readonly Frame Provided = provided;
+
+        /// <summary>What the handler must be asked for.</summary>
+        public UserFaultKind Question;
 
         /// <summary>The file's sequence when the attempt began.</summary>
         public long Sequence;

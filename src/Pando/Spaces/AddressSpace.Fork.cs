@@ -40,56 +40,62 @@ public sealed partial class AddressSpace
             return null;
         }
 
-        bool complete;
-        _lock.EnterWrite(LockRank.Space);
+        bool complete = false;
         try
         {
-            ThrowIfExited();
-            child._lock.EnterWrite(LockRank.Space);
-            complete = CopyTo(child);
-            child._lock.ExitWrite(LockRank.Space);
+            _lock.EnterWrite(LockRank.Space);
+            try
+            {
+                ThrowIfExited();
+                child._lock.EnterWrite(LockRank.Space);
+                complete = CopyTo(child);
+                child._lock.ExitWrite(LockRank.Space);
+            }
+            finally
+            {
+                _lock.ExitWrite(LockRank.Space);
+            }
         }
         finally
         {
-            _lock.ExitWrite(LockRank.Space);
+            if (!complete)
+            {
+                child.Exit();
+            }
         }
 
-        if (complete)
-        {
-            return child;
-        }
-
-        child.Exit();
-        return null;
+        return complete ? child : null;
     }
 
     private bool CopyTo(AddressSpace child)
     {
-        var areas = new Area[_areas.Count];
-        for (int i = 0; i < areas.Length; i++)
+        // Locks and user-fault handlers are not inherited (mlock(2), userfaultfd(2)).
+        const AreaFlags own = AnyLock | AreaFlags.UserMissing | AreaFlags.UserMinor | AreaFlags.UserWriteProtect;
+        var pairs = new List<(Area Parent, Area Child)>(_areas.Count);
+        foreach (var area in _areas.All)
         {
-            var area = _areas[i];
-            areas[i] = new Area(child, area.Range, area.Rights, area.IsShared, area.File, area.Offset);
+            if ((area.Traits.Flags & AreaFlags.DontFork) != 0)
+            {
+                continue;
+            }
+
+            pairs.Add((area, new Area(child, area.Range, area.Traits.With(0, own) with { UserFaults = null }, area.File, area.Offset)));
             if (area.File is { } file)
             {
                 child.AddFile(file);
             }
         }
 
-        child._areas.Replace(0, 0, areas);
-
-        // Private pages: both sides refer to the same frame, read-only, until one of them writes.
-        var gather = new FlushGather(Store, this);
-        var everything = new AddressRange(new VirtualAddress(0), UserEnd.AlignUp(Level.PageSize) + Level.PageSize);
-        var copy = new CopyVisitor(child);
-        _memory.Walker.VisitWithin(this, everything, ref copy, ref gather);
-        gather.Finish();
-        if (copy.OutOfMemory)
+        child._areas.Replace(0, 0, pairs.ConvertAll(pair => pair.Child).ToArray());
+        foreach (var (parent, copy) in pairs)
         {
-            return false;
+            if (!parent.IsShared && (parent.Traits.Flags & AreaFlags.WipeOnFork) == 0 && !TryCopyPages(parent, copy))
+            {
+                return false;
+            }
         }
 
-        foreach (var area in areas)
+        foreach (var (_, area) in pairs)
         {
             child.AttachAll(area, area.Range);
         }
@@ -97,41 +103,71 @@ public sealed partial class AddressSpace
         return true;
     }
 
-    private struct CopyVisitor(AddressSpace child) : IEntryVisitor
+    /// <summary>
+    /// Lets the child refer to the private pages of an area: both sides show the same frames, read-only, until one of
+    /// them writes.
+    /// </summary>
+    private bool TryCopyPages(Area parent, Area copy)
     {
-        private Frame _table;
-        private AddressRange _tableSpan;
+        // While pages are between the two, a truncation of the file waits; then it finds both.
+        var index = parent.IsIndexed ? parent.File!.PrivateMappings : null;
+        if (index is not null)
+        {
+            index.Enter();
+            copy.IsIndexed = true;
+            index.Add(copy);
+        }
 
-        public bool OutOfMemory { get; private set; }
+        var gather = new FlushGather(Store, this);
+        var collect = new CollectVisitor(Store, []);
+        _memory.Walker.VisitWithin(this, parent.Range, ref collect, ref gather);
+        gather.Finish();
+        int done = 0;
+        while (done < collect.Pages.Count && copy.Space.TryPutCopy(collect.Pages[done].Address, collect.Pages[done].Leaf))
+        {
+            done++;
+        }
 
+        bool complete = done == collect.Pages.Count;
+        for (; done < collect.Pages.Count; done++)
+        {
+            Store.ReleaseAnonymous(Frame.Containing(Store.Format.TargetOf(collect.Pages[done].Leaf, Level.Pte)));
+        }
+
+        index?.Exit();
+        return complete;
+    }
+
+    private bool TryPutCopy(VirtualAddress address, Entry leaf)
+    {
+        if (!TryMakePath(address, Level.Pte, out var table))
+        {
+            return false;
+        }
+
+        Store.Lock(table, Level.Pte);
+        Store.Fill(table, Level.Pte, Level.Index(address.Value, Level.Pte), leaf);
+        Store.Memory.Record(table).AnonymousLeaves++;
+        Store.Unlock(table, Level.Pte);
+        return true;
+    }
+
+    /// <summary>Takes the right to write from private pages, and one reference more to each for the child.</summary>
+    private readonly record struct CollectVisitor(TableStore Store, List<(VirtualAddress Address, Entry Leaf)> Pages) : IEntryVisitor
+    {
         public void Visit(EntryRef entry, ref FlushGather gather)
         {
             var frame = entry.AnonymousFrame;
-            if (frame.IsNone || OutOfMemory)
+            if (frame.IsNone)
             {
                 return;
             }
 
-            // Nobody else knows the child yet: its tables are written without their locks, and must be, since the
-            // walker holds that of the parent's table.
-            var store = child.Store;
-            if (!_tableSpan.Contains(entry.Range))
-            {
-                if (!child.TryMakePath(entry.Range.Start, Level.Pte, alone: true, out _table))
-                {
-                    OutOfMemory = true;
-                    return;
-                }
-
-                _tableSpan = AddressRange.TableSpan(entry.Range.Start, Level.Pte);
-            }
-
-            var rights = store.Format.RightsOf(entry.Entry, entry.Level) & ~Rights.Write;
+            var format = Store.Format;
+            var rights = format.RightsOf(entry.Entry, entry.Level) & ~Rights.Write;
             entry.SetRights(rights, ref gather);
-            Interlocked.Increment(ref store.Memory.Record(frame).References);
-            var leaf = store.Format.MakeLeaf(Level.Pte, frame.Address, rights);
-            store.Prepare(_table, Level.Index(entry.Range.Start.Value, Level.Pte), leaf);
-            store.Memory.Record(_table).AnonymousLeaves++;
+            Interlocked.Increment(ref Store.Memory.Record(frame).References);
+            Pages.Add((entry.Range.Start, format.MakeLeaf(Level.Pte, frame.Address, rights, protectionKey: format.ProtectionKeyOf(entry.Entry, Level.Pte))));
         }
     }
 }

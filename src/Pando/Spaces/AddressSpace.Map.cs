@@ -12,27 +12,50 @@ public sealed partial class AddressSpace
     /// <returns>
     /// The address; or EINVAL (length 0, offset or fixed address not a multiple of 4 KiB), ENOMEM (no free range of
     /// that length, or a fixed range outside what user code may map), EEXIST (the range of a no-replace request is
-    /// taken). After an error nothing has changed.
+    /// taken), EACCES (a shared mapping asks for what the file was not opened for), EOPNOTSUPP (MAP_SYNC of a file
+    /// that has no storage to synchronise), EPERM (a fixed range is sealed, or below <see cref="LowestAddress"/>).
+    /// After an error nothing has changed.
     /// </returns>
     public MapResult Map(in MapRequest request)
     {
-        if (request.Length <= 0 || (request.Offset & (Level.PageSize - 1)) != 0 || request.Offset < 0
+        long alignment = request.File?.MappingAlignment ?? Level.PageSize;
+        if (request.Length <= 0 || (request.Offset & (alignment - 1)) != 0 || request.Offset < 0
             || (request.Rights & ~Rights.All) != 0)
         {
             return MapResult.Failed(Errno.EINVAL);
         }
 
-        if (request.Length > long.MaxValue - Level.PageSize || request.Offset > long.MaxValue - request.Length - Level.PageSize)
+        if (request.Synchronous && !(request.Shared && request.File is { SupportsSynchronousMappings: true }))
+        {
+            return MapResult.Failed(Errno.EOPNOTSUPP);
+        }
+
+        if (request.File is not null && ((request.OpenedFor & Rights.Read) == 0 || (request.Rights & ~request.Traits.MostRights) != 0))
+        {
+            return MapResult.Failed(Errno.EACCES);
+        }
+
+        if (request.Length > long.MaxValue / 4 || request.Offset > (long.MaxValue / 4) - request.Length)
         {
             return MapResult.Failed(Errno.ENOMEM);
         }
 
-        long length = (request.Length + Level.PageSize - 1) & -(long)Level.PageSize;
-        if (request.Placement != MapPlacement.Anywhere && request.Address.PageOffset != 0)
-        {
-            return MapResult.Failed(Errno.EINVAL);
-        }
+        long length = (request.Length + alignment - 1) & -alignment;
 
+        // A file that has ended is refused before anything changes; one that ends meanwhile does so afterwards.
+        request.File?.AddUser();
+        try
+        {
+            return Map(request, length);
+        }
+        finally
+        {
+            request.File?.RemoveUser();
+        }
+    }
+
+    private MapResult Map(in MapRequest request, long length)
+    {
         // Shared anonymous memory is a file that nobody else can open.
         using var unnamed = request.File is null && request.Shared ? _memory.CreateUnnamedFile(length) : null;
         var file = request.File ?? unnamed;
@@ -47,7 +70,18 @@ public sealed partial class AddressSpace
                 return MapResult.Failed(error);
             }
 
-            area = new Area(this, range, request.Rights, request.Shared, file, file is null ? 0 : request.Offset);
+            if (HasAny(range, AreaFlags.Sealed))
+            {
+                return MapResult.Failed(Errno.EPERM);
+            }
+
+            if (!MayCutAt(range))
+            {
+                return MapResult.Failed(Errno.EINVAL);
+            }
+
+            var traits = (request.Traits.Flags & AnyLock) == 0 ? request.Traits.With(_lockFuture, 0) : request.Traits;
+            area = new Area(this, range, traits, file, file is null ? 0 : request.Offset);
             Remove(range);
             Insert(area);
         }
@@ -62,12 +96,19 @@ public sealed partial class AddressSpace
             bool write = request.Populate == PopulateKind.Write || (!request.Shared && (request.Rights & Rights.Write) != 0);
             Populate(area.Range, write ? AccessKind.Write : AccessKind.Read);
         }
+        else if ((area.Traits.Flags & AreaFlags.Locked) != 0)
+        {
+            FaultInLocked(area.Range);
+        }
 
         return new MapResult(area.Range.Start, Errno.None);
     }
 
     /// <summary>Unmaps a range (munmap(2)). Addresses where nothing is mapped are no error.</summary>
-    /// <returns>EINVAL if the address is not a multiple of 4 KiB, the length is 0, or the range leaves what user code may map.</returns>
+    /// <returns>
+    /// EINVAL if the address is not a multiple of 4 KiB, the length is 0, the range leaves what user code may map, or
+    /// cuts a page of a file whose pages are fixed; EPERM if a part is sealed.
+    /// </returns>
     public Errno Unmap(VirtualAddress address, long length)
     {
         if (address.PageOffset != 0 || length <= 0 || !IsUserRange(address, length))
@@ -80,17 +121,44 @@ public sealed partial class AddressSpace
         try
         {
             ThrowIfExited();
+            if (HasAny(range, AreaFlags.Sealed))
+            {
+                return Errno.EPERM;
+            }
+
+            if (!MayCutAt(range))
+            {
+                return Errno.EINVAL;
+            }
+
             if (Remove(range))
             {
                 Converge(range);
             }
+
+            return Errno.None;
         }
         finally
         {
             _lock.ExitWrite(LockRank.Space);
         }
+    }
 
-        return Errno.None;
+    /// <summary>Unmaps everything, as execve(2) does before it maps the new program. The space lives on.</summary>
+    public void Clear()
+    {
+        var everything = new AddressRange(new VirtualAddress(0), UserEnd.AlignUp(Level.PageSize));
+        _lock.EnterWrite(LockRank.Space);
+        try
+        {
+            ThrowIfExited();
+            _lockFuture = 0;
+            Remove(everything);
+        }
+        finally
+        {
+            _lock.ExitWrite(LockRank.Space);
+        }
     }
 
     private bool IsUserRange(VirtualAddress address, long length) =>
@@ -101,18 +169,30 @@ public sealed partial class AddressSpace
         range = AddressRange.FromLength(request.Address.PageStart, length);
         if (request.Placement != MapPlacement.Anywhere)
         {
-            if (!IsUserRange(request.Address, length) || request.Address.Value < LowestAddress)
+            // In the order of Linux's __get_unmapped_area.
+            if (!IsUserRange(request.Address, length))
             {
                 return Errno.ENOMEM;
+            }
+
+            if (!request.Address.IsAligned(file?.MappingAlignment ?? Level.PageSize))
+            {
+                return Errno.EINVAL;
+            }
+
+            if (request.Address.Value < LowestAddress)
+            {
+                return Errno.EPERM;
             }
 
             return request.Placement == MapPlacement.FixedNoReplace && !_areas.Overlapping(range).IsEmpty ? Errno.EEXIST : Errno.None;
         }
 
-        if (request.Address.Value != 0)
+        if (request.Address.PageStart.Value != 0)
         {
-            // A hint is taken, in whole pages, where it is free.
-            var hint = new VirtualAddress(Math.Max(request.Address.AlignUp(Level.PageSize).Value, LowestAddress));
+            // A hint is taken where it is free: rounded down to a page, then up to the lowest address (Linux:
+            // round_hint_to_min), and up to the page size of a file whose pages are fixed.
+            var hint = new VirtualAddress(Math.Max(request.Address.PageStart.Value, LowestAddress)).AlignUp(file?.MappingAlignment ?? Level.PageSize);
             range = AddressRange.FromLength(hint, length);
             if (IsUserRange(hint, length) && _areas.Overlapping(range).IsEmpty)
             {
@@ -136,7 +216,8 @@ public sealed partial class AddressSpace
     /// </summary>
     private bool TryChoose(MappedFile? file, long offset, long length, out VirtualAddress start)
     {
-        var floor = new VirtualAddress(LowestAddress);
+        long smallest = file?.MappingAlignment ?? Level.PageSize;
+        var floor = new VirtualAddress(LowestAddress).AlignUp(smallest);
         if (file is not null)
         {
             var arena = UserEnd.AlignDown(1L << 39).Value / 4;
@@ -159,7 +240,7 @@ public sealed partial class AddressSpace
             }
         }
 
-        return _areas.TryFindHigh(floor, UserEnd, length, Level.PageSize, 0, out start);
+        return _areas.TryFindHigh(floor, UserEnd, length, smallest, 0, out start);
     }
 
     /// <summary>Unmaps a range of whole pages. False if nothing was mapped there.</summary>
@@ -184,7 +265,6 @@ public sealed partial class AddressSpace
         _memory.Walker.Change(this, range, unmapped, ref clear, ref gather);
         gather.Finish();
 
-        var removed = _areas.All.Slice(first, count).ToArray();
         var pieces = new List<Area>(2);
         if (before.Range.Start < range.Start)
         {
@@ -196,23 +276,7 @@ public sealed partial class AddressSpace
             pieces.Add(after.Slice(new AddressRange(range.End, after.Range.End)));
         }
 
-        foreach (var piece in pieces)
-        {
-            if (piece.File is { } file)
-            {
-                AddFile(file);
-            }
-        }
-
-        ReplaceAreas(first, count, pieces.ToArray());
-        foreach (var area in removed)
-        {
-            if (area.File is { } file)
-            {
-                RemoveFile(file);
-            }
-        }
-
+        Exchange(first, count, pieces.ToArray());
         return true;
     }
 
@@ -239,27 +303,23 @@ public sealed partial class AddressSpace
             joined = Join(joined, _areas[index]);
         }
 
-        if (joined.File is { } file)
+        if (area.IsIndexed && joined != area)
         {
-            AddFile(file);
+            // The area came with leaves (a move): the joined one takes its place in the index.
+            area.File!.PrivateMappings.Enter();
+            area.File.PrivateMappings.Remove(area);
+            area.File.PrivateMappings.Add(joined);
+            joined.IsIndexed = true;
+            area.File.PrivateMappings.Exit();
         }
 
-        var gone = _areas.All.Slice(first, removed).ToArray();
-        ReplaceAreas(first, removed, [joined]);
-        foreach (var old in gone)
-        {
-            if (old.File is { } oldFile)
-            {
-                RemoveFile(oldFile);
-            }
-        }
-
+        Exchange(first, removed, [joined]);
         Converge(area.Range);
         AttachAll(joined, area.Range);
     }
 
     private static Area Join(Area low, Area high) =>
-        new(low.Space, new AddressRange(low.Range.Start, high.Range.End), low.Rights, low.IsShared, low.File, low.Offset);
+        new(low.Space, new AddressRange(low.Range.Start, high.Range.End), low.Traits, low.File, low.Offset);
 
     private VirtualAddress EndBefore(int index) => index > 0 ? _areas[index - 1].Range.End : new VirtualAddress(0);
 

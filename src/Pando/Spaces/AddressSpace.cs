@@ -100,6 +100,7 @@ public sealed partial class AddressSpace : SpaceTables
         }
 
         Volatile.Write(ref _exited, true);
+        BeginEnding();
         Store.Shootdown.Forget(this);
         var everything = new AddressRange(new VirtualAddress(0), new VirtualAddress(1UL << (Store.Format.VirtualAddressBits - 1)));
         var gather = new FlushGather(Store, this);
@@ -217,19 +218,19 @@ public sealed partial class AddressSpace : SpaceTables
         _areas.Replace(index, removed, added);
     }
 
-    /// <summary>See <see cref="IPrivateMapping.RemoveLeaves"/>. Called with the file's index held, not the space's lock.</summary>
-    internal void RemoveFileLeaves(Area area, long start, long end)
+    /// <summary>See <see cref="IPrivateMapping.Apply"/>. Called with the file's index held, not the space's lock.</summary>
+    internal void Apply(FileChange change, Area area, long start, long end)
     {
         var range = new AddressRange(
             new VirtualAddress((ulong)(Math.Max(start, area.FileStart) - area.Delta)),
             new VirtualAddress((ulong)(Math.Min(end, area.FileEnd) - area.Delta)));
-        RemoveFileLeaves(Root, Store.Format.Levels, new VirtualAddress(0), range, area.Delta);
+        Apply(change, Root, Store.Format.Levels, new VirtualAddress(0), range, area.Delta);
     }
 
-    private void RemoveFileLeaves(Frame table, int level, VirtualAddress tableStart, AddressRange range, long delta)
+    private void Apply(FileChange change, Frame table, int level, VirtualAddress tableStart, AddressRange range, long delta)
     {
         long origin = (long)tableStart.Value + delta;
-        MappedFile.RemoveLeaves(Store, table, level, origin, (long)range.Start.Value + delta, (long)range.End.Value + delta);
+        change.ApplyTo(table, level, origin, (long)range.Start.Value + delta, (long)range.End.Value + delta);
         if (level == Level.Pte)
         {
             return;
@@ -246,7 +247,7 @@ public sealed partial class AddressSpace : SpaceTables
             if (own)
             {
                 var start = tableStart + (index * entrySpan);
-                RemoveFileLeaves(Store.TableOf(slot, level), level - 1, start, range.Intersect(AddressRange.FromLength(start, entrySpan)), delta);
+                Apply(change, Store.TableOf(slot, level), level - 1, start, range.Intersect(AddressRange.FromLength(start, entrySpan)), delta);
             }
         }
     }

@@ -7,16 +7,21 @@ namespace Pando.Spaces;
 /// A range of a space's addresses that is mapped in one way (Linux: a VMA). Immutable, but for
 /// <see cref="IsIndexed"/>; changing an area means to replace it.
 /// </summary>
-internal sealed class Area(AddressSpace space, AddressRange range, Rights rights, bool isShared, MappedFile? file, long offset) : IPrivateMapping
+internal sealed class Area(AddressSpace space, AddressRange range, AreaTraits traits, MappedFile? file, long offset) : IPrivateMapping
 {
     public AddressSpace Space { get; } = space;
 
     public AddressRange Range { get; } = range;
 
-    /// <summary>What was asked for at map time.</summary>
-    public Rights Rights { get; } = rights;
+    public AreaTraits Traits { get; } = traits;
 
-    public bool IsShared { get; } = isShared;
+    /// <summary>What was asked for.</summary>
+    public Rights Rights => Traits.Rights;
+
+    public bool IsShared => Traits.IsShared;
+
+    /// <summary>Whether spans of the area may be attached to the file's tables.</summary>
+    public bool CanAttach => File is not null && (Traits.Flags & AreaFlags.OwnTables) == 0;
 
     /// <summary>The file; null for private anonymous memory.</summary>
     public MappedFile? File { get; } = file;
@@ -40,11 +45,14 @@ internal sealed class Area(AddressSpace space, AddressRange range, Rights rights
     /// <summary>
     /// The rights of a slot or a leaf that shows the file itself: a private mapping may not write to it.
     /// </summary>
-    public Rights FileRights(EntryFormat format) => format.Effective(IsShared ? Rights : Rights & ~Rights.Write);
+    public Rights FileRights(EntryFormat format) => format.Effective(Rights) & (IsShared ? Rights.All : ~Rights.Write);
 
     /// <summary>What the area demands of tables that it attaches to.</summary>
-    public TableClass ClassFor(EntryFormat format) =>
-        format.HasSlotRights ? TableClass.Ordinary : TableClass.Ordinary with { LeafRights = FileRights(format) };
+    public TableClass ClassFor(EntryFormat format) => new(
+        (Traits.Flags & AreaFlags.Synchronous) != 0,
+        MemoryType.WriteBack,
+        Traits.ProtectionKey,
+        format.HasSlotRights ? Rights.All : FileRights(format));
 
     public bool Allows(AccessKind access) => access switch
     {
@@ -54,23 +62,25 @@ internal sealed class Area(AddressSpace space, AddressRange range, Rights rights
     };
 
     /// <summary>The part of the area in <paramref name="part"/>.</summary>
-    public Area Slice(AddressRange part) => new(Space, part, Rights, IsShared, File, File is null ? 0 : Offset + (part.Start - Range.Start));
+    public Area Slice(AddressRange part) => new(Space, part, Traits, File, File is null ? 0 : Offset + (part.Start - Range.Start));
+
+    /// <summary>The same area with other traits.</summary>
+    public Area With(AreaTraits traits) => new(Space, Range, traits, File, Offset);
 
     /// <summary>Whether <paramref name="next"/>, which begins where this ends, maps on in the same way.</summary>
     public bool ContinuesIn(Area next) =>
         Range.End == next.Range.Start
-        && Rights == next.Rights
-        && IsShared == next.IsShared
+        && Traits == next.Traits
         && File == next.File
         && (File is null || Delta == next.Delta);
 
     /// <summary>Whether another area shows the same file in the same way, so that both may stand in one window.</summary>
     public bool IsInLineWith(Area other) =>
-        File == other.File && Delta == other.Delta && IsShared == other.IsShared && Rights == other.Rights;
+        File == other.File && Delta == other.Delta && Traits.TranslatesLike(other.Traits);
 
-    public AreaInfo Info => new(Range, Rights, IsShared, File, Offset);
+    public AreaInfo Info => new(Range, Rights, Traits.Flags, File, Offset, Traits.ProtectionKey);
 
-    public void RemoveLeaves(long start, long end) => Space.RemoveFileLeaves(this, start, end);
+    public void Apply(FileChange change, long start, long end) => Space.Apply(change, this, start, end);
 
     public override string ToString() => $"{Range} {Rights} {(IsShared ? "shared" : "private")} {File?.Name ?? "anonymous"}+0x{Offset:x}";
 }

@@ -85,7 +85,7 @@ internal sealed class AreaSet
         int index = FirstEndingAfter(span.Start);
         area = null!;
         windowStart = windowEnd = 0;
-        if (index >= _count || _areas[index].Range.Start >= span.End || _areas[index].File is null)
+        if (index >= _count || _areas[index].Range.Start >= span.End || !_areas[index].CanAttach)
         {
             return false;
         }

@@ -27,6 +27,9 @@ public enum FaultKind
     /// <summary>The mapping reaches past the end of the file, or the device is full: SIGBUS with BUS_ADRERR.</summary>
     BusError,
 
+    /// <summary>The memory of the page has failed: SIGBUS with BUS_MCEERR_AR.</summary>
+    HardwarePoison,
+
     /// <summary>No frame could be had, even after reclaiming.</summary>
     OutOfMemory,
 }

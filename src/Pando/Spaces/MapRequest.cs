@@ -26,6 +26,23 @@ public readonly record struct MapRequest(long Length, Rights Rights)
     /// <summary>Whether to fault the pages in at once.</summary>
     public PopulateKind Populate { get; init; }
 
+    /// <summary>How the file was opened: the most that a shared mapping may ask for, now or by mprotect.</summary>
+    public Rights OpenedFor { get; init; } = Rights.All;
+
+    /// <summary>MAP_SYNC (with MAP_SHARED_VALIDATE): a page is write-enabled only when the file's metadata is durable.</summary>
+    public bool Synchronous { get; init; }
+
+    /// <summary>MAP_LOCKED: as mlock right after.</summary>
+    public bool Locked { get; init; }
+
+    internal AreaTraits Traits => new(
+        Rights,
+        // A private mapping may always be written: what is written is a copy.
+        File is null || Shared ? OpenedFor : OpenedFor | Rights.Write,
+        (Shared ? AreaFlags.Shared : 0) | (Synchronous ? AreaFlags.Synchronous : 0) | (Locked ? AreaFlags.Locked : 0),
+        ProtectionKey: 0,
+        UserFaults: null);
+
     /// <summary>A shared mapping of a whole file.</summary>
     public static MapRequest SharedFile(MappedFile file, Rights rights)
     {

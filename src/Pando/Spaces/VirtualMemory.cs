@@ -13,7 +13,7 @@ internal sealed class VirtualMemory
     public VirtualMemory(TableStore store, SharingLevels sharing, bool allowLargePages)
     {
         Store = store;
-        Walker = new TableWalker(store);
+        Walker = new TableWalker(store, (int)sharing);
         Sharing = sharing;
         AllowLargePages = allowLargePages;
         if (!store.Frames.TryAllocate(FrameKind.Zero, out var zero))

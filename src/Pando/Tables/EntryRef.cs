@@ -46,6 +46,44 @@ internal readonly ref struct EntryRef(TableStore store, Frame table, int level, 
         }
     }
 
+    /// <summary>Takes the entry out for the caller, who puts it, and all that it stands for, elsewhere.</summary>
+    public Entry TakeOut(ref FlushGather gather)
+    {
+        var old = _store.Take(_table, Level, _index);
+        gather.Drop(Range, tables: !IsLeaf);
+        if (!AnonymousFrame.IsNone)
+        {
+            _store.Memory.Record(_table).AnonymousLeaves--;
+        }
+
+        return old;
+    }
+
+    /// <summary>Whether the entry by itself allows stores.</summary>
+    public bool IsWritable => (_store.Format.RightsOf(Entry, Level) & Rights.Write) != 0;
+
+    /// <summary>Gives a leaf another protection key.</summary>
+    public void SetProtectionKey(int key, ref FlushGather gather)
+    {
+        if (_store.Format.ProtectionKeyOf(Entry, Level) != key)
+        {
+            _store.Modify(_table, Level, _index, _store.Format.WithProtectionKey(default, Level, 15), _store.Format.WithProtectionKey(default, Level, key));
+            gather.Drop(Range, tables: false);
+        }
+    }
+
+    /// <summary>Marks a leaf as one whose stores go to a user-fault handler, and takes the right to store away; or unmarks it.</summary>
+    public void SetMark(bool marked, ref FlushGather gather)
+    {
+        var format = _store.Format;
+        _store.Modify(_table, Level, _index, format.Marked(default, Level, true), format.Marked(default, Level, marked));
+        if (marked && IsWritable)
+        {
+            _store.SetRights(_table, Level, _index, format.RightsOf(Entry, Level) & ~Rights.Write);
+            gather.Drop(Range, tables: false);
+        }
+    }
+
     /// <summary>Gives the entry other rights. Narrower ones are flushed.</summary>
     public void SetRights(Rights rights, ref FlushGather gather)
     {

@@ -109,8 +109,8 @@ internal ref struct FlushGather
         foreach (int number in frames)
         {
             var frame = new Frame(number);
-            ref var record = ref _store.Memory.Record(frame);
-            switch (record.Kind)
+            var kind = _store.Memory.Record(frame).Kind;
+            switch (kind)
             {
                 case FrameKind.FileTable:
                     _store.Detach(frame);
@@ -120,14 +120,10 @@ internal ref struct FlushGather
                     _store.RetireTable(frame);
                     break;
                 case FrameKind.Anonymous:
-                    if (Interlocked.Decrement(ref record.References) == 0)
-                    {
-                        _store.Retire(frame);
-                    }
-
+                    _store.ReleaseAnonymous(frame);
                     break;
                 default:
-                    throw new InvalidOperationException($"{frame} is {record.Kind}; only tables and anonymous frames are given up by a space.");
+                    throw new InvalidOperationException($"{frame} is {kind}; only tables and anonymous frames are given up by a space.");
             }
         }
 

@@ -15,6 +15,9 @@ internal sealed class Shootdown(StripedCounter events)
     /// </summary>
     public Func<AddressRange, bool>? LeaveOut { get; set; }
 
+    /// <summary>The processors at this moment.</summary>
+    public IReadOnlyList<ITranslationCache> Processors => Volatile.Read(ref _processors);
+
     /// <summary>Adds a processor; gives its number.</summary>
     public int Add(ITranslationCache processor)
     {
@@ -28,7 +31,8 @@ internal sealed class Shootdown(StripedCounter events)
     /// <summary>Flushes a range of a space from every processor that may hold it.</summary>
     public void Flush(SpaceTables space, AddressRange range, bool tables)
     {
-        // The interlocked read orders it after the changes of entries; a processor sets its bit before it walks.
+        // After the changes of entries; a processor sets its bit before it walks.
+        Interlocked.MemoryBarrier();
         ulong loaded = space.LoadedOn;
         if (loaded == 0 || (LeaveOut is { } leaveOut && leaveOut(range)))
         {
@@ -52,6 +56,7 @@ internal sealed class Shootdown(StripedCounter events)
     /// <summary>Makes every processor forget a space that is about to end.</summary>
     public void Forget(SpaceTables space)
     {
+        Interlocked.MemoryBarrier();
         if (space.LoadedOn == 0)
         {
             return;

@@ -9,6 +9,7 @@ namespace Pando.Tables;
 public abstract class SpaceTables : TableOwner
 {
     private ulong _loadedOn;
+    private bool _ending;
 
     private protected SpaceTables()
     {
@@ -21,10 +22,18 @@ public abstract class SpaceTables : TableOwner
     public PhysicalAddress RootAddress => Root.Address;
 
     /// <summary>
+    /// Whether the space is about to give its tables back. Set before processors are made to forget it; a processor
+    /// looks after it has set its mark in <see cref="LoadedOn"/>, so that one of the two sees the other.
+    /// </summary>
+    internal bool IsEnding => Volatile.Read(ref _ending);
+
+    private protected void BeginEnding() => Volatile.Write(ref _ending, true);
+
+    /// <summary>
     /// The processors that may hold translations of this space, one bit each by number modulo 64. A processor sets
     /// its bit before it walks; whoever removes rights reads the bits after the entries have changed.
     /// </summary>
-    internal ulong LoadedOn => Interlocked.Read(ref _loadedOn);
+    internal ulong LoadedOn => Volatile.Read(ref _loadedOn);
 
     internal void MarkLoadedOn(int processor) => Interlocked.Or(ref _loadedOn, 1UL << (processor & 63));
 

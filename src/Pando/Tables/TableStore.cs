@@ -62,13 +62,19 @@ internal sealed class TableStore
             return false;
         }
 
+        Adopt(table, owner, level, origin);
+        return true;
+    }
+
+    /// <summary>Makes a frame that was allocated as a table, and is empty, a table of an owner.</summary>
+    public void Adopt(Frame table, TableOwner owner, int level, long origin)
+    {
         ref var record = ref Memory.Record(table);
         record.Level = (byte)level;
         record.Owner = owner.Id;
         record.Origin = origin;
         owner.CountTable(level, 1);
         Count(TableEvent.TableCreated);
-        return true;
     }
 
     /// <summary>Frees a table that was never put anywhere.</summary>
@@ -95,6 +101,15 @@ internal sealed class TableStore
         }
 
         Retired.Add(frame, count);
+    }
+
+    /// <summary>One leaf less refers to an anonymous frame; with the last the frame is freed. Flushing came before.</summary>
+    public void ReleaseAnonymous(Frame frame)
+    {
+        if (Interlocked.Decrement(ref Memory.Record(frame).References) == 0)
+        {
+            Retire(frame);
+        }
     }
 
     private void Uncount(Frame table)
@@ -161,6 +176,46 @@ internal sealed class TableStore
         }
     }
 
+    /// <summary>
+    /// Replaces some bits of a present entry and keeps the marks that a processor sets meanwhile. Under the table's lock.
+    /// </summary>
+    /// <param name="table">The table.</param>
+    /// <param name="level">Its level.</param>
+    /// <param name="index">Which entry.</param>
+    /// <param name="mask">The bits to replace, as an entry that has them all.</param>
+    /// <param name="value">What they become.</param>
+    public void Modify(Frame table, int level, int index, Entry mask, Entry value)
+    {
+        Debug.Assert(LockOrder.Holds(RankOf(level)), "An entry is written under its table's lock.");
+        Schedule.Reach(SchedulePoint.EntryWrite);
+        ref ulong word = ref Memory.EntryAt(table, index);
+        while (true)
+        {
+            ulong before = Volatile.Read(ref word);
+            if (Interlocked.CompareExchange(ref word, (before & ~mask.Raw) | value.Raw, before) == before)
+            {
+                return;
+            }
+        }
+    }
+
+    /// <summary>Makes a present leaf read-only and clean. Under the table's lock; the caller flushes.</summary>
+    public void Clean(Frame table, int level, int index)
+    {
+        Debug.Assert(LockOrder.Holds(RankOf(level)), "An entry is written under its table's lock.");
+        Schedule.Reach(SchedulePoint.EntryWrite);
+        ref ulong word = ref Memory.EntryAt(table, index);
+        while (true)
+        {
+            var before = new Entry(Volatile.Read(ref word));
+            var after = Format.Cleaned(Format.WithRights(before, level, Format.RightsOf(before, level) & ~Rights.Write), level);
+            if (Interlocked.CompareExchange(ref word, after.Raw, before.Raw) == before.Raw)
+            {
+                return;
+            }
+        }
+    }
+
     /// <summary>Replaces the rights of a present entry. Under the table's lock.</summary>
     public void SetRights(Frame table, int level, int index, Rights rights)
     {
@@ -181,8 +236,16 @@ internal sealed class TableStore
     /// <summary>The table that a slot points at.</summary>
     public Frame TableOf(Entry slot, int level) => Frame.Containing(Format.TargetOf(slot, level));
 
-    /// <summary>Whether a slot points at a file's table.</summary>
-    public bool IsAttached(Entry slot, int level) => Memory.Record(TableOf(slot, level)).Kind == FrameKind.FileTable;
+    /// <summary>
+    /// Whether a slot points at a file's table. The caller has read the slot inside an epoch. Where another thread
+    /// has taken it out since, the file's table may be retired already; it has not become the space's by that. (A
+    /// table of a space is retired only under the space's lock, which excludes those who ask.)
+    /// </summary>
+    public bool IsAttached(Entry slot, int level) => Memory.Record(TableOf(slot, level)).Kind != FrameKind.SpaceTable;
+
+    /// <summary>Whether an address lies in the page of zeroes.</summary>
+    public bool IsZeroPage(PhysicalAddress address) =>
+        Memory.IsRam(address) && Memory.Record(Frame.Containing(address)).Kind == FrameKind.Zero;
 
     /// <summary>The anonymous frame that a leaf shows, or none.</summary>
     public Frame AnonymousFrameOf(Entry leaf, int level)
@@ -226,6 +289,12 @@ internal sealed class TableStore
         int left = Interlocked.Decrement(ref Memory.Record(table).AttachCount);
         Debug.Assert(left >= 0, "A table is detached once for every time it was attached.");
     }
+
+    /// <summary>
+    /// Whether a file's table has been killed. Asked under the table's lock: whoever kills it takes that lock
+    /// afterwards, before he gives up what the table leads to.
+    /// </summary>
+    public bool IsDead(Frame table) => Volatile.Read(ref Memory.Record(table).AttachCount) < 0;
 
     /// <summary>Marks a table that no slot points at as one that may never be attached again.</summary>
     /// <returns>False where a slot points at it, or somebody else has marked it.</returns>

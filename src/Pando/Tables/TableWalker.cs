@@ -9,9 +9,12 @@ namespace Pando.Tables;
 /// space first leaves the file's table for a table of its own (it diverges); where it covers all of it, the slot
 /// itself is the entry to change.
 /// </summary>
-internal sealed class TableWalker(TableStore store)
+/// <param name="store">The tables.</param>
+/// <param name="attachable">The levels whose tables a space may attach to, one bit each.</param>
+internal sealed class TableWalker(TableStore store, int attachable)
 {
     private readonly TableStore _store = store;
+    private readonly int _attachable = attachable;
 
     /// <summary>
     /// Visits every present entry of the space's own tables in a range, each wholly in the range. The caller holds
@@ -233,7 +236,9 @@ internal sealed class TableWalker(TableStore store)
 
             if (_store.Format.IsSlot(entry, level))
             {
-                if (!_store.TryAttach(_store.TableOf(entry, level)))
+                // The file's own tables lead to tables of every level; what a space may not attach to, a fault
+                // builds for it.
+                if ((_attachable & (1 << (level - 1))) == 0 || !_store.TryAttach(_store.TableOf(entry, level)))
                 {
                     continue;
                 }
