@@ -53,8 +53,18 @@ internal sealed record RunInput
         var shares = Share.Count == 0
             ? [ShareLevel.HalfTiB, ShareLevel.OneGiB, ShareLevel.None]
             : Share.SelectMany(text => text.Split(',')).Select(ShareLevel.Parse).Distinct().ToList();
-        var options = new RunOptions(memory, processes, page, shares, format, Pmem, threads, ReadBudget(available));
-        foreach (var share in shares)
+        var options = new RunOptions(memory, processes, page, shares, [], format, Pmem, threads, ReadBudget(available));
+        if (Share.Count == 0 && shares.Any(share => WorldPlan.For(options, share).Fits))
+        {
+            // Nobody asked for those that do not fit.
+            options = options with
+            {
+                Shares = [.. shares.Where(share => WorldPlan.For(options, share).Fits)],
+                LeftOut = [.. shares.Where(share => !WorldPlan.For(options, share).Fits)],
+            };
+        }
+
+        foreach (var share in options.Shares)
         {
             WorldPlan.For(options, share).ThrowIfTooLarge(available);
         }

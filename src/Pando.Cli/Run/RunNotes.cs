@@ -19,6 +19,11 @@ internal static class RunNotes
                 $"* {(world.Share == ShareLevel.None.Name ? "nothing shared" : "shared at " + world.Share)}: extrapolated. {world.ProcessesBuilt:N0} of {report.Processes:N0} processes were built (--budget {ByteSize.Exact(report.BudgetBytes)}); {same}.");
         }
 
+        foreach (string share in report.LeftOut)
+        {
+            yield return $"  {share}: left out, the budget of {ByteSize.Format(report.BudgetBytes)} does not hold two such processes; give --budget, or --share {share} to see what it takes.";
+        }
+
         var unshared = report.Worlds.FirstOrDefault(world => world.Share == ShareLevel.None.Name);
         if (unshared is not null && report is { MemoryBytes: ThreadMemory, Processes: ThreadProcesses, PageBytes: ThreadPage })
         {

@@ -7,6 +7,7 @@ namespace Pando.Cli.Run;
 /// <param name="Processes">How many processes.</param>
 /// <param name="PageSize">2 MiB or 4 KiB.</param>
 /// <param name="Shares">One world for each, in this order.</param>
+/// <param name="LeftOut">Those of the default that were left out, since the budget does not hold two of their processes.</param>
 /// <param name="Format">The format of the page tables.</param>
 /// <param name="PmemPath">The file that keeps the memory's bytes, or null.</param>
 /// <param name="Threads">Threads that build.</param>
@@ -16,6 +17,7 @@ internal sealed record RunOptions(
     int Processes,
     long PageSize,
     IReadOnlyList<ShareLevel> Shares,
+    IReadOnlyList<ShareLevel> LeftOut,
     EntryFormat Format,
     string? PmemPath,
     int Threads,

@@ -9,6 +9,7 @@ namespace Pando.Cli.Run;
 /// <param name="Threads">Threads that built.</param>
 /// <param name="BudgetBytes">The most RAM that a world's page tables were to take.</param>
 /// <param name="Pmem">The file that has the memory's bytes, or null.</param>
+/// <param name="LeftOut">Levels of sharing of the default that were left out, since the budget does not hold two of their processes.</param>
 /// <param name="Worlds">One for each level of sharing.</param>
 /// <param name="Passed">Whether every world was proved right.</param>
 internal sealed record RunReport(
@@ -20,6 +21,7 @@ internal sealed record RunReport(
     int Threads,
     long BudgetBytes,
     string? Pmem,
+    IReadOnlyList<string> LeftOut,
     IReadOnlyList<WorldReport> Worlds,
     bool Passed)
 {

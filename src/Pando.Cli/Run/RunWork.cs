@@ -27,6 +27,7 @@ internal static class RunWork
             options.Threads,
             options.Budget,
             options.PmemPath,
+            [.. options.LeftOut.Select(share => share.Name)],
             worlds,
             worlds.TrueForAll(world => world.Passed));
     }

@@ -55,11 +55,14 @@ internal sealed record WorldPlan(RunOptions Options, ShareLevel Share, long File
         }
     }
 
+    /// <summary>Whether at least two processes (or the only one) fit in the budget.</summary>
+    public bool Fits => ProcessesToBuild >= Math.Min(2, Options.Processes);
+
     /// <exception cref="InputException">Not even two processes (or the only one) fit in the budget.</exception>
     public void ThrowIfTooLarge(long available)
     {
         int least = Math.Min(2, Options.Processes);
-        if (ProcessesToBuild >= least)
+        if (Fits)
         {
             return;
         }

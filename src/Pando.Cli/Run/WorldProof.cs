@@ -58,6 +58,7 @@ internal sealed class WorldProof
             progress.Advance(1);
         }
 
+        long storeFaults = CountFaults() - faults;
         for (int round = 1; round <= ReadersPerSample; round++)
         {
             for (int i = 0; i < _spaces.Length; i++)
@@ -68,7 +69,7 @@ internal sealed class WorldProof
             }
         }
 
-        faults = CountFaults() - faults;
+        long loadFaults = CountFaults() - faults - storeFaults;
         int? inFile = _pmem is null ? null : CountInFile(_pmem);
         progress.Begin($"{share}: the auditor checks every table", 1);
         long begin = Stopwatch.GetTimestamp();
@@ -80,7 +81,8 @@ internal sealed class WorldProof
             _loads,
             _offsets.Min(),
             _offsets.Max(),
-            faults,
+            storeFaults,
+            loadFaults,
             _wrong,
             _firstWrong,
             _hasBytes,
