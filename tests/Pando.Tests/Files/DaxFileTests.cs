@@ -72,7 +72,27 @@ public sealed class DaxFileTests : IDisposable
         Assert.Equal(SmallPageReason.FilePageSize, _machine.CreateMemoryFile("small", 4 * Mebi).WhySmall(0));
         Assert.Equal(SmallPageReason.None, _machine.CreateMemoryFile("large", 4 * Mebi, 2 * Mebi).WhySmall(0));
         Assert.Throws<ArgumentOutOfRangeException>(() => _machine.CreateMemoryFile("odd", 4 * Mebi, 8192));
-        Assert.Throws<ArgumentOutOfRangeException>(() => _machine.CreateMemoryFile("empty", 0));
+        Assert.Throws<ArgumentOutOfRangeException>(() => _machine.CreateMemoryFile("negative", -1));
+    }
+
+    [Fact]
+    public void Memory_that_has_failed_is_a_reason_for_the_2_MiB_around_it()
+    {
+        Assert.Equal(SmallPageReason.None, _file.WhySmall(0));
+        Assert.Equal(Errno.None, _file.Poison(4096));
+        Assert.Equal(SmallPageReason.Poisoned, _file.WhySmall(0));
+        Assert.Equal(PageStatus.Found, _file.Find(8192, false, Free).Status);
+        Assert.Equal(PageStatus.Poisoned, _file.Find(4096, false, Free with { HighestLevel = Level.Pte }).Status);
+    }
+
+    [Fact]
+    public void A_memory_file_may_be_empty_and_grow()
+    {
+        var file = _machine.CreateMemoryFile("empty", 0);
+        Assert.Null(file.Locate(0));
+        Assert.Equal(PageStatus.PastEnd, file.Find(0, true, Free).Status);
+        Assert.Equal(Errno.None, file.SetSize(4096));
+        Assert.Equal(PageStatus.Found, file.Find(0, true, Free).Status);
     }
 
     [Fact]
@@ -82,7 +102,7 @@ public sealed class DaxFileTests : IDisposable
         [
             SmallPageReason.None, SmallPageReason.ExtentMisaligned, SmallPageReason.ExtentTooShort, SmallPageReason.Hole, SmallPageReason.EndOfFile,
             SmallPageReason.NotCongruent, SmallPageReason.Disabled, SmallPageReason.PrivateWrite, SmallPageReason.SmallTable, SmallPageReason.MappingEdge,
-            SmallPageReason.FilePageSize,
+            SmallPageReason.FilePageSize, SmallPageReason.Poisoned,
         ];
         Assert.Equal(Enum.GetValues<SmallPageReason>(), tested.Order());
     }
