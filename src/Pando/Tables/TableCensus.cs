@@ -51,7 +51,8 @@ public static class TableCensus
     /// <summary>Bytes of virtual addresses that one table of this level spans: 2 MiB, 1 GiB, 512 GiB, 256 TiB.</summary>
     public static ulong SpanOf(int level) => 1UL << ShiftOf(level);
 
-    internal static int ShiftOf(int level) => GranuleShift + (BitsPerLevel * level);
+    /// <summary>Binary logarithm of <see cref="SpanOf"/>.</summary>
+    public static int ShiftOf(int level) => GranuleShift + (BitsPerLevel * level);
 
     /// <summary>The lowest level from <paramref name="level"/> up at which the rule shares: if the ancestor there
     /// can be shared, so is this table. 0 if there is none. (A span that only one mapping touches contains only
