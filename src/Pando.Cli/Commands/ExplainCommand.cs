@@ -3,7 +3,6 @@ using System.Globalization;
 using Pando.Cli.Views;
 using Pando.Linux.Proc;
 using Pando.Linux.Report;
-using Spectre.Console;
 
 namespace Pando.Cli.Commands;
 
@@ -42,7 +41,7 @@ internal static class ExplainCommand
         }
         else
         {
-            RangeView.Write(AnsiConsole.Console, report);
+            RangeView.Write(Console.Out, report);
         }
 
         return 0;

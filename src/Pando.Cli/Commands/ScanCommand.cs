@@ -78,6 +78,9 @@ internal static class ScanCommand
         var live = parsed.GetValue(File) is null;
         return parsed switch
         {
+            _ when parsed.GetValue(File) is { } file && !System.IO.File.Exists(file) => file.StartsWith('-')
+                ? $"There is no option '{file}'. See: pando scan --help"
+                : $"There is no snapshot '{file}'. Make one with: pando scan --save FILE",
             _ when live && !OperatingSystem.IsLinux() => "This machine has no Linux to read. Look at a snapshot instead: pando scan FILE",
             _ when live && Environment.SystemPageSize != 4096 => $"This machine has pages of {Environment.SystemPageSize} bytes; the geometry of tables is known for 4096 only.",
             _ when parsed.GetValue(At) is <= 0 => "--at needs a number of processes above zero, as in: --at 5000",

@@ -1,14 +1,13 @@
 using Pando.Linux.Report;
-using Spectre.Console;
 
 namespace Pando.Cli.Views;
 
 /// <summary>Writes the explanation of one range for people.</summary>
 internal static class RangeView
 {
-    public static void Write(IAnsiConsole console, RangeReport r)
+    public static void Write(TextWriter output, RangeReport r)
     {
-        void Line(string text) => console.WriteLine(text);
+        void Line(string text) => output.WriteLine(text);
         Line($"Process {r.Pid} ({r.Name}), address 0x{r.Address:x}");
         Line($"  mapping   0x{r.Start:x}-0x{r.End:x} {r.Rights}, {ByteText.Size((long)(r.End - r.Start))}, pages of {ByteText.Size((long)r.KernelPageSize)}");
         Line($"  VmFlags   {(r.VmFlags.Length > 0 ? r.VmFlags : "(not readable)")}");

@@ -9,8 +9,9 @@ namespace Pando.Cli.Views;
 internal sealed class ScanView
 {
     // Wide enough for the table where output goes to a file or a pipe and nobody says how wide it is.
-    private const int PipeWidth = 150;
-    private const int LongestName = 44;
+    private const int PipeWidth = 190;
+    private const int LongestName = 38;
+    private const long WorthShowing = 64 * 1024;
 
     private readonly IAnsiConsole _console;
     private readonly ScanReport _report;
@@ -56,7 +57,8 @@ internal sealed class ScanView
 
     private static string Short(string name) => name.Length <= LongestName ? name : "…" + name[^(LongestName - 1)..];
 
-    private void Line(string text) => _console.WriteLine(text);
+    // Plain text goes out unwrapped: settings are pasted, and pipes are searched line by line.
+    private static void Line(string text) => Console.Out.WriteLine(text);
 
     private void WriteMachine(MachineReport? before)
     {
@@ -80,10 +82,10 @@ internal sealed class ScanView
 
     private static Table NewTable(params string[] columns)
     {
-        var table = new Table { Border = TableBorder.Simple };
+        var table = new Table { Border = TableBorder.Simple, ShowRowSeparators = false };
         for (var i = 0; i < columns.Length; i++)
         {
-            var column = new TableColumn(Markup.Escape(columns[i])) { NoWrap = true };
+            var column = new TableColumn(Markup.Escape(columns[i])) { NoWrap = true, Padding = new Padding(0, 0, 1, 0) };
             table.AddColumn(i == 0 ? column : column.RightAligned());
         }
 
@@ -103,7 +105,7 @@ internal sealed class ScanView
 
     private void WriteObjects()
     {
-        var table = NewTable("object", "kind", "processes", "mapped", "page size", "tables", "PTE/PMD/PUD", "needed once", "duplicate", "empty", "±");
+        var table = NewTable("object", "kind", "procs", "mapped", "pages", "tables", "PTE/PMD/PUD", "once", "duplicate", "empty", "±");
         foreach (var o in _report.Objects.Take(_top))
         {
             table.AddRow(new[]
@@ -171,7 +173,7 @@ internal sealed class ScanView
 
     private void WriteCures()
     {
-        var objects = _report.Objects.Where(o => o.Cures.Any(c => c.SavedBytes > 0)).Take(_top).ToList();
+        var objects = _report.Objects.Where(o => o.Cures.Any(c => c.SavedBytes >= WorthShowing)).Take(_top).ToList();
         if (objects.Count == 0)
         {
             return;

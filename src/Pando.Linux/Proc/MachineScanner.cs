@@ -274,7 +274,7 @@ public sealed class MachineScanner
         var closed = processes.Count(p => p.Mappings is null);
         if (closed > 0)
         {
-            _notes.Add($"The maps of {closed} of {processes.Length} processes may not be read by this user: their VmPTE counts, but not whose tables they are. Run as root (or with CAP_SYS_PTRACE) to see all.");
+            _notes.Add($"The maps of {closed} of {processes.Length} processes may not be read by this user: their VmPTE counts, but not whose tables they are. {(LibC.EffectiveUser() == 0 ? "This root has no CAP_SYS_PTRACE over them." : "Run as root (or with CAP_SYS_PTRACE) to see all.")}");
         }
 
         var mounts = Encoding.UTF8.GetString(_file.Read(Path.Combine(_options.Proc, "self/mounts"), out _));
