@@ -96,8 +96,8 @@ up)
     # Once alone, so that the tables are in shared_buffers before everybody reads them.
     sql -c "$read_all" >/dev/null
     : > "$DIR/clients"
+    (echo "$read_all"; echo "select pg_sleep(86400);") > "$DIR/script.sql"
     for _ in $(seq "$4"); do
-        (echo "$read_all"; echo "select pg_sleep(86400);") > "$DIR/script.sql"
         runuser -u postgres -- "$BIN/psql" -qXAt -h "$DIR/socket" -p "$PORT" -d postgres -f "$DIR/script.sql" >/dev/null 2>&1 &
         echo $! >> "$DIR/clients"
     done

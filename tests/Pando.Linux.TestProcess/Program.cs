@@ -1,71 +1,86 @@
-using System.Globalization;
 using System.Runtime.CompilerServices;
 
 namespace Pando.Linux.TestProcess;
 
 /// <summary>
-/// Maps memory as its arguments say, prints "ready" once for each process it is then, and
-/// waits until standard input is closed. Steps run in order in every process; "fork,value=N" makes N children, which
-/// carry on with the steps behind it. "3:verb,..." runs in process number 3 alone (0 is the first process).
+/// Maps memory as its arguments say, prints a line ("ready", or "failed" and the step's number) for each process that
+/// it is by then, and waits until standard input is closed. After a fork nothing may be allocated, compiled or
+/// waited for: steps are parsed before, every path is taken once before, and calls into the C library are plain.
 /// </summary>
 internal static unsafe class Program
 {
     private static int _number;
     private static int _file = -1;
+    private static byte* _text;
 
     private static int Main(string[] arguments)
     {
         var steps = arguments.Select(Step.Parse).ToArray();
+        _text = (byte*)System.Runtime.InteropServices.NativeMemory.Alloc(64);
         WarmUp();
-        foreach (var step in steps)
+        return RunAll(steps, isRehearsal: false);
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    private static int RunAll(Step[] steps, bool isRehearsal)
+    {
+        for (var i = 0; i < steps.Length; i++)
         {
-            if ((step.Only < 0 || step.Only == _number) && !Run(step))
+            ref readonly var step = ref steps[i];
+            if ((step.Only < 0 || step.Only == _number) && !Run(step) && !isRehearsal)
             {
-                Say("failed " + step.Verb + " " + System.Runtime.InteropServices.Marshal.GetLastPInvokeError().ToString(CultureInfo.InvariantCulture) + "\n");
+                Say("failed "u8, i);
                 LibC.Exit(1);
             }
         }
 
-        Ready();
-        byte one;
-        while (LibC.Read(0, &one, 1) > 0)
+        Say("ready"u8, isRehearsal ? -2 : -1);
+        while (!isRehearsal && LibC.Read(0, _text, 1) > 0)
         {
             // Whatever is written is passed over: only the end of input counts.
         }
 
-        LibC.Exit(0);
+        if (!isRehearsal)
+        {
+            LibC.Exit(0);
+        }
+
         return 0;
     }
 
-    /// <summary>Compiles, before any fork, what a child will call.</summary>
+    /// <summary>Takes every path once, so that nothing is left to compile or to bind in a child.</summary>
     private static void WarmUp()
     {
         const ulong Address = 0x100000000000;
         const ulong Size = 4 << 20;
-        _file = LibC.CreateMemfd("warm-up", 0);
-        _ = LibC.Truncate(_file, (long)Size);
-        foreach (var verb in new[] { "map", "touch", "write", "protect", "dontneed", "dontdump", "hugepage", "unmap", "none" })
-        {
-            Run(new Step(-1, verb, Address, 0, Size, 1 << 20, 3, false));
-        }
-
-        byte nothing = 0;
-        _ = LibC.Write(1, &nothing, 0);
+        _ = RunAll(
+        [
+            new Step(-1, Verb.Memfd, 0, 0, Size, 0, 3),
+            .. new[] { Verb.Map, Verb.Touch, Verb.Write, Verb.Protect, Verb.DontNeed, Verb.DontDump, Verb.HugePage, Verb.Unmap, Verb.Anonymous, Verb.Unmap, Verb.None }
+                .Select(verb => new Step(-1, verb, Address, 1, Size, 1 << 20, 3)),
+            new Step(7, Verb.None, 0, 0, 0, 0, 0),
+            new Step(-1, Verb.Fork, 0, 0, 0, 0, 0),
+        ], isRehearsal: true);
         _file = -1;
     }
 
-    [MethodImpl(MethodImplOptions.NoInlining)]
+    [MethodImpl(MethodImplOptions.AggressiveOptimization | MethodImplOptions.NoInlining)]
     private static bool Run(in Step step)
     {
         var address = (byte*)(step.Address + (step.Shift * (ulong)_number));
+        var size = (nuint)step.Size;
         switch (step.Verb)
         {
-            case "memfd":
-            case "hugetlb":
-                _file = LibC.CreateMemfd("pando-test", step.Verb == "hugetlb" ? LibC.HugetlbMemfd : 0);
+            case Verb.Memfd:
+            case Verb.Hugetlb:
+                fixed (byte* name = "pando-test"u8)
+                {
+                    _file = LibC.CreateMemfd(name, step.Verb == Verb.Hugetlb ? LibC.HugetlbMemfd : 0);
+                }
+
                 return _file >= 0 && LibC.Truncate(_file, (long)step.Size) == 0;
-            case "fork":
-                for (var i = 1; i <= step.Value; i++)
+            case Verb.Fork:
+                for (var i = 1; i <= (int)step.Value; i++)
                 {
                     if (LibC.Fork() == 0)
                     {
@@ -75,30 +90,30 @@ internal static unsafe class Program
                 }
 
                 return true;
-            case "map":
-                return LibC.Map(address, (nuint)step.Size, step.Rights, (step.IsPrivate ? LibC.Private : LibC.Shared) | LibC.FixedNoReplace, _file, step.Value < 4096 ? step.Value : 0) == address;
-            case "anonymous":
-                return LibC.Map(address, (nuint)step.Size, 3, LibC.Private | 0x20 | LibC.FixedNoReplace, -1, 0) == address;
-            case "touch":
+            case Verb.Map:
+                return LibC.Map(address, size, step.Rights, LibC.Shared | LibC.FixedNoReplace, _file, 0) == address;
+            case Verb.Anonymous:
+                return LibC.Map(address, size, 3, LibC.Private | LibC.WithoutFile | LibC.FixedNoReplace, -1, 0) == address;
+            case Verb.Touch:
                 byte sum = 0;
-                for (ulong i = 0; i < step.Size; i += (ulong)step.Value)
+                for (ulong i = 0; i < step.Size; i += step.Value)
                 {
-                    sum ^= Volatile.Read(ref address[i]);
+                    sum |= Volatile.Read(ref address[i]);
                 }
 
                 return sum == 0;
-            case "write":
-                for (ulong i = 0; i < step.Size; i += (ulong)step.Value)
+            case Verb.Write:
+                for (ulong i = 0; i < step.Size; i += step.Value)
                 {
                     Volatile.Write(ref address[i], 0);
                 }
 
                 return true;
-            case "protect":
-                return LibC.Protect(address, (nuint)step.Size, step.Rights) == 0;
-            case "dontneed":
-                // In pieces of "value" bytes: below 2 MiB even kernels that free empty tables leave them.
-                for (ulong i = 0; i < step.Size; i += (ulong)step.Value)
+            case Verb.Protect:
+                return LibC.Protect(address, size, step.Rights) == 0;
+            case Verb.DontNeed:
+                // In pieces: below 2 MiB even kernels that free empty tables leave them.
+                for (ulong i = 0; i < step.Size; i += step.Value)
                 {
                     if (LibC.Advise(address + i, (nuint)step.Value, LibC.DontNeed) != 0)
                     {
@@ -107,29 +122,34 @@ internal static unsafe class Program
                 }
 
                 return true;
-            case "dontdump":
-                return LibC.Advise(address, (nuint)step.Size, LibC.DontDump) == 0;
-            case "hugepage":
-                return LibC.Advise(address, (nuint)step.Size, LibC.HugePage) == 0;
-            case "unmap":
-                return LibC.Unmap(address, (nuint)step.Size) == 0;
+            case Verb.DontDump:
+                return LibC.Advise(address, size, LibC.DontDump) == 0;
+            case Verb.HugePage:
+                return LibC.Advise(address, size, LibC.HugePage) == 0;
+            case Verb.Unmap:
+                return LibC.Unmap(address, size) == 0;
             default:
-                return step.Verb == "none";
+                return true;
         }
     }
 
-    private static void Ready()
+    /// <summary>Writes a line in one piece; a step's number has at most two digits. -1: no number, -2: no output.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    private static void Say(ReadOnlySpan<byte> word, int number)
     {
-        var line = stackalloc byte[8] { (byte)'r', (byte)'e', (byte)'a', (byte)'d', (byte)'y', (byte)'\n', 0, 0 };
-        _ = LibC.Write(1, line, 6);
-    }
-
-    private static void Say(string text)
-    {
-        var bytes = System.Text.Encoding.ASCII.GetBytes(text);
-        fixed (byte* first = bytes)
+        var length = 0;
+        for (; length < word.Length; length++)
         {
-            _ = LibC.Write(1, first, (nuint)bytes.Length);
+            _text[length] = word[length];
         }
+
+        if (number >= 0)
+        {
+            _text[length++] = (byte)('0' + (number / 10 % 10));
+            _text[length++] = (byte)('0' + (number % 10));
+        }
+
+        _text[length++] = (byte)'\n';
+        _ = LibC.Write(1, _text, number == -2 ? 0 : (nuint)length);
     }
 }

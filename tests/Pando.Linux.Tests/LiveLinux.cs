@@ -23,6 +23,24 @@ public class LiveLinux
 
     internal static ObjectReport TestObjectOf(ScanReport report) => Assert.Single(report.Objects, o => o.Name.Contains(TestObject, StringComparison.Ordinal));
 
+    /// <summary>Tables of processes that ended are freed late, and counted until then: waits until what PageTables
+    /// has beyond the processes' own stops falling.</summary>
+    internal static void WaitUntilTablesAreFreed()
+    {
+        var last = long.MaxValue;
+        for (var i = 0; i < 40; i++)
+        {
+            var machine = Scan(exact: false).Report.Machine;
+            if (machine.OtherBytes > last - (64 << 10))
+            {
+                return;
+            }
+
+            last = machine.OtherBytes;
+            Thread.Sleep(500);
+        }
+    }
+
     /// <summary>Reserves huge pages for the test, or skips it with the reason.</summary>
     internal static IDisposable ReserveHugePages(long pages)
     {

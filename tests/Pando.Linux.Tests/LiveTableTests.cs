@@ -38,6 +38,7 @@ public class LiveTableTests
         var seen = new List<string>();
         for (var attempt = 0; attempt < 4; attempt++)
         {
+            LiveLinux.WaitUntilTablesAreFreed();
             var (before, _) = LiveLinux.Scan();
             using var group = TestProcessGroup.Start(61, $"memfd,{TwoGiB}", "fork,value=60", $"map,at=400000000000,{TwoGiB},rights=rw", $"touch,at=400000000000,{TwoGiB},{Stride}");
             var (after, report) = LiveLinux.Scan();

@@ -31,7 +31,7 @@ internal sealed class TestProcessGroup : IDisposable
 
         var process = Process.Start(start)!;
         var said = new List<string>();
-        while (said.Count < count && process.StandardOutput.ReadLine() is { } line)
+        while (said.Count < count && Next(process) is { } line)
         {
             said.Add(line);
         }
@@ -45,6 +45,13 @@ internal sealed class TestProcessGroup : IDisposable
 
         var children = File.ReadAllText($"/proc/{process.Id}/task/{process.Id}/children").Split(' ', StringSplitOptions.RemoveEmptyEntries).Select(int.Parse).Order();
         return new TestProcessGroup(process, [process.Id, .. children]);
+    }
+
+    /// <summary>The next line, or null at the end of output or after a minute of silence.</summary>
+    private static string? Next(Process process)
+    {
+        var line = process.StandardOutput.ReadLineAsync();
+        return line.Wait(TimeSpan.FromMinutes(1)) ? line.Result : "(silence)";
     }
 
     public void Dispose()

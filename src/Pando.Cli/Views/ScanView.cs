@@ -136,19 +136,7 @@ internal sealed class ScanView
         {
             var s = o.Sharing!;
             Line($"Is it shared: {o.Name}: {s.Tables} PMD tables exist, {s.TablesIfPrivate} if each process had its own; {s.SharingProcesses} of {s.Processes} processes share{(s.Measured ? " (counted by kpagecount)" : " (by the kernel's rules; not counted)")}");
-            foreach (var outsider in s.Outsiders.Take(_top))
-            {
-                Line($"  outside: {outsider.Pid} ({outsider.Name}), {outsider.OwnTables} tables of its own");
-                foreach (var reason in outsider.Reasons)
-                {
-                    Line($"    {reason.Reason}, {reason.Spans} GiB span{(reason.Spans == 1 ? "" : "s")}: {reason.Detail}");
-                }
-            }
-
-            if (s.Outsiders.Count > _top)
-            {
-                Line($"  and {s.Outsiders.Count - _top} more processes outside");
-            }
+            WriteOutsiders(s);
 
             foreach (var remark in s.Remarks)
             {
@@ -168,6 +156,21 @@ internal sealed class ScanView
             }
 
             Line("");
+        }
+    }
+
+    /// <summary>Processes that are outside for the same reasons are told once.</summary>
+    private void WriteOutsiders(HugetlbSharing sharing)
+    {
+        foreach (var like in sharing.Outsiders.GroupBy(o => (o.OwnTables, Reasons: string.Join("; ", o.Reasons.Select(r => $"{r.Reason} for {r.Spans} GiB"))))
+            .OrderByDescending(g => g.Count()).Take(_top))
+        {
+            var pids = string.Join(", ", like.Take(4).Select(o => $"{o.Pid} ({o.Name})"));
+            Line($"  outside with {like.Key.OwnTables} table{(like.Key.OwnTables == 1 ? "" : "s")} of their own: {like.Count()} process{(like.Count() == 1 ? "" : "es")}: {pids}{(like.Count() > 4 ? ", ..." : "")}");
+            foreach (var reason in like.First().Reasons)
+            {
+                Line($"    {reason.Reason}, {reason.Spans} GiB span{(reason.Spans == 1 ? "" : "s")}: {reason.Detail}");
+            }
         }
     }
 

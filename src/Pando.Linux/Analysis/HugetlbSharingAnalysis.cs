@@ -59,6 +59,7 @@ internal sealed class HugetlbSharingAnalysis
     private void AddPlaces(ProcessTables process, List<HugetlbProbe> probes)
     {
         var mappings = process.Facts.Mappings!;
+        var bySpan = new Dictionary<ulong, int>();
         for (var i = 0; i < mappings.Count; i++)
         {
             var mapping = mappings[i];
@@ -80,7 +81,17 @@ internal sealed class HugetlbSharingAnalysis
                 {
                     var flags = process.Facts.VmFlags?.GetValueOrDefault(i);
                     var place = new Place(process.Facts.Pid, mapping, mapping.Offset + unchecked((long)(span - mapping.Start)), start, end, flags ?? mapping.RightsText(), flags is not null);
-                    _places.Add(place with { Refusal = OwnReason(place, span) });
+                    place = place with { Refusal = OwnReason(place, span) };
+                    if (bySpan.TryGetValue(span, out var known))
+                    {
+                        // Several VMAs of the object in one span hang below one table.
+                        _places[known] = _places[known] with { Start = Math.Min(_places[known].Start, start), End = Math.Max(_places[known].End, end) };
+                    }
+                    else
+                    {
+                        bySpan[span] = _places.Count;
+                        _places.Add(place);
+                    }
                 }
             }
         }

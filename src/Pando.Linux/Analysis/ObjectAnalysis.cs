@@ -13,13 +13,21 @@ internal static class ObjectAnalysis
         var own = new double[live.Length];
         var most = new double[live.Length];
         double empty = 0, emptyLow = 0, emptyHigh = 0;
-        foreach (var tables in mappers.Select(m => m.Objects.GetValueOrDefault(facts.Number)).OfType<ObjectTables>())
+        foreach (var process in mappers)
         {
+            if (!process.Objects.TryGetValue(facts.Number, out var tables))
+            {
+                continue;
+            }
+
             for (var level = 1; level < live.Length; level++)
             {
                 live[level] += tables.Live[level];
                 own[level] += tables.Own[level];
-                most[level] = Math.Max(most[level], tables.Live[level] - tables.Own[level]);
+                if (process.IsRead)
+                {
+                    most[level] = Math.Max(most[level], tables.Live[level] - tables.Own[level]);
+                }
             }
 
             (empty, emptyLow, emptyHigh) = (empty + tables.Empty, emptyLow + tables.EmptyLow, emptyHigh + tables.EmptyHigh);
