@@ -9,7 +9,10 @@ namespace Pando.Linux.TestProcess;
 /// </summary>
 internal static unsafe class Program
 {
-    private static int _number;
+    // The number of this process, in memory of the C library: the runtime keeps static fields in memory that it maps
+    // shared (to write code that it may not write through the mapping that runs it), and a child would change them
+    // in its parent too.
+    private static int* _number;
     private static int _file = -1;
     private static byte* _text;
 
@@ -17,6 +20,7 @@ internal static unsafe class Program
     {
         var steps = arguments.Select(Step.Parse).ToArray();
         _text = (byte*)System.Runtime.InteropServices.NativeMemory.Alloc(64);
+        _number = (int*)System.Runtime.InteropServices.NativeMemory.AllocZeroed(sizeof(int));
         WarmUp();
         return RunAll(steps, isRehearsal: false);
     }
@@ -27,7 +31,7 @@ internal static unsafe class Program
         for (var i = 0; i < steps.Length; i++)
         {
             ref readonly var step = ref steps[i];
-            if ((step.Only < 0 || step.Only == _number) && !Run(step) && !isRehearsal)
+            if ((step.Only < 0 || step.Only == *_number) && !Run(step) && !isRehearsal)
             {
                 Say("failed "u8, i);
                 LibC.Exit(1);
@@ -67,7 +71,7 @@ internal static unsafe class Program
     [MethodImpl(MethodImplOptions.AggressiveOptimization | MethodImplOptions.NoInlining)]
     private static bool Run(in Step step)
     {
-        var address = (byte*)(step.Address + (step.Shift * (ulong)_number));
+        var address = (byte*)(step.Address + (step.Shift * (ulong)*_number));
         var size = (nuint)step.Size;
         switch (step.Verb)
         {
@@ -84,7 +88,7 @@ internal static unsafe class Program
                 {
                     if (LibC.Fork() == 0)
                     {
-                        _number = i;
+                        *_number = i;
                         break;
                     }
                 }

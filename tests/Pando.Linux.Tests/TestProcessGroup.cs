@@ -24,6 +24,7 @@ internal sealed class TestProcessGroup : IDisposable
             RedirectStandardOutput = true,
         };
         start.ArgumentList.Add(Path.Combine(Path.GetDirectoryName(Assembly.GetExecutingAssembly().Location)!, "Pando.Linux.TestProcess.dll"));
+        start.Environment["DOTNET_EnableWriteXorExecute"] = "0"; // else the runtime's own memory is shared by forked processes
         foreach (var step in steps)
         {
             start.ArgumentList.Add(step);
