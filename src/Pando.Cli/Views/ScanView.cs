@@ -67,7 +67,7 @@ internal sealed class ScanView
         Line(string.Create(CultureInfo.InvariantCulture, $"Page tables: {Size(m.PageTableBytes)}{since}, {m.PageTablePercent:0.00}% of {Size(m.MemoryBytes)} RAM; KVM and IOMMU: {Size(m.SecondaryTableBytes)}; Linux {m.KernelRelease}"));
         Line($"  sum of VmPTE {Size(m.SumVmPteBytes)} of {m.Processes} processes, less {Size(m.SharedCountedTwice)} counted twice (shared hugetlb tables), plus {Size(m.RootBytes)} root tables, plus {Size(m.OtherBytes)} others (kernel's own, being freed, not visible)");
         Line($"  needed once {Size(m.NeededOnce)}, duplicate {Size(m.Duplicate)}, empty {Size(m.Empty)}, not placed {Size(m.Unplaced)}");
-        var precision = _report.Exact ? "every process read to the page"
+        var precision = _report.Exact ? $"{m.ProcessesRead} of {m.Processes} processes read to the page, all that may be read"
             : $"{m.ProcessesRead} of {m.Processes} processes read to the page, like ones carried over: split exact to ±{Size(m.ErrorBytes)}";
         Line(string.Create(CultureInfo.InvariantCulture, $"  {precision}; read in {_report.ScanSeconds:0.00} s"));
         foreach (var support in m.Support)
