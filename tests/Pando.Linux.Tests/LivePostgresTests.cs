@@ -22,7 +22,6 @@ public class LivePostgresTests(ITestOutputHelper output)
         var directory = Directory.CreateTempSubdirectory("pando-postgres-").FullName;
         try
         {
-            File.SetUnixFileMode(directory, UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute | UnixFileMode.OtherExecute);
             Script("create", directory);
             LiveLinux.WaitUntilTablesAreFreed();
             Script("up", directory, "off", $"{Connections}");

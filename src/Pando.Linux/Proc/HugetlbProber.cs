@@ -131,22 +131,6 @@ internal sealed class HugetlbProber(ScanOptions options)
         return [.. groups.OrderBy(g => g.Key).Select(g => g.Value)];
     }
 
-    private unsafe long? TablesOf(ulong frame)
-    {
-        if (frame == 0)
-        {
-            return null; // frame numbers are hidden from ordinary users
-        }
-
-        var file = LibC.Open($"{options.Proc}/kpagecount", LibC.ReadOnly | LibC.CloseOnExec);
-        if (file < 0)
-        {
-            return null;
-        }
-
-        ulong count;
-        var read = LibC.ReadAt(file, &count, sizeof(ulong), (long)frame * sizeof(ulong));
-        _ = LibC.Close(file);
-        return read == sizeof(ulong) ? (long)count : null;
-    }
+    // Frame numbers are hidden from ordinary users: they read as zero.
+    private long? TablesOf(ulong frame) => frame == 0 ? null : FrameCounters.Read(options.Proc, "kpagecount", frame);
 }

@@ -46,9 +46,6 @@ internal sealed class MachineReader(ScanOptions options)
                 .ToDictionary(s => s.Name, s => s.Value));
     }
 
-    /// <summary>PageTables alone, for comparing one moment with another.</summary>
-    public long PageTableBytes() => Numbers("meminfo").GetValueOrDefault("PageTables");
-
     /// <summary>The counters are kept for each processor and folded now and then; reading stat_refresh (root only)
     /// folds them now.</summary>
     private void RefreshCounters() => _ = _file.Read(Path.Combine(options.Proc, "sys/vm/stat_refresh"), out _);

@@ -20,18 +20,6 @@ public sealed class ObjectTable
     /// <summary>Number of anonymous memory.</summary>
     public const int Anonymous = 0;
 
-    /// <summary>Number of objects.</summary>
-    public int Count
-    {
-        get
-        {
-            lock (_lock)
-            {
-                return _objects.Count;
-            }
-        }
-    }
-
     /// <summary>The number of an object; <paramref name="path"/> is its name at first sight.</summary>
     public int NumberOf(uint device, ulong inode, ReadOnlySpan<byte> path)
     {

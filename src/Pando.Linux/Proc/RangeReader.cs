@@ -110,19 +110,7 @@ public static class RangeReader
                 : ("none: no access since it was mapped, or given back", null);
         }
 
-        private unsafe long? Counter(string name, ulong frame)
-        {
-            var file = LibC.Open($"{options.Proc}/{name}", LibC.ReadOnly | LibC.CloseOnExec);
-            if (file < 0)
-            {
-                return null;
-            }
-
-            ulong value;
-            var read = LibC.ReadAt(file, &value, sizeof(ulong), (long)frame * sizeof(ulong));
-            _ = LibC.Close(file);
-            return read == sizeof(ulong) ? (long)value : null;
-        }
+        private long? Counter(string name, ulong frame) => FrameCounters.Read(options.Proc, name, frame);
 
         private RangeLevel Level(int level)
         {
