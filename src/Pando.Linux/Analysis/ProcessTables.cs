@@ -9,6 +9,8 @@ namespace Pando.Linux.Analysis;
 /// </summary>
 internal sealed class ProcessTables
 {
+    private const int NearlyEqual = 64;
+
     private ProcessTables(ProcessFacts facts, ProcessFacts? source, Dictionary<int, ObjectTables> objects, double unplaced)
     {
         Facts = facts;
@@ -56,11 +58,24 @@ internal sealed class ProcessTables
         return new ProcessTables(process, process, objects, PlaceEmpty(process, facts, objects, empty));
     }
 
-    /// <summary>Carries the figures of a like process over.</summary>
+    /// <summary>
+    /// Carries the figures of a like process over. Where VmPTE differs by less than a 64th, the large objects are
+    /// taken to be the same and the difference to be private memory, which is what goes on growing and shrinking;
+    /// where it differs by more, everything is scaled. The sum is the process's own VmPTE either way.
+    /// </summary>
     public ProcessTables ScaledTo(ProcessFacts process)
     {
-        var factor = Facts.TableBytes == 0 ? 0 : (double)process.TableBytes / Facts.TableBytes;
-        return new ProcessTables(process, Source, Objects.ToDictionary(o => o.Key, o => o.Value.Scale(factor)), Unplaced * factor);
+        var difference = (process.TableBytes - Facts.TableBytes) / TableCounts.TableBytes;
+        var isAlmostEqual = Math.Abs(difference) * NearlyEqual <= Facts.TableBytes / TableCounts.TableBytes;
+        var factor = isAlmostEqual || Facts.TableBytes == 0 ? 1 : (double)process.TableBytes / Facts.TableBytes;
+        var objects = Objects.ToDictionary(o => o.Key, o => o.Value.Scale(factor));
+        if (isAlmostEqual && difference != 0)
+        {
+            var anonymous = Of(objects, Proc.ObjectTable.Anonymous);
+            anonymous.Live[1] = Math.Max(0, anonymous.Live[1] + difference);
+        }
+
+        return new ProcessTables(process, Source, objects, Unplaced * factor);
     }
 
     /// <summary>A process of which no more than VmPTE is known.</summary>

@@ -243,6 +243,11 @@ public sealed class MachineScanner
                 continue;
             }
 
+            if (process.Mappings.Any(m => objects[m.ObjectNumber].Kind == ObjectKind.DaxDevice))
+            {
+                continue; // writing smaps, too, splits a DAX device's 1 GiB leaves
+            }
+
             left -= process.ResidentBytes;
             if (left < 0 || OutOfTime)
             {

@@ -60,7 +60,9 @@ public static class RangeReader
 
         public RangeReport Build()
         {
-            var smaps = SmapsParser.Parse(_file.Read($"{options.Proc}/{process.Pid}/smaps", out _)).FirstOrDefault(e => e.Start == _mapping.Start);
+            // Writing smaps, too, splits a DAX device's 1 GiB leaves.
+            var hasDaxDevice = process.Mappings!.Any(m => snapshot.Objects[m.ObjectNumber].Kind == ObjectKind.DaxDevice);
+            var smaps = hasDaxDevice ? default : SmapsParser.Parse(_file.Read($"{options.Proc}/{process.Pid}/smaps", out _)).FirstOrDefault(e => e.Start == _mapping.Start);
             var (entry, frame) = Entry();
             var estimate = new TableEstimate(snapshot);
             var mappers = estimate.Processes.Where(p => p.Facts.Mappings?.Any(m => m.ObjectNumber == _object.Number) == true).ToList();
