@@ -43,6 +43,8 @@ public class LivePostgresTests(ITestOutputHelper output)
             var error = Math.Abs(cure.SavedBytes!.Value - measured) / (double)measured;
             output.WriteLine($"before {ByteText.Size(tablesBefore)} (segment {ByteText.Size(segment.TableBytes)}), predicted after {ByteText.Size(tablesBefore - cure.SavedBytes.Value)} (saves {ByteText.Size(cure.SavedBytes.Value)}, segment {ByteText.Size(cure.BytesAfter!.Value)}), measured after {ByteText.Size(tablesAfter)} (saves {ByteText.Size(measured)}, segment {ByteText.Size(hugetlb.TableBytes)}); saving predicted to {error:P2}");
             Assert.True(error < 0.03, $"predicted a saving of {cure.SavedBytes}, measured {measured}");
+            // What remains is small, and much of it is the sessions' private memory, which differs from run to run.
+            Assert.InRange(tablesBefore - cure.SavedBytes.Value, tablesAfter * 0.9, tablesAfter * 1.1);
             Assert.True(hugetlb.Sharing!.SharingProcesses >= Connections);
         }
         finally

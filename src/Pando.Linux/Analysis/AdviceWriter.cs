@@ -117,8 +117,9 @@ internal static class AdviceWriter
 
         if (lines.Count > 0)
         {
-            var saved = (sharing.Tables * 4096L) - report.NeededOnce;
-            advice.Add(new Advice($"Let {report.Name} share its PMD tables", report.Number, Math.Max(0, saved), lines, "None, but the layout must be kept."));
+            var once = (report.MappedBytes + (1L << 30) - 1) >> 30;
+            var saved = Math.Max(0, sharing.Tables - once) * 4096;
+            advice.Add(new Advice($"Let {report.Name} share its PMD tables", report.Number, saved, lines, "None, but the layout must be kept."));
         }
     }
 

@@ -52,7 +52,10 @@ internal sealed class HugetlbSharingAnalysis
             .Where(o => o.OwnTables > 0)
             .OrderByDescending(o => o.OwnTables)
             .ToList();
-        return new HugetlbSharing(measured, processes.Count, _places.Count, tables, sharing, outsiders, _remarks);
+        return new HugetlbSharing(measured, processes.Count, _places.Count, tables, sharing, outsiders, _remarks)
+        {
+            SharedCells = spans.SelectMany(s => s.Sharers).SelectMany(Cells).ToHashSet(),
+        };
     }
 
     /// <summary>One 1 GiB span of one process in which it has a table for the object.</summary>
@@ -226,6 +229,14 @@ internal sealed class HugetlbSharingAnalysis
     {
         var known = _refusals.GetValueOrDefault((pid, reason));
         _refusals[(pid, reason)] = (known.Spans + 1, known.Detail ?? detail);
+    }
+
+    private static IEnumerable<(int Pid, long Cell)> Cells(Place place)
+    {
+        for (var cell = place.Start >> 30; cell <= (place.End - 1) >> 30; cell++)
+        {
+            yield return (place.Pid, cell);
+        }
     }
 
     private static ulong Phase(in MappingFacts mapping) => (mapping.Start - (ulong)mapping.Offset) & Mask;

@@ -190,7 +190,6 @@ public sealed class ScanAnalysis
         var columns = (int)Math.Min(cells.Count(), MostColumns);
         var rows = new List<IReadOnlyList<int>>();
         var pids = new List<int>();
-        var outside = report.Sharing?.Outsiders.Select(o => o.Pid).ToHashSet() ?? [];
         var step = Math.Max(1, (mappers.Count + MostRows - 1) / MostRows);
         for (var i = 0; i < mappers.Count; i += step)
         {
@@ -210,7 +209,7 @@ public sealed class ScanAnalysis
                     var last = (mapping.Offset + (long)(run.End - 1 - mapping.Start)) >> shift;
                     for (var cell = Math.Max(0, first); cell <= last && cell < columns; cell++)
                     {
-                        row[cell] = report.Sharing is { SharingProcesses: > 0 } && !outside.Contains(process.Facts.Pid) ? 2 : 1;
+                        row[cell] = report.Sharing?.SharedCells.Contains((process.Facts.Pid, cell)) == true ? 2 : 1;
                     }
                 }
             }

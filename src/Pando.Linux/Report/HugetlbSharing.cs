@@ -1,3 +1,5 @@
+using System.Text.Json.Serialization;
+
 namespace Pando.Linux.Report;
 
 /// <summary>
@@ -17,4 +19,9 @@ public sealed record HugetlbSharing(
     long Tables,
     int SharingProcesses,
     IReadOnlyList<Outsider> Outsiders,
-    IReadOnlyList<string> Remarks);
+    IReadOnlyList<string> Remarks)
+{
+    /// <summary>Process and GiB of the object, for each part that the process has in a shared table; for the picture.</summary>
+    [JsonIgnore]
+    public IReadOnlySet<(int Pid, long Cell)> SharedCells { get; init; } = new HashSet<(int, long)>();
+}
