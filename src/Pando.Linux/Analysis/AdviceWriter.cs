@@ -67,6 +67,7 @@ internal static class AdviceWriter
                 "# postgresql.conf",
                 "huge_pages = on",
                 "huge_page_size = 2MB",
+                Alignment(report),
                 string.Create(CultureInfo.InvariantCulture, $"# 'postgres -C shared_memory_size_in_huge_pages' (15 and later) should say about {pages}"),
             ], cost));
         }
@@ -80,6 +81,7 @@ internal static class AdviceWriter
                 "ALTER SYSTEM SET use_large_pages='ONLY' SCOPE=SPFILE;",
                 "ALTER SYSTEM RESET memory_target SCOPE=SPFILE;   -- automatic memory management cannot use huge pages",
                 "ALTER SYSTEM RESET memory_max_target SCOPE=SPFILE;",
+                Alignment(report).Replace("#", "--", StringComparison.Ordinal),
             ], cost));
         }
         else
@@ -99,6 +101,9 @@ internal static class AdviceWriter
             ], cost));
         }
     }
+
+    private static string Alignment(ObjectReport report) =>
+        string.Create(CultureInfo.InvariantCulture, $"# PMD tables are then shared for each whole aligned GiB that the segment covers: at most {report.MappedBytes >> 30} here");
 
     private static void AddAlignment(List<Advice> advice, ObjectReport report, HugetlbSharing sharing)
     {

@@ -11,7 +11,7 @@ namespace Pando.Linux.Proc;
 internal sealed class ObjectResolver(ScanOptions options, FileContents file)
 {
     private const ulong SmallestDaxFile = 2UL << 20;
-    private readonly Dictionary<string, (ObjectKind? Kind, ulong PageSize, string Name)> _devices = [];
+    private readonly Dictionary<string, (ulong HugePageSize, string FileSystem)> _devices = [];
 
     public IReadOnlyList<ObjectFacts> Resolve(IReadOnlyList<ObjectFacts> objects, IReadOnlyList<ProcessFacts> processes)
     {
@@ -42,12 +42,15 @@ internal sealed class ObjectResolver(ScanOptions options, FileContents file)
 
         var link = string.Create(CultureInfo.InvariantCulture, $"{options.Proc}/{process.Pid}/map_files/{mapping.Start:x}-{mapping.End:x}");
         var path = FileFacts.TryFileSystem(link, out _, out _) ? link : facts.Name.EndsWith(" (deleted)", StringComparison.Ordinal) ? null : facts.Name;
-        var (kind, pageSize, fileSystem) = OfDevice(facts, process, mapping, path);
-        facts = facts with { Kind = kind ?? facts.Kind, HugePageSize = pageSize, FileSystem = fileSystem };
+        var (hugePageSize, fileSystem) = OfDevice(facts, process, mapping, path);
+        var kind = hugePageSize > 0 ? ObjectKind.Hugetlb
+            : facts.Kind == ObjectKind.File && fileSystem == "tmpfs" ? ObjectKind.SharedMemory
+            : facts.Kind;
+        facts = facts with { Kind = kind, HugePageSize = hugePageSize, FileSystem = fileSystem };
         return facts.Kind == ObjectKind.File && path is not null && mapping.Length >= SmallestDaxFile ? WithDax(facts, path) : facts;
     }
 
-    private (ObjectKind? Kind, ulong PageSize, string Name) OfDevice(ObjectFacts facts, ProcessFacts process, in MappingFacts mapping, string? path)
+    private (ulong HugePageSize, string FileSystem) OfDevice(ObjectFacts facts, ProcessFacts process, in MappingFacts mapping, string? path)
     {
         if (_devices.TryGetValue(facts.Device, out var known))
         {
@@ -58,11 +61,11 @@ internal sealed class ObjectResolver(ScanOptions options, FileContents file)
         {
             return _devices[facts.Device] = type switch
             {
-                FileSystemStatus.HugetlbType => (ObjectKind.Hugetlb, (ulong)blockSize, "hugetlbfs"),
-                FileSystemStatus.TmpfsType => (facts.Kind == ObjectKind.File ? ObjectKind.SharedMemory : null, 0, "tmpfs"),
-                0x58465342 => (null, 0, "xfs"),
-                0xEF53 => (null, 0, "ext4"),
-                _ => (null, 0, ""),
+                FileSystemStatus.HugetlbType => ((ulong)blockSize, "hugetlbfs"),
+                FileSystemStatus.TmpfsType => (0, "tmpfs"),
+                0x58465342 => (0, "xfs"),
+                0xEF53 => (0, "ext4"),
+                _ => (0, ""),
             };
         }
 
@@ -70,8 +73,8 @@ internal sealed class ObjectResolver(ScanOptions options, FileContents file)
         // no such look, and deleted ones are all that is left here.
         var start = mapping.Start;
         var entry = SmapsParser.Parse(file.Read($"{options.Proc}/{process.Pid}/smaps", out _)).FirstOrDefault(e => e.Start == start);
-        return entry.KernelPageSize == 0 ? (null, 0, "")
-            : _devices[facts.Device] = entry.KernelPageSize > (ulong)Environment.SystemPageSize ? (ObjectKind.Hugetlb, entry.KernelPageSize, "hugetlbfs") : (null, 0, "");
+        return entry.KernelPageSize == 0 ? (0, "")
+            : _devices[facts.Device] = entry.KernelPageSize > (ulong)Environment.SystemPageSize ? (entry.KernelPageSize, "hugetlbfs") : (0, "");
     }
 
     private ObjectFacts WithDax(ObjectFacts facts, string path)
