@@ -73,6 +73,51 @@ public class AnalysisTests
         Assert.Equal((6L, 2L, 3), (sharing.TablesIfPrivate, sharing.Tables, sharing.SharingProcesses));
     }
 
+    [Theory]
+    [InlineData(MappingRights.Read | MappingRights.Write, "rd wr mr mw me ht", ShareRefusal.PrivateMapping, "MAP_PRIVATE")]
+    [InlineData(ReadWrite, "rd wr sh mr mw me ms uw ht", ShareRefusal.Userfaultfd, "write-protect")]
+    [InlineData(ReadWrite, "rd wr sh mr mw me ms ui ht", ShareRefusal.Userfaultfd, "minor")]
+    [InlineData(ReadWrite, "rd wr sh mr mw me ms dc ht", ShareRefusal.FlagsDiffer, "only here [dc]")]
+    [InlineData(ReadWrite, "rd wr sh mr mw me ms lo ht", null, null)]
+    public void The_flags_of_one_mapping_decide_whether_it_shares_and_locked_does_not_matter(MappingRights rights, string flags, ShareRefusal? reason, string? detail)
+    {
+        const ulong GiB = 1UL << 30;
+        var segment = new ObjectFacts(1, ObjectKind.Hugetlb, "/anon_hugepage (deleted)", "00:10", 9, 2 << 20, "hugetlbfs");
+        var mapping = new MappingFacts(GiB, 2 * GiB, 0, ReadWrite, 1);
+        var plain = new Dictionary<int, string> { [0] = "rd wr sh mr mw me ms ht" };
+        var others = Enumerable.Range(1, 3).Select(i => Mapper(i, mapping, 1, 2) with { VmFlags = plain });
+        var odd = Mapper(4, mapping with { Rights = rights }, 1, 2) with { VmFlags = new Dictionary<int, string> { [0] = flags } };
+
+        var sharing = ScanAnalysis.Analyse(Machine([Anonymous, segment], [.. others, odd], [new HugetlbProbe(1, 0, [1, 2, 3, 4], reason is null ? 1 : 2)]), new ReportOptions())
+            .Objects.Single(o => o.Number == 1).Sharing!;
+
+        Assert.Empty(sharing.Remarks);
+        Assert.Equal(reason is null ? 1 : 2, sharing.Tables);
+        if (reason is null)
+        {
+            Assert.Empty(sharing.Outsiders);
+            return;
+        }
+
+        var outsider = Assert.Single(sharing.Outsiders);
+        Assert.Equal((4, 1), (outsider.Pid, outsider.OwnTables));
+        Assert.Equal(reason, Assert.Single(outsider.Reasons).Reason);
+        Assert.Contains(detail!, outsider.Reasons[0].Detail, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void Pages_of_1_GiB_have_no_PMD_table_to_share()
+    {
+        const ulong GiB = 1UL << 30;
+        var segment = new ObjectFacts(1, ObjectKind.Hugetlb, "/anon_hugepage (deleted)", "00:10", 9, GiB, "hugetlbfs");
+
+        var report = ScanAnalysis.Analyse(Machine([Anonymous, segment], [Mapper(1, new MappingFacts(GiB, 3 * GiB, 0, ReadWrite, 1), 2, 1)]), new ReportOptions()).Objects.Single(o => o.Number == 1);
+
+        Assert.StartsWith("PageSize", Assert.Single(report.Sharing!.Remarks), StringComparison.Ordinal);
+        Assert.Equal((0L, 0L, Table), (report.Live.Pte, report.Live.Pmd, report.Live.Pud));
+        Assert.Equal(["1 GiB"], report.PageSizes.Keys);
+    }
+
     [Fact]
     public void An_Oracle_SGA_gets_its_settings_with_the_number_of_pages_computed()
     {

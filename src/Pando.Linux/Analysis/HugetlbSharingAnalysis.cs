@@ -12,6 +12,7 @@ internal sealed class HugetlbSharingAnalysis
 {
     private const ulong Span = 1UL << 30;
     private const ulong Mask = Span - 1;
+    private const ulong HugePage = 2UL << 20;
 
     private readonly MachineSnapshot _snapshot;
     private readonly ObjectFacts _object;
@@ -29,6 +30,12 @@ internal sealed class HugetlbSharingAnalysis
     {
         var probes = _snapshot.Probes.Where(p => p.ObjectNumber == _object.Number).ToList();
         var processes = mappers.ToList();
+        if (_object.HugePageSize != HugePage)
+        {
+            return new HugetlbSharing(false, processes.Count, 0, 0, 0, [],
+                [$"{nameof(ShareRefusal.PageSize)}: only PMD tables of 2 MiB pages are shared; pages of {ByteText.Size((long)_object.HugePageSize)} are never."]);
+        }
+
         foreach (var process in processes)
         {
             AddPlaces(process, probes);

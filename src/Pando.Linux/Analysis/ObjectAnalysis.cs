@@ -33,7 +33,7 @@ internal static class ObjectAnalysis
             (empty, emptyLow, emptyHigh) = (empty + tables.Empty, emptyLow + tables.EmptyLow, emptyHigh + tables.EmptyHigh);
         }
 
-        var sharing = facts.Kind == ObjectKind.Hugetlb && facts.HugePageSize == TableCensus.SpanOf(1)
+        var sharing = facts.Kind == ObjectKind.Hugetlb && facts.HugePageSize > 0
             ? HugetlbSharingAnalysis.Analyse(snapshot, facts, mappers)
             : null;
         var sharedSaved = 0.0;

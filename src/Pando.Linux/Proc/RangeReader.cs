@@ -66,7 +66,7 @@ public static class RangeReader
             var (entry, frame) = Entry();
             var estimate = new TableEstimate(snapshot);
             var mappers = estimate.Processes.Where(p => p.Facts.Mappings?.Any(m => m.ObjectNumber == _object.Number) == true).ToList();
-            var isHugetlb = _object.Kind == ObjectKind.Hugetlb && _object.HugePageSize == TableCensus.SpanOf(1);
+            var isHugetlb = _object.Kind == ObjectKind.Hugetlb && _object.HugePageSize > 0;
             return new RangeReport(
                 process.Pid,
                 process.Name,
