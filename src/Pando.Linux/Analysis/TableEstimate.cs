@@ -8,9 +8,9 @@ namespace Pando.Linux.Analysis;
 /// VmPTE) where not, with the error that this implies.
 /// </summary>
 /// <remarks>
-/// The error of a class is found by leaving one out: each process that was read is predicted from the others that
-/// were, and the root mean square of what the prediction misses is taken for every process that was not read, all
-/// in the same direction. It is thus an upper estimate, and zero where all processes of the sample are alike.
+/// The error is found by leaving one out: each process that was read is predicted from the others of its class that
+/// were, and what the prediction misses is taken for every process that it stands for, all in the same direction.
+/// It is thus an upper estimate, and zero where all processes of the sample are alike.
 /// Sums over all objects of a process have no error: VmPTE is read of all.
 /// </remarks>
 internal sealed class TableEstimate
@@ -46,32 +46,29 @@ internal sealed class TableEstimate
             byPid[tables.Facts.Pid] = tables;
         }
 
-        var unread = group.Members.Where(m => m.Populated is null).ToList();
-        foreach (var process in unread)
+        var standsFor = read.ToDictionary(r => r, _ => 0);
+        foreach (var process in group.Members.Where(m => m.Populated is null))
         {
-            byPid[process.Pid] = Nearest(read, process).ScaledTo(process);
+            var nearest = Nearest(read, process);
+            standsFor[nearest]++;
+            byPid[process.Pid] = nearest.ScaledTo(process);
         }
 
-        if (unread.Count > 0)
+        foreach (var (one, count) in standsFor.Where(s => s.Value > 0))
         {
-            AddErrors(read, unread.Count);
+            AddError(one, read.Where(r => r != one).ToList(), count);
         }
     }
 
-    private void AddErrors(List<ProcessTables> read, int unread)
+    private void AddError(ProcessTables one, List<ProcessTables> others, int count)
     {
-        foreach (var number in read.SelectMany(r => r.Objects.Keys).Distinct())
+        // A class of which the time budget let one process be read tells nothing of its spread: all may be wrong.
+        var predicted = others.Count == 0 ? [] : Nearest(others, one.Facts).ScaledTo(one.Facts).Objects;
+        foreach (var number in one.Objects.Keys.Union(predicted.Keys))
         {
-            double squares = 0;
-            foreach (var one in read)
-            {
-                var actual = one.Objects.GetValueOrDefault(number)?.LiveTotal ?? 0;
-                var predicted = read.Count == 1 ? 0
-                    : Nearest([.. read.Where(r => r != one)], one.Facts).ScaledTo(one.Facts).Objects.GetValueOrDefault(number)?.LiveTotal ?? 0;
-                squares += (actual - predicted) * (actual - predicted);
-            }
-
-            _errors[number] = _errors.GetValueOrDefault(number) + (Math.Sqrt(squares / read.Count) * unread);
+            var actual = one.Objects.GetValueOrDefault(number)?.LiveTotal ?? 0;
+            var guess = predicted.GetValueOrDefault(number)?.LiveTotal ?? 0;
+            _errors[number] = _errors.GetValueOrDefault(number) + (Math.Abs(actual - guess) * count);
         }
     }
 
