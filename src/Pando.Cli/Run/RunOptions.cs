@@ -1,0 +1,26 @@
+using Pando.Hardware;
+
+namespace Pando.Cli.Run;
+
+/// <summary>What `pando run` was asked to build; every value is usable.</summary>
+/// <param name="Memory">Bytes that every process maps.</param>
+/// <param name="Processes">How many processes.</param>
+/// <param name="PageSize">2 MiB or 4 KiB.</param>
+/// <param name="Shares">One world for each, in this order.</param>
+/// <param name="Format">The format of the page tables.</param>
+/// <param name="PmemPath">The file that keeps the memory's bytes, or null.</param>
+/// <param name="Threads">Threads that build.</param>
+/// <param name="Budget">The most RAM that a world's page tables may take.</param>
+internal sealed record RunOptions(
+    long Memory,
+    int Processes,
+    long PageSize,
+    IReadOnlyList<ShareLevel> Shares,
+    EntryFormat Format,
+    string? PmemPath,
+    int Threads,
+    long Budget)
+{
+    /// <summary>The level of the tables that hold the leaves.</summary>
+    public int LeafLevel => PageSize == Level.PageSize ? Level.Pte : Level.Pmd;
+}

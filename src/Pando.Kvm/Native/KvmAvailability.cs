@@ -1,0 +1,65 @@
+using System.Runtime.InteropServices;
+
+namespace Pando.Kvm.Native;
+
+/// <summary>Whether this host's /dev/kvm can run Pando's processors.</summary>
+/// <param name="IsUsable">True where a <c>VirtualMachine</c> can be created.</param>
+/// <param name="Reason">Why not, in one line; empty where it can.</param>
+public readonly record struct KvmAvailability(bool IsUsable, string Reason)
+{
+    /// <summary>The device that KVM is reached through.</summary>
+    public const string Device = "/dev/kvm";
+
+    private const int ApiVersion = 12; // fixed since Linux 2.6.22 (api.rst 4.1)
+
+    /// <summary>Asks the running kernel. Cheap (an open and a few calls); the answer is not cached.</summary>
+    public static KvmAvailability Check()
+    {
+        if (!OperatingSystem.IsLinux() || RuntimeInformation.ProcessArchitecture != Architecture.X64)
+        {
+            return No($"KVM processors need Linux on x86-64; this is {RuntimeInformation.RuntimeIdentifier}");
+        }
+
+        var device = LibC.Open(Device, LibC.OpenReadWrite | LibC.OpenCloseOnExec, 0);
+        if (device < 0)
+        {
+            var error = Marshal.GetLastPInvokeError();
+            return No($"{Device} cannot be opened: {KvmException.NameOf(error)} ({Marshal.GetPInvokeErrorMessage(error)})");
+        }
+
+        try
+        {
+            return Inspect(device);
+        }
+        finally
+        {
+            _ = LibC.Close(device);
+        }
+    }
+
+    private static KvmAvailability Inspect(int device)
+    {
+        var version = LibC.Ioctl(device, KvmRequest.GetApiVersion, 0);
+        if (version != ApiVersion)
+        {
+            return No($"{Device} speaks API version {version}; {ApiVersion} is needed");
+        }
+
+        // Registers travel in the shared page: each ioctl alone was measured at 5 us under a nested hypervisor.
+        const ulong NeededSync = KvmRun.SyncRegisters | KvmRun.SyncSpecialRegisters;
+        var sync = (ulong)Math.Max(0, LibC.Ioctl(device, KvmRequest.CheckExtension, KvmCapability.SyncRegisters));
+        if ((sync & NeededSync) != NeededSync)
+        {
+            return No($"{Device} lacks KVM_CAP_SYNC_REGS (Linux 4.17); it offers {sync:x}");
+        }
+
+        if (LibC.Ioctl(device, KvmRequest.CheckExtension, KvmCapability.ReadOnlyMemory) <= 0)
+        {
+            return No($"{Device} lacks KVM_CAP_READONLY_MEM (Linux 3.7)");
+        }
+
+        return new KvmAvailability(true, "");
+    }
+
+    private static KvmAvailability No(string reason) => new(false, reason);
+}

@@ -1,0 +1,12 @@
+namespace Pando.Kvm.Processor;
+
+/// <summary>How a program ends that its processor stops: the signals of Linux, by their numbers.</summary>
+internal enum ProcessSignal
+{
+    None = 0,
+    IllegalInstruction = 4,
+    Trap = 5,
+    Bus = 7,
+    FloatingPoint = 8,
+    Segmentation = 11,
+}

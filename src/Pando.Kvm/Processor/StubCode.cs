@@ -1,0 +1,120 @@
+using Iced.Intel;
+using Pando.Kvm.Programs;
+using static Iced.Intel.AssemblerRegisters;
+
+namespace Pando.Kvm.Processor;
+
+/// <summary>The ring-0 code: one OUT per exception, so that the first ring-0 instruction is already the exit.</summary>
+/// <remarks>
+/// Ring-0 code may be emulated at a microsecond an instruction (docs/kvm-findings.md), so it does nothing that the
+/// host can do: the exception's frame stays on the ring-0 stack, where the host reads it, and the host returns to
+/// ring 3 by setting registers. Two handlers do more: breakpoint goes on to the next space of a round, and the
+/// toucher (<see cref="TouchEntry"/>) writes into changed page tables.
+/// </remarks>
+internal sealed class StubCode
+{
+    internal const int Exceptions = 32;
+    internal const byte BreakpointVector = 3;
+    internal const byte PageFaultVector = 14;
+
+    /// <summary>The port that SYSCALL's entry writes to; a port below 32 is an exception's vector.</summary>
+    internal const byte SystemCallPort = 0xF0;
+
+    /// <summary>The port that the toucher writes to at the end of its list.</summary>
+    internal const byte TouchedPort = 0xF1;
+
+    private StubCode(byte[] bytes, ulong[] handlers, ulong systemCallEntry, ulong touchEntry)
+    {
+        Bytes = bytes;
+        Handlers = handlers;
+        SystemCallEntry = systemCallEntry;
+        TouchEntry = touchEntry;
+    }
+
+    internal byte[] Bytes { get; }
+
+    /// <summary>The handler's virtual address for each of the <see cref="Exceptions"/> vectors.</summary>
+    internal ulong[] Handlers { get; }
+
+    /// <summary>The virtual address for LSTAR.</summary>
+    internal ulong SystemCallEntry { get; }
+
+    /// <summary>The toucher's loop: RSI the list of virtual addresses, RCX their number (at least 1).</summary>
+    internal ulong TouchEntry { get; }
+
+    /// <summary>True where the exception pushes an error code (Intel SDM vol. 3A, table 7-1).</summary>
+    internal static bool HasErrorCode(int vector) => vector is 8 or (>= 10 and <= 14) or 17 or 21 or 29 or 30;
+
+    internal static StubCode Assemble(ulong address)
+    {
+        var assembler = new Assembler(64);
+        var handlers = new Label[Exceptions];
+        for (var vector = 0; vector < Exceptions; vector++)
+        {
+            handlers[vector] = assembler.CreateLabel();
+            assembler.Label(ref handlers[vector]);
+            if (vector == BreakpointVector)
+            {
+                NextSpace(assembler);
+            }
+            else
+            {
+                ExitBy(assembler, (byte)vector);
+            }
+        }
+
+        var systemCall = assembler.CreateLabel();
+        assembler.Label(ref systemCall);
+        ExitBy(assembler, SystemCallPort);
+
+        var touch = assembler.CreateLabel();
+        assembler.Label(ref touch);
+        TouchTables(assembler, touch);
+
+        var labels = new List<Label>(handlers) { systemCall, touch };
+        var program = MachineCode.Assemble(assembler, address, labels);
+        return new StubCode(
+            program.Bytes, program.Addresses[..Exceptions], program.Addresses[Exceptions], program.Addresses[Exceptions + 1]);
+    }
+
+    // The host sets RIP before it resumes; the HLT turns a host that forgot into a failure exit.
+    private static void ExitBy(Assembler assembler, byte port)
+    {
+        assembler.@out(port, al);
+        assembler.hlt();
+    }
+
+    /// <summary>
+    /// INT3 from ring 3: loads the next CR3 of the vCPU's run queue and goes on behind the INT3 with the same
+    /// registers; at the queue's end exits as breakpoint.
+    /// </summary>
+    /// <remarks>
+    /// The queue's page follows the stack's, and the processor has pushed five words from the stack's top: so its
+    /// first word, the cursor, is at [rsp+40] on entry. No register of ring 3 is trusted.
+    /// </remarks>
+    private static void NextSpace(Assembler assembler)
+    {
+        var done = assembler.CreateLabel();
+        assembler.push(rax);
+        assembler.mov(rax, __qword_ptr[rsp + 48]);
+        assembler.mov(rax, __qword_ptr[rax]);
+        assembler.test(rax, rax);
+        assembler.je(done);
+        assembler.add(__qword_ptr[rsp + 48], 8);
+        assembler.mov(cr3, rax);
+        assembler.pop(rax);
+        assembler.iretq();
+        assembler.Label(ref done);
+        assembler.pop(rax);
+        ExitBy(assembler, BreakpointVector);
+    }
+
+    /// <summary>A 2-byte locked OR of 0 into each table: see <see cref="Machine.TableToucher"/> for why two bytes.</summary>
+    private static void TouchTables(Assembler assembler, Label touch)
+    {
+        assembler.lodsq();
+        assembler.@lock.or(__word_ptr[rax], (sbyte)0);
+        assembler.loop(touch);
+        ExitBy(assembler, TouchedPort);
+    }
+}

@@ -1,0 +1,285 @@
+using Pando.Hardware;
+
+namespace Pando.Files;
+
+/// <content>Changes of where the file lies.</content>
+public sealed partial class DaxFile
+{
+    /// <summary>
+    /// Takes a range out of the file and moves all that follows down (fallocate(2), FALLOC_FL_COLLAPSE_RANGE).
+    /// </summary>
+    /// <returns>EINVAL if offset or length are no multiples of 4 KiB, or the range reaches the end of the file.</returns>
+    public Errno CollapseRange(long offset, long length)
+    {
+        if (offset < 0 || length <= 0 || ((offset | length) & (Level.PageSize - 1)) != 0)
+        {
+            return Errno.EINVAL;
+        }
+
+        return ChangeLayout(offset, long.MaxValue / 4, () => length >= Size - offset ? Errno.EINVAL : Errno.None, () =>
+        {
+            FreeRange(offset, offset + length);
+            SetExtents(ExtentMap.Shifted(_extents, offset + length, -length));
+            Size -= length;
+            MarkMoved(offset);
+        });
+    }
+
+    /// <summary>
+    /// Puts a hole into the file and moves all that follows up (fallocate(2), FALLOC_FL_INSERT_RANGE).
+    /// </summary>
+    /// <returns>EINVAL if offset or length are no multiples of 4 KiB or the offset is not within the file; EFBIG if the file would become too large.</returns>
+    public Errno InsertRange(long offset, long length)
+    {
+        if (offset < 0 || length <= 0 || ((offset | length) & (Level.PageSize - 1)) != 0)
+        {
+            return Errno.EINVAL;
+        }
+
+        return ChangeLayout(
+            offset,
+            long.MaxValue / 4,
+            () => offset >= Size ? Errno.EINVAL : length > (long.MaxValue / 4) - Size ? Errno.EFBIG : Errno.None,
+            () =>
+            {
+                SetExtents(ExtentMap.Shifted(_extents, offset, length));
+                Size += length;
+                MarkMoved(offset);
+            });
+    }
+
+    /// <summary>
+    /// Lets a range of this file lie where a range of another lies (ioctl FICLONERANGE). Both see the same bytes until
+    /// one of them is written; then that page, or 2 MiB, is copied.
+    /// </summary>
+    /// <param name="source">A file on the same device.</param>
+    /// <param name="sourceOffset">Where in the source; a multiple of 4 KiB.</param>
+    /// <param name="length">Bytes; a multiple of 4 KiB.</param>
+    /// <param name="offset">Where in this file; a multiple of 4 KiB.</param>
+    /// <returns>EINVAL for what is not aligned, past the end of either file, or overlaps in one file; EXDEV's case (another device) is EINVAL too.</returns>
+    public Errno CloneRange(DaxFile source, long sourceOffset, long length, long offset)
+    {
+        ArgumentNullException.ThrowIfNull(source);
+        if (source.Device != Device
+            || sourceOffset < 0 || offset < 0 || length <= 0
+            || ((sourceOffset | length | offset) & (Level.PageSize - 1)) != 0
+            || (source == this && sourceOffset < offset + length && offset < sourceOffset + length))
+        {
+            return Errno.EINVAL;
+        }
+
+        // First the source stops writing in place and what it has there is counted twice; then it is put here.
+        var pieces = new List<FileExtent>();
+        var error = source.ChangeLayout(
+            sourceOffset,
+            sourceOffset + length,
+            () => sourceOffset + length > ((source.Size + Level.PageSize - 1) & -(long)Level.PageSize) ? Errno.EINVAL : Errno.None,
+            () =>
+            {
+                foreach (var extent in ExtentMap.Within(source._extents, sourceOffset, sourceOffset + length))
+                {
+                    pieces.Add(extent with { IsShared = true });
+                    Device.Space.Share(extent.DeviceOffset, extent.Length);
+                }
+
+                source.SetExtents(ExtentMap.With(source._extents, pieces));
+            });
+        if (error != Errno.None)
+        {
+            return error;
+        }
+
+        error = ChangeLayout(offset, offset + length, () => offset + length > ((Size + Level.PageSize - 1) & -(long)Level.PageSize) ? Errno.EINVAL : Errno.None, () =>
+        {
+            FreeRange(offset, offset + length);
+            SetExtents(ExtentMap.With(_extents, [.. pieces.Select(piece => piece with { FileOffset = piece.FileOffset - sourceOffset + offset })]));
+        });
+        if (error != Errno.None)
+        {
+            foreach (var piece in pieces)
+            {
+                Device.Give(piece.DeviceOffset, piece.Length);
+            }
+        }
+
+        return error;
+    }
+
+    /// <inheritdoc/>
+    internal override PageStatus Allocate(long offset)
+    {
+        // Only leaves of what gets storage are taken away: other pages of the 2 MiB, perhaps just populated, stay.
+        var status = PageStatus.Found;
+        var taken = default(FileExtent);
+        bool whole = TakesWholeBlock(offset);
+        long size = Level.EntrySpan(whole ? Level.Pmd : Level.Pte);
+        ChangeLayout(
+            offset & -size,
+            (offset & -size) + size,
+            () =>
+            {
+                if (IsPastEnd(offset))
+                {
+                    status = PageStatus.PastEnd;
+                    return Errno.EINVAL;
+                }
+
+                var present = ExtentMap.At(_extents, offset);
+                if (present.Length != 0 && !present.IsShared)
+                {
+                    return Errno.EAGAIN; // somebody was quicker
+                }
+
+                if (!TryTakeSpace(offset, whole && TakesWholeBlock(offset), present, out taken))
+                {
+                    status = PageStatus.OutOfSpace;
+                    return Errno.ENOSPC;
+                }
+
+                return Errno.None;
+            },
+            () =>
+            {
+                foreach (var old in ExtentMap.Within(_extents, taken.FileOffset, taken.FileEnd))
+                {
+                    Device.Copy(old.DeviceOffset, taken.DeviceOffset + (old.FileOffset - taken.FileOffset), old.Length);
+                    Device.Give(old.DeviceOffset, old.Length);
+                }
+
+                SetExtents(ExtentMap.With(_extents, [taken]));
+            });
+        return status;
+    }
+
+    /// <summary>
+    /// Moves what lies on a range of the device elsewhere. While a piece is copied, who touches it waits: no store is lost.
+    /// </summary>
+    /// <returns>ENOSPC if the device has no room; what was moved by then stays moved.</returns>
+    internal Errno MoveAway(long deviceStart, long deviceEnd)
+    {
+        while (true)
+        {
+            var piece = _extents
+                .Where(extent => extent.DeviceOffset < deviceEnd && deviceStart < extent.DeviceEnd)
+                .Select(extent => ExtentMap.Slice(extent, extent.FileOffset + (deviceStart - extent.DeviceOffset), extent.FileOffset + (deviceEnd - extent.DeviceOffset)))
+                .FirstOrDefault();
+            if (piece.Length == 0)
+            {
+                return Errno.None;
+            }
+
+            // One 2 MiB of the file at a time, so that nobody waits long.
+            long block = piece.FileOffset & -Level.EntrySpan(Level.Pmd);
+            piece = ExtentMap.Slice(piece, block, block + Level.EntrySpan(Level.Pmd));
+            var error = Move(piece);
+            if (error is not (Errno.None or Errno.EAGAIN))
+            {
+                return error;
+            }
+        }
+    }
+
+    private Errno Move(FileExtent piece)
+    {
+        long target = 0;
+        return ChangeLayout(
+            piece.FileOffset,
+            piece.FileEnd,
+            () =>
+            {
+                var present = ExtentMap.At(_extents, piece.FileOffset);
+                if (present.Length == 0 || ExtentMap.Slice(present, piece.FileOffset, piece.FileEnd) is var now && (now.DeviceOffset != piece.DeviceOffset || now.Length != piece.Length))
+                {
+                    return Errno.EAGAIN;
+                }
+
+                long alignment = piece.Length == Level.EntrySpan(Level.Pmd) ? piece.Length : Level.PageSize;
+                return Device.Space.TryTake(piece.Length, alignment, out target)
+                    || Device.Space.TryTake(piece.Length, Level.PageSize, out target)
+                        ? Errno.None
+                        : Errno.ENOSPC;
+            },
+            () =>
+            {
+                Device.Copy(piece.DeviceOffset, target, piece.Length);
+                SetExtents(ExtentMap.With(_extents, [new FileExtent(piece.FileOffset, target, piece.Length)]));
+                Device.Give(piece.DeviceOffset, piece.Length);
+
+                // The copy is new to the device: it is written back with the next fsync.
+                MarkOrMakeDurable(piece.FileOffset, piece.Length);
+            });
+    }
+
+    /// <summary>
+    /// Removes the leaves of a range of the device whose memory has failed, wherever the file shows it; from then on
+    /// faults find the poison.
+    /// </summary>
+    internal void RemovePoisoned(long deviceStart, long deviceEnd)
+    {
+        foreach (var extent in _extents.Where(extent => extent.DeviceOffset < deviceEnd && deviceStart < extent.DeviceEnd))
+        {
+            long from = extent.FileOffset + Math.Max(0, deviceStart - extent.DeviceOffset);
+            ChangeLayout(from, from + Math.Min(deviceEnd, extent.DeviceEnd) - Math.Max(deviceStart, extent.DeviceOffset), () => Errno.None, () => { });
+        }
+    }
+
+    /// <summary>
+    /// Whether a page that needs storage of its own gets it together with the 2 MiB around it: where all of them are
+    /// a hole, or shared in one piece. (A file system with an extent-size hint of 2 MiB does so.)
+    /// </summary>
+    private bool TakesWholeBlock(long offset)
+    {
+        var extents = Volatile.Read(ref _extents);
+        var present = ExtentMap.At(extents, offset);
+        long block = offset & -Level.EntrySpan(Level.Pmd);
+        long end = block + Level.EntrySpan(Level.Pmd);
+        return end <= Size
+            && (present.Length == 0 ? ExtentMap.IsHole(extents, block, end) : present.IsShared && present.FileOffset <= block && end <= present.FileEnd);
+    }
+
+    /// <summary>Takes new space for a page, or for the 2 MiB around it; for the page alone where there is not enough.</summary>
+    private bool TryTakeSpace(long offset, bool whole, FileExtent present, out FileExtent taken)
+    {
+        long hint = Level.EntrySpan(Level.Pmd);
+        long block = offset & -hint;
+        if (whole && Device.Space.TryTake(hint, hint, out long at))
+        {
+            taken = new FileExtent(block, at, hint);
+        }
+        else if (Device.Space.TryTake(Level.PageSize, Level.PageSize, out at))
+        {
+            taken = new FileExtent(offset & -(long)Level.PageSize, at, Level.PageSize);
+        }
+        else
+        {
+            taken = default;
+            return false;
+        }
+
+        if (present.Length == 0)
+        {
+            Device.Clear(taken.DeviceOffset, taken.Length);
+        }
+
+        return true;
+    }
+
+    /// <summary>Marks a range as written; where there is no memory for marks, writes it back at once.</summary>
+    private void MarkOrMakeDurable(long offset, long length)
+    {
+        if (!_dirty.TryMark(offset, length))
+        {
+            MakeDurable(offset, offset + length);
+        }
+    }
+
+    /// <summary>After a shift, everything from an offset on counts as written: the marks stood at the old offsets.</summary>
+    private void MarkMoved(long from)
+    {
+        _dirty.Take(from, long.MaxValue / 4);
+        foreach (var extent in _extents.Where(extent => extent.FileEnd > from))
+        {
+            MarkOrMakeDurable(extent.FileOffset, extent.Length);
+        }
+    }
+}

@@ -1,0 +1,204 @@
+using Pando.Hardware;
+using Pando.Tables;
+
+namespace Pando.Files;
+
+/// <summary>
+/// A file on a memory device. Its pages are the device's own: a leaf shows where an extent lies, and a store goes
+/// straight to the device.
+/// </summary>
+public sealed partial class DaxFile : MappedFile
+{
+    private readonly DirtySet _dirty;
+
+    // Sorted by file offset. Replaced as a whole, under the invalidate lock; read without a lock.
+    private FileExtent[] _extents;
+
+    // How often size or extents have changed, and up to which of these changes they are durable.
+    private long _metadataVersion;
+    private long _durableVersion;
+
+    internal DaxFile(TableStore store, PmemDevice device, string name, long size, FileExtent[] extents)
+        : base(store, name, size)
+    {
+        Device = device;
+        _extents = extents;
+        _dirty = new DirtySet(store);
+        device.Add(this);
+    }
+
+    /// <summary>The device on which the file lies.</summary>
+    public PmemDevice Device { get; }
+
+    /// <summary>Where the file lies, at this moment.</summary>
+    public IReadOnlyList<FileExtent> Extents => Volatile.Read(ref _extents);
+
+    /// <inheritdoc/>
+    public override long PageSize => Level.EntrySpan(Level.Pmd);
+
+    /// <inheritdoc/>
+    public override bool SupportsSynchronousMappings => true;
+
+    internal override DirtySet Dirty => _dirty;
+
+    internal override bool HasPendingMetadata => Volatile.Read(ref _durableVersion) < Volatile.Read(ref _metadataVersion);
+
+    /// <inheritdoc/>
+    public override SmallPageReason WhySmall(long offset, in LeafLimits limits) =>
+        WhySmall(offset, limits, ExtentMap.At(Volatile.Read(ref _extents), offset));
+
+    /// <inheritdoc/>
+    public override PhysicalAddress? Locate(long offset)
+    {
+        if (IsPastEnd(offset))
+        {
+            return null;
+        }
+
+        var extent = ExtentMap.At(Volatile.Read(ref _extents), offset);
+        return extent.Length == 0
+            ? Device.ZeroPage.Address + (offset & (Level.PageSize - 1))
+            : Device.Start + extent.DeviceOffset + (offset - extent.FileOffset);
+    }
+
+    /// <inheritdoc/>
+    internal override FilePage Find(long offset, bool write, in LeafLimits limits)
+    {
+        if (IsPastEnd(offset))
+        {
+            return FilePage.Failed(PageStatus.PastEnd);
+        }
+
+        var extent = ExtentMap.At(Volatile.Read(ref _extents), offset);
+        var reason = WhySmall(offset, limits, extent);
+        int level = reason == SmallPageReason.None ? Level.Pmd : Level.Pte;
+        long start = offset & -Level.EntrySpan(level);
+        if (extent.Length == 0)
+        {
+            return write
+                ? FilePage.Failed(PageStatus.MustAllocate)
+                : new FilePage(PageStatus.Found, Level.Pte, reason, start, Device.ZeroPage.Address, Level.PageSize, Writable: false);
+        }
+
+        long place = extent.DeviceOffset + (start - extent.FileOffset);
+        if (Device.IsPoisoned(place, Level.EntrySpan(level)))
+        {
+            return FilePage.Failed(PageStatus.Poisoned);
+        }
+
+        if (write && extent.IsShared)
+        {
+            return FilePage.Failed(PageStatus.MustAllocate);
+        }
+
+        // Small pages go on to the end of their 2 MiB at most: beyond, the answer may be another. With poison about,
+        // every page is looked at by itself.
+        long end = level == Level.Pmd
+            ? Math.Min(Math.Min(extent.FileEnd, limits.WindowEnd), Size)
+            : Math.Min(extent.FileEnd, (start & -Level.EntrySpan(Level.Pmd)) + Level.EntrySpan(Level.Pmd));
+        long run = Device.HasPoison ? 0 : (end - start) & -Level.EntrySpan(level);
+        return new FilePage(
+            PageStatus.Found,
+            level,
+            reason,
+            start,
+            Device.Start + place,
+            Math.Max(run, Level.EntrySpan(level)),
+            Writable: write);
+    }
+
+    /// <inheritdoc/>
+    public override Errno Poison(long offset)
+    {
+        var extent = ExtentMap.At(Volatile.Read(ref _extents), offset);
+        return extent.Length == 0
+            ? Errno.EINVAL
+            : Device.Poison(extent.DeviceOffset + ((offset - extent.FileOffset) & -(long)Level.PageSize));
+    }
+
+    /// <inheritdoc/>
+    internal override void CommitMetadata()
+    {
+        // The version is read before what it stands for is made durable.
+        long version = Volatile.Read(ref _metadataVersion);
+        Device.SyncMetadata();
+        long durable;
+        while ((durable = Volatile.Read(ref _durableVersion)) < version
+            && Interlocked.CompareExchange(ref _durableVersion, version, durable) != durable)
+        {
+            // Somebody else has made a version durable; ours may be the later one.
+        }
+    }
+
+    private protected override void MakeDurable(long start, long end)
+    {
+        foreach (var extent in ExtentMap.Within(Volatile.Read(ref _extents), start, end))
+        {
+            Device.Sync(extent.DeviceOffset, extent.Length);
+        }
+    }
+
+    private protected override void FreeRange(long start, long end)
+    {
+        var extents = _extents;
+        SetExtents(ExtentMap.Without(extents, start, end));
+        foreach (var extent in ExtentMap.Within(extents, start, end))
+        {
+            Device.Give(extent.DeviceOffset, extent.Length);
+        }
+
+        _dirty.Take(start, end);
+    }
+
+    private protected override void FreeStorage()
+    {
+        Device.Remove(this);
+        FreeRange(0, long.MaxValue / 4);
+    }
+
+    private bool IsPastEnd(long offset) =>
+        offset < 0 || offset >= ((Size + Level.PageSize - 1) & -(long)Level.PageSize);
+
+    private void SetExtents(FileExtent[] extents)
+    {
+        Volatile.Write(ref _extents, extents);
+        Interlocked.Increment(ref _metadataVersion);
+    }
+
+    private SmallPageReason WhySmall(long offset, in LeafLimits limits, FileExtent extent)
+    {
+        if (limits.HighestLevel < Level.Pmd)
+        {
+            return limits.Reason;
+        }
+
+        long size = Level.EntrySpan(Level.Pmd);
+        long start = offset & -size;
+        if (start < limits.WindowStart || start + size > limits.WindowEnd)
+        {
+            return SmallPageReason.MappingEdge;
+        }
+
+        if (start + size > Size)
+        {
+            return SmallPageReason.EndOfFile;
+        }
+
+        if (extent.Length == 0)
+        {
+            return SmallPageReason.Hole;
+        }
+
+        if (!(Device.Start + (extent.DeviceOffset - extent.FileOffset)).IsAligned(size))
+        {
+            return SmallPageReason.ExtentMisaligned;
+        }
+
+        if (extent.FileOffset > start || start + size > extent.FileEnd)
+        {
+            return SmallPageReason.ExtentTooShort;
+        }
+
+        return Device.IsPoisoned(extent.DeviceOffset + (start - extent.FileOffset), size) ? SmallPageReason.Poisoned : SmallPageReason.None;
+    }
+}

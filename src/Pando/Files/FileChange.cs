@@ -1,0 +1,51 @@
+using Pando.Hardware;
+using Pando.Tables;
+
+namespace Pando.Files;
+
+/// <summary>
+/// What a file-wide change does to every leaf that shows a range of a file, wherever the leaf stands: once in each of
+/// the file's tables, and in the private tables of spaces.
+/// </summary>
+internal abstract class FileChange(TableStore store)
+{
+    protected TableStore Store { get; } = store;
+
+    /// <summary>Whether private copies of the file's pages (anonymous leaves in file mappings) are concerned as well.</summary>
+    public virtual bool IncludesCopies => false;
+
+    /// <summary>Whether any leaf has been changed.</summary>
+    public bool ChangedAny { get; protected set; }
+
+    /// <summary>Changes one leaf. The table's lock is held.</summary>
+    public abstract void Apply(Frame table, int level, int index, Entry leaf);
+
+    /// <summary>
+    /// Applies the change to the leaves of one table that have something of a range of the file.
+    /// </summary>
+    /// <param name="table">The table.</param>
+    /// <param name="level">Its level.</param>
+    /// <param name="origin">The file offset at its entry 0.</param>
+    /// <param name="start">The first file offset of the range.</param>
+    /// <param name="end">The first file offset past the range.</param>
+    public void ApplyTo(Frame table, int level, long origin, long start, long end)
+    {
+        long entrySpan = Level.EntrySpan(level);
+        int first = (int)Math.Clamp((start - origin) / entrySpan, 0, Level.Entries);
+        int last = (int)Math.Clamp((end - origin + entrySpan - 1) / entrySpan, 0, Level.Entries);
+        Store.Lock(table, level);
+        for (int index = first; index < last; index++)
+        {
+            var entry = Store.Read(table, index);
+            if (!Store.Format.IsLeaf(entry, level) || (!IncludesCopies && !Store.AnonymousFrameOf(entry, level).IsNone))
+            {
+                continue;
+            }
+
+            Apply(table, level, index, entry);
+            ChangedAny = true;
+        }
+
+        Store.Unlock(table, level);
+    }
+}

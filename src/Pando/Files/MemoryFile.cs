@@ -1,0 +1,216 @@
+using Pando.Concurrency;
+using Pando.Hardware;
+using Pando.Tables;
+
+namespace Pando.Files;
+
+/// <summary>
+/// A file in RAM: a memfd, or shared anonymous memory. A page's frame is allocated, zeroed, at the first touch by
+/// anybody.
+/// </summary>
+public sealed class MemoryFile : MappedFile
+{
+    private readonly FrameRadix _pages;
+    private readonly int _pageLevel;
+
+    private readonly bool _fixedPages;
+
+    internal MemoryFile(TableStore store, string name, long size, long pageSize, bool fixedPages = false)
+        : base(store, name, size)
+    {
+        _fixedPages = fixedPages;
+        if (fixedPages && size % pageSize != 0)
+        {
+            throw new ArgumentOutOfRangeException(nameof(size), size, $"The size of a file with fixed pages is a multiple of {pageSize:N0} bytes.");
+        }
+
+        _pageLevel = pageSize switch
+        {
+            Hardware.Level.PageSize => Level.Pte,
+            1L << 21 => Level.Pmd,
+            _ => throw new ArgumentOutOfRangeException(nameof(pageSize), pageSize, "The pages of a memory file are 4 KiB or 2 MiB."),
+        };
+        _pages = new FrameRadix(store);
+    }
+
+    /// <inheritdoc/>
+    public override long PageSize => Level.EntrySpan(_pageLevel);
+
+    /// <summary>
+    /// The page size if the file's pages can never be smaller (hugetlbfs); 4 KiB if not (memfd with transparent huge pages).
+    /// </summary>
+    public override long MappingAlignment => _fixedPages ? PageSize : Hardware.Level.PageSize;
+
+    /// <inheritdoc/>
+    public override SmallPageReason WhySmall(long offset, in LeafLimits limits)
+    {
+        if (_pageLevel < Level.Pmd)
+        {
+            return SmallPageReason.FilePageSize;
+        }
+
+        if (limits.HighestLevel < Level.Pmd)
+        {
+            return limits.Reason;
+        }
+
+        long start = offset & -PageSize;
+        return start < limits.WindowStart || start + PageSize > limits.WindowEnd ? SmallPageReason.MappingEdge : SmallPageReason.None;
+    }
+
+    /// <inheritdoc/>
+    public override PhysicalAddress? Locate(long offset)
+    {
+        if (offset < 0 || offset >= ((Size + PageSize - 1) & -PageSize))
+        {
+            return null;
+        }
+
+        var cell = _pages.Find(offset >> Level.EntryShift(_pageLevel));
+        var frame = cell.IsNone ? Frame.None : new Frame((int)Volatile.Read(ref _pages.At(cell)));
+        return frame.IsNone ? null : frame.Address + (offset & (PageSize - 1));
+    }
+
+    /// <summary>Frames that hold the file's contents and its own record of them.</summary>
+    internal (int Data, int Index) Frames
+    {
+        get
+        {
+            int data = 0;
+            _pages.ForEach(0, long.MaxValue >> Level.PageShift, (_, _) => data += 1 << (9 * (_pageLevel - 1)));
+            return (data, _pages.FrameCount);
+        }
+    }
+
+    /// <inheritdoc/>
+    internal override FilePage Find(long offset, bool write, in LeafLimits limits)
+    {
+        if (offset < 0 || offset >= ((Size + PageSize - 1) & -PageSize))
+        {
+            return FilePage.Failed(PageStatus.PastEnd);
+        }
+
+        if (!TryGetPage(offset >> Level.EntryShift(_pageLevel), out var frame))
+        {
+            return FilePage.Failed(PageStatus.OutOfMemory);
+        }
+
+        if (Store.Memory.Record(frame).Poisoned)
+        {
+            return FilePage.Failed(PageStatus.Poisoned);
+        }
+
+        var reason = WhySmall(offset, limits);
+        int level = reason == SmallPageReason.None ? Level.Pmd : Level.Pte;
+        long start = offset & -Level.EntrySpan(level);
+        long inPage = start & (PageSize - 1);
+        long run = level == Level.Pte ? PageSize - inPage : PageSize;
+        return new FilePage(PageStatus.Found, level, reason, start, frame.Address + inPage, run, Writable: true);
+    }
+
+    /// <inheritdoc/>
+    public override Errno Poison(long offset)
+    {
+        long start = offset & -PageSize;
+        return ChangeLayout(
+            start,
+            start + PageSize,
+            () => Locate(offset) is null ? Errno.EINVAL : Errno.None,
+            () => Store.Memory.Record(Frame.Containing(Locate(start)!.Value)).Poisoned = true);
+    }
+
+    private protected override void FreeRange(long start, long end)
+    {
+        int shift = Level.EntryShift(_pageLevel);
+        var freed = new List<Frame>();
+        _pages.ForEach((start + PageSize - 1) >> shift, (end >> shift) - 1, (index, word) =>
+        {
+            Volatile.Write(ref _pages.At(_pages.Find(index)), 0);
+            freed.Add(new Frame((int)word));
+        });
+        foreach (var frame in freed)
+        {
+            Store.Retire(frame);
+        }
+
+        // Pages of 2 MiB that a hole of small pages only cuts stay, and read as zeroes there.
+        for (long at = start; _pageLevel > Level.Pte && at < Math.Min(end, Size); at += Level.PageSize)
+        {
+            if (Locate(at) is { } place)
+            {
+                Store.Memory.Bytes(place, Level.PageSize).Clear();
+            }
+            else
+            {
+                at = (at & -PageSize) + PageSize - Level.PageSize;
+            }
+        }
+    }
+
+    private protected override void FreeStorage()
+    {
+        FreeRange(0, long.MaxValue / 4);
+        _pages.Free();
+    }
+
+    /// <summary>
+    /// Gives a page that does not exist yet its contents, all at once for everybody (userfaultfd's copy).
+    /// </summary>
+    /// <returns>EEXIST if the page exists; EINVAL past the end, or for a file with pages of 2 MiB; ENOMEM.</returns>
+    internal Errno Provide(long offset, ReadOnlySpan<byte> contents)
+    {
+        if (_pageLevel != Level.Pte || offset < 0 || offset >= ((Size + PageSize - 1) & -PageSize))
+        {
+            return Errno.EINVAL;
+        }
+
+        if (!_pages.TryMake(offset >> Level.PageShift, out var cell) || !Store.Frames.TryAllocate(FrameKind.FileData, zero: false, out var frame))
+        {
+            return Errno.ENOMEM;
+        }
+
+        contents.CopyTo(Store.Memory.Bytes(frame.Address, Level.PageSize));
+        Schedule.Reach(SchedulePoint.EntryWrite);
+        if (Interlocked.CompareExchange(ref _pages.At(cell), (ulong)frame.Number, 0) != 0)
+        {
+            Store.Frames.Free(frame);
+            return Errno.EEXIST;
+        }
+
+        return Errno.None;
+    }
+
+    /// <summary>Finds or allocates the frame (or 2 MiB block) of a page. Whoever comes second uses the first's.</summary>
+    private bool TryGetPage(long index, out Frame frame)
+    {
+        frame = Frame.None;
+        if (!_pages.TryMake(index, out var cell))
+        {
+            return false;
+        }
+
+        ref ulong word = ref _pages.At(cell);
+        frame = new Frame((int)Volatile.Read(ref word));
+        if (!frame.IsNone)
+        {
+            return true;
+        }
+
+        if (_pageLevel == Level.Pte
+            ? !Store.Frames.TryAllocate(FrameKind.FileData, out frame)
+            : !Store.Frames.TryAllocateBlock(FrameKind.FileData, out frame))
+        {
+            return false;
+        }
+
+        Schedule.Reach(SchedulePoint.EntryWrite);
+        ulong seen = Interlocked.CompareExchange(ref word, (ulong)frame.Number, 0);
+        if (seen != 0)
+        {
+            Store.Frames.Free(frame);
+            frame = new Frame((int)seen);
+        }
+
+        return true;
+    }
+}

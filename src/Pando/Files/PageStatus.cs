@@ -1,0 +1,23 @@
+namespace Pando.Files;
+
+/// <summary>How a look-up of a file's page ended.</summary>
+public enum PageStatus
+{
+    /// <summary>The page is there.</summary>
+    Found,
+
+    /// <summary>The offset lies past the end of the file: a bus error.</summary>
+    PastEnd,
+
+    /// <summary>No frame could be had for the page.</summary>
+    OutOfMemory,
+
+    /// <summary>No storage could be had for the page: a bus error, as on Linux when a device is full.</summary>
+    OutOfSpace,
+
+    /// <summary>The memory of the page has failed: a hardware-poison bus error.</summary>
+    Poisoned,
+
+    /// <summary>A store goes to where the file has no storage of its own: it must be allocated first, which changes the layout.</summary>
+    MustAllocate,
+}

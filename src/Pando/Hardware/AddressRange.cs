@@ -1,0 +1,41 @@
+namespace Pando.Hardware;
+
+/// <summary>A range of virtual addresses, from <paramref name="Start"/> up to but not including <paramref name="End"/>.</summary>
+public readonly record struct AddressRange(VirtualAddress Start, VirtualAddress End)
+{
+    /// <summary>The range of <paramref name="length"/> bytes from <paramref name="start"/>.</summary>
+    public static AddressRange FromLength(VirtualAddress start, long length) => new(start, start + length);
+
+    /// <summary>The span of the table at <paramref name="level"/> in which <paramref name="address"/> lies.</summary>
+    public static AddressRange TableSpan(VirtualAddress address, int level)
+    {
+        var start = address.AlignDown(Level.TableSpan(level));
+        return FromLength(start, Level.TableSpan(level));
+    }
+
+    /// <summary>Bytes in the range.</summary>
+    public long Length => End - Start;
+
+    /// <summary>Whether the range has no address.</summary>
+    public bool IsEmpty => End <= Start;
+
+    /// <summary>Whether the address lies in the range.</summary>
+    public bool Contains(VirtualAddress address) => address >= Start && address < End;
+
+    /// <summary>Whether all of <paramref name="other"/> lies in the range.</summary>
+    public bool Contains(AddressRange other) => other.Start >= Start && other.End <= End;
+
+    /// <summary>Whether the two have an address in common.</summary>
+    public bool Overlaps(AddressRange other) => Start < other.End && other.Start < End;
+
+    /// <summary>The addresses that both have; empty where there is none.</summary>
+    public AddressRange Intersect(AddressRange other)
+    {
+        var start = Start > other.Start ? Start : other.Start;
+        var end = End < other.End ? End : other.End;
+        return end < start ? new AddressRange(start, start) : new AddressRange(start, end);
+    }
+
+    /// <inheritdoc/>
+    public override string ToString() => $"{Start}-{End}";
+}

@@ -1,0 +1,128 @@
+namespace Pando.Hardware;
+
+/// <summary>
+/// The format of page-table entries of one architecture: the one place that knows bits. Everything else speaks of
+/// leaves, tables, rights and levels.
+/// </summary>
+/// <remarks>
+/// The seam is drawn so that other formats fit: the level is told to every member (Arm64 descriptors differ by
+/// level), rights are told in the positive and the format turns them round (no-execute, Arm's AP[2] read-only),
+/// <see cref="HasSlotRights"/> is false where upper entries carry no rights (RISC-V; there a table's class includes
+/// them), and <see cref="SetsAccessedAndDirty"/> is false where software must set A and D at the fault.
+/// Implementations are immutable and safe for threads.
+/// </remarks>
+public abstract class EntryFormat
+{
+    /// <summary>Levels of the tree; the root is the table of this level.</summary>
+    public abstract int Levels { get; }
+
+    /// <summary>Significant bits of a virtual address.</summary>
+    public int VirtualAddressBits => Level.PageShift + (9 * Levels);
+
+    /// <summary>Bits of a physical address that an entry can hold.</summary>
+    public abstract int PhysicalAddressBits { get; }
+
+    /// <summary>The first address past what user code can map (on x86-64 the lower half, less one guard page).</summary>
+    public abstract VirtualAddress UserEnd { get; }
+
+    /// <summary>Whether an entry that points at a table carries rights that are combined with those below it.</summary>
+    public abstract bool HasSlotRights { get; }
+
+    /// <summary>Whether the processor sets the accessed and dirty bits itself.</summary>
+    public abstract bool SetsAccessedAndDirty { get; }
+
+    /// <summary>The highest level at which an entry may be a leaf.</summary>
+    public abstract int HighestLeafLevel { get; }
+
+    /// <summary>Whether an address has the form that the architecture demands (x86-64: canonical).</summary>
+    public abstract bool IsCanonical(VirtualAddress address);
+
+    /// <summary>The rights that the hardware really gives when asked for <paramref name="rights"/> (x86: write implies read).</summary>
+    public abstract Rights Effective(Rights rights);
+
+    /// <summary>Makes a leaf.</summary>
+    /// <param name="level">The level of the table that holds it.</param>
+    /// <param name="address">Where its page lies; a multiple of the leaf's size.</param>
+    /// <param name="rights">What user code may do.</param>
+    /// <param name="dirty">Whether to make it dirty at once (a store is about to follow).</param>
+    /// <param name="memoryType">How it may be cached.</param>
+    /// <param name="protectionKey">The protection key, where <see cref="ProtectionKeys"/> is more than one; 0 elsewhere.</param>
+    /// <returns>An entry that is already marked accessed.</returns>
+    public abstract Entry MakeLeaf(int level, PhysicalAddress address, Rights rights, bool dirty = false, MemoryType memoryType = MemoryType.WriteBack, int protectionKey = 0);
+
+    /// <summary>Makes an entry that points at a table: a slot.</summary>
+    /// <param name="level">The level of the table that holds the slot.</param>
+    /// <param name="table">Where the table lies.</param>
+    /// <param name="rights">The most that may be done below it, where <see cref="HasSlotRights"/>; ignored elsewhere.</param>
+    public abstract Entry MakeSlot(int level, PhysicalAddress table, Rights rights);
+
+    /// <summary>Whether the entry is a leaf.</summary>
+    public abstract bool IsLeaf(Entry entry, int level);
+
+    /// <summary>Whether the entry points at a table.</summary>
+    public abstract bool IsSlot(Entry entry, int level);
+
+    /// <summary>
+    /// Whether a leaf or slot has a bit set that the architecture reserves, or a form that it does not know at that
+    /// level, so that a processor that comes upon it faults (x86-64: RSVD; Arm64: an address size fault or a reserved
+    /// encoding; RISC-V: a misaligned superpage or a reserved bit).
+    /// </summary>
+    public abstract bool HasReservedBits(Entry entry, int level);
+
+    /// <summary>Where the leaf's page or the slot's table lies.</summary>
+    public abstract PhysicalAddress TargetOf(Entry entry, int level);
+
+    /// <summary>The rights that this entry by itself grants to user code.</summary>
+    public abstract Rights RightsOf(Entry entry, int level);
+
+    /// <summary>The same entry with other rights.</summary>
+    public abstract Entry WithRights(Entry entry, int level, Rights rights);
+
+    /// <summary>Whether a processor has used the entry since it was made or cleared of the mark.</summary>
+    public abstract bool IsAccessed(Entry entry, int level);
+
+    /// <summary>Whether a processor has stored through the leaf.</summary>
+    public abstract bool IsDirty(Entry entry, int level);
+
+    /// <summary>The same entry, marked as a processor that used it would mark it.</summary>
+    /// <param name="entry">A leaf or a slot.</param>
+    /// <param name="level">The level of the table that holds it.</param>
+    /// <param name="dirty">Whether it was a store through a leaf.</param>
+    public abstract Entry Touched(Entry entry, int level, bool dirty);
+
+    /// <summary>The same leaf, no longer dirty.</summary>
+    public abstract Entry Cleaned(Entry entry, int level);
+
+    /// <summary>
+    /// The same page's leaf one level down: for entry <paramref name="index"/> of the table that takes the place of
+    /// a large leaf.
+    /// </summary>
+    public Entry SplitLeaf(Entry entry, int level, int index) =>
+        MakeLeaf(
+            level - 1,
+            TargetOf(entry, level) + (index * Level.EntrySpan(level - 1)),
+            RightsOf(entry, level),
+            IsDirty(entry, level),
+            MemoryTypeOf(entry, level),
+            ProtectionKeyOf(entry, level));
+
+    /// <summary>How many protection keys the format knows; 1 where it has none.</summary>
+    public virtual int ProtectionKeys => 1;
+
+    /// <summary>The leaf's protection key.</summary>
+    public virtual int ProtectionKeyOf(Entry entry, int level) => 0;
+
+    /// <summary>The same leaf with another protection key.</summary>
+    public virtual Entry WithProtectionKey(Entry entry, int level, int protectionKey) => entry;
+
+    /// <summary>
+    /// Whether software has marked the leaf as one whose stores go to a user-fault handler. The hardware ignores the mark.
+    /// </summary>
+    public abstract bool IsMarked(Entry entry, int level);
+
+    /// <summary>The same leaf, with or without the mark.</summary>
+    public abstract Entry Marked(Entry entry, int level, bool marked);
+
+    /// <summary>How the leaf may be cached.</summary>
+    public abstract MemoryType MemoryTypeOf(Entry entry, int level);
+}

@@ -1,0 +1,411 @@
+using Pando.Concurrency;
+
+namespace Pando.Hardware;
+
+/// <summary>
+/// Hands out frames of RAM: 4 KiB ones, and 2 MiB blocks of 512. Frames come from small per-processor caches that
+/// are filled and emptied in batches from the blocks, so that threads rarely meet. A block whose frames have all
+/// come back is whole again.
+/// </summary>
+/// <remarks>
+/// All members are safe for threads and may be called under any lock but a processor's. For that reason the
+/// allocator never reclaims by itself: who finds memory out drops his locks, asks the machine to reclaim, and tries again.
+/// </remarks>
+internal sealed class FrameAllocator
+{
+    private const int BlockOrder = 9;
+    private const int FramesInBlock = 1 << BlockOrder;
+    private const int Batch = 64;
+    private const int CacheLimit = 2 * Batch;
+
+    private readonly PhysicalMemory _memory;
+    private readonly Cache[] _caches;
+    private readonly int _blockCount;
+
+    // The blocks' lock protects all fields below and the Block... fields of the records.
+    private int _blocksLock;
+    private int _nextFreshBlock;
+    private int _wholeBlocks;      // list through BlockNext of blocks that are wholly free
+    private int _partialBlocks;    // list through BlockNext and BlockPrevious
+    private int _framesOut;        // frames in caches or in use
+
+    public FrameAllocator(PhysicalMemory memory)
+    {
+        _memory = memory;
+        _blockCount = memory.FrameCount / FramesInBlock;
+        _caches = new Cache[Math.Max(1, Environment.ProcessorCount)];
+        for (int i = 0; i < _caches.Length; i++)
+        {
+            _caches[i] = new Cache();
+        }
+
+        // Frame 0 means "none" and stays out for ever; the rest of block 0 is the first partial block.
+        _nextFreshBlock = 1;
+        ref var first = ref memory.Record(new Frame(0));
+        first.BlockFreeHead = 0;
+        for (int number = FramesInBlock - 1; number > 0; number--)
+        {
+            memory.Record(new Frame(number)).NextFree = first.BlockFreeHead;
+            first.BlockFreeHead = number;
+        }
+
+        first.BlockFreeCount = FramesInBlock - 1;
+        first.BlockNext = -1;
+        first.BlockPrevious = -1;
+        _partialBlocks = 0;
+        _wholeBlocks = -1;
+    }
+
+    /// <summary>
+    /// A test's hook: asked before each allocation; where it answers true the allocation fails as if memory were out.
+    /// </summary>
+    public Func<bool>? FailNext { get; set; }
+
+    /// <summary>Frames that are in use, exactly, at rest.</summary>
+    public int FramesInUse
+    {
+        get
+        {
+            WordLock.Enter(ref _blocksLock, LockRank.FrameBlocks);
+            int used = _framesOut;
+            WordLock.Exit(ref _blocksLock, LockRank.FrameBlocks);
+            foreach (var cache in _caches)
+            {
+                used -= Volatile.Read(ref cache.Count);
+            }
+
+            return used;
+        }
+    }
+
+    /// <summary>One more than the highest frame that may ever have been handed out.</summary>
+    public int HighWater => Volatile.Read(ref _nextFreshBlock) * FramesInBlock;
+
+    /// <summary>Allocates a zeroed frame.</summary>
+    /// <returns>False where memory is out.</returns>
+    public bool TryAllocate(FrameKind kind, out Frame frame) => TryAllocate(kind, zero: true, out frame);
+
+    /// <summary>Allocates a frame, zeroed if asked.</summary>
+    public bool TryAllocate(FrameKind kind, bool zero, out Frame frame)
+    {
+        Schedule.Reach(SchedulePoint.FrameAllocate);
+        if (FailNext is { } fail && fail())
+        {
+            frame = Frame.None;
+            return false;
+        }
+
+        var cache = _caches[Thread.GetCurrentProcessorId() % _caches.Length];
+        if (!TryTake(cache, out frame))
+        {
+            // Other processors' caches may hold frames.
+            DrainCaches();
+            if (!TryTake(cache, out frame))
+            {
+                return false;
+            }
+        }
+
+        ref var record = ref _memory.Record(frame);
+        if (zero && record.Used)
+        {
+            _memory.Clear(frame);
+        }
+
+        Initialise(ref record, kind, 0);
+        return true;
+    }
+
+    /// <summary>Allocates a zeroed, aligned 2 MiB block of 512 frames.</summary>
+    public bool TryAllocateBlock(FrameKind kind, out Frame first)
+    {
+        Schedule.Reach(SchedulePoint.FrameAllocate);
+        first = Frame.None;
+        if (FailNext is { } fail && fail())
+        {
+            return false;
+        }
+
+        bool drained = false;
+        while (true)
+        {
+            WordLock.Enter(ref _blocksLock, LockRank.FrameBlocks);
+            int block = TakeWholeBlock();
+            if (block >= 0)
+            {
+                _framesOut += FramesInBlock;
+            }
+
+            WordLock.Exit(ref _blocksLock, LockRank.FrameBlocks);
+            if (block >= 0)
+            {
+                first = new Frame(block * FramesInBlock);
+                break;
+            }
+
+            if (drained)
+            {
+                return false;
+            }
+
+            DrainCaches();
+            drained = true;
+        }
+
+        for (int i = 0; i < FramesInBlock; i++)
+        {
+            var frame = new Frame(first.Number + i);
+            ref var record = ref _memory.Record(frame);
+            if (record.Used)
+            {
+                _memory.Clear(frame);
+            }
+
+            Initialise(ref record, kind, i == 0 ? BlockOrder : 0);
+        }
+
+        return true;
+    }
+
+    /// <summary>Gives a frame, or the whole block whose first frame it is, back.</summary>
+    public void Free(Frame frame)
+    {
+        Schedule.Reach(SchedulePoint.FrameFree);
+        ref var record = ref _memory.Record(frame);
+        if (record.Kind == FrameKind.Free || frame.IsNone)
+        {
+            throw new InvalidOperationException($"{frame} is given back although it is free.");
+        }
+
+        if (record.Poisoned)
+        {
+            // Memory that has failed stays out for ever.
+            for (int i = 0; i < 1 << record.Order; i++)
+            {
+                _memory.Record(new Frame(frame.Number + i)).Kind = FrameKind.Bad;
+            }
+
+            return;
+        }
+
+        if (record.Order == BlockOrder)
+        {
+            FreeBlock(frame);
+            return;
+        }
+
+        record.Kind = FrameKind.Free;
+        var cache = _caches[Thread.GetCurrentProcessorId() % _caches.Length];
+        WordLock.Enter(ref cache.Lock, LockRank.FrameCache);
+        record.NextFree = cache.Head;
+        cache.Head = frame.Number;
+        cache.Count++;
+        if (cache.Count > CacheLimit)
+        {
+            GiveBack(cache, Batch);
+        }
+
+        WordLock.Exit(ref cache.Lock, LockRank.FrameCache);
+    }
+
+    private static void Initialise(ref FrameRecord record, FrameKind kind, int order)
+    {
+        record.Kind = kind;
+        record.Order = (byte)order;
+        record.Used = true;
+        record.Lock = 0;
+        record.AttachCount = 0;
+        record.References = 0;
+        record.Owner = 0;
+        record.Origin = 0;
+        record.AnonymousLeaves = 0;
+        record.NextInCell = 0;
+    }
+
+    private bool TryTake(Cache cache, out Frame frame)
+    {
+        WordLock.Enter(ref cache.Lock, LockRank.FrameCache);
+        if (cache.Count == 0)
+        {
+            Fill(cache);
+        }
+
+        frame = new Frame(cache.Head);
+        if (!frame.IsNone)
+        {
+            cache.Head = _memory.Record(frame).NextFree;
+            cache.Count--;
+        }
+
+        WordLock.Exit(ref cache.Lock, LockRank.FrameCache);
+        return !frame.IsNone;
+    }
+
+    private void Fill(Cache cache)
+    {
+        WordLock.Enter(ref _blocksLock, LockRank.FrameBlocks);
+        int wanted = Batch;
+        while (wanted > 0)
+        {
+            if (_partialBlocks < 0)
+            {
+                int whole = TakeWholeBlock();
+                if (whole < 0)
+                {
+                    break;
+                }
+
+                MakePartial(whole);
+            }
+
+            int block = _partialBlocks;
+            ref var head = ref BlockRecord(block);
+            while (wanted > 0 && head.BlockFreeCount > 0)
+            {
+                int number = head.BlockFreeHead;
+                ref var record = ref _memory.Record(new Frame(number));
+                head.BlockFreeHead = record.NextFree;
+                head.BlockFreeCount--;
+                record.NextFree = cache.Head;
+                cache.Head = number;
+                cache.Count++;
+                _framesOut++;
+                wanted--;
+            }
+
+            if (head.BlockFreeCount == 0)
+            {
+                Unlink(block);
+            }
+        }
+
+        WordLock.Exit(ref _blocksLock, LockRank.FrameBlocks);
+    }
+
+    private void DrainCaches()
+    {
+        foreach (var cache in _caches)
+        {
+            WordLock.Enter(ref cache.Lock, LockRank.FrameCache);
+            GiveBack(cache, int.MaxValue);
+            WordLock.Exit(ref cache.Lock, LockRank.FrameCache);
+        }
+    }
+
+    private void GiveBack(Cache cache, int count)
+    {
+        WordLock.Enter(ref _blocksLock, LockRank.FrameBlocks);
+        for (; count > 0 && cache.Count > 0; count--)
+        {
+            int number = cache.Head;
+            ref var record = ref _memory.Record(new Frame(number));
+            cache.Head = record.NextFree;
+            cache.Count--;
+            _framesOut--;
+            int block = number / FramesInBlock;
+            ref var head = ref BlockRecord(block);
+            record.NextFree = head.BlockFreeHead;
+            head.BlockFreeHead = number;
+            if (head.BlockFreeCount++ == 0)
+            {
+                Link(block);
+            }
+
+            if (head.BlockFreeCount == FramesInBlock)
+            {
+                Unlink(block);
+                PutWholeBlock(block);
+            }
+        }
+
+        WordLock.Exit(ref _blocksLock, LockRank.FrameBlocks);
+    }
+
+    private void FreeBlock(Frame first)
+    {
+        for (int i = 0; i < FramesInBlock; i++)
+        {
+            _memory.Record(new Frame(first.Number + i)).Kind = FrameKind.Free;
+        }
+
+        WordLock.Enter(ref _blocksLock, LockRank.FrameBlocks);
+        _framesOut -= FramesInBlock;
+        PutWholeBlock(first.Number / FramesInBlock);
+        WordLock.Exit(ref _blocksLock, LockRank.FrameBlocks);
+    }
+
+    private int TakeWholeBlock()
+    {
+        int block = _wholeBlocks;
+        if (block >= 0)
+        {
+            _wholeBlocks = BlockRecord(block).BlockNext;
+            return block;
+        }
+
+        return _nextFreshBlock < _blockCount ? _nextFreshBlock++ : -1;
+    }
+
+    private void PutWholeBlock(int block)
+    {
+        ref var head = ref BlockRecord(block);
+        head.BlockFreeCount = 0;
+        head.BlockNext = _wholeBlocks;
+        _wholeBlocks = block;
+    }
+
+    private void MakePartial(int block)
+    {
+        ref var head = ref BlockRecord(block);
+        head.BlockFreeHead = 0;
+        int first = block * FramesInBlock;
+        for (int number = first + FramesInBlock - 1; number >= first; number--)
+        {
+            _memory.Record(new Frame(number)).NextFree = head.BlockFreeHead;
+            head.BlockFreeHead = number;
+        }
+
+        head.BlockFreeCount = FramesInBlock;
+        Link(block);
+    }
+
+    private void Link(int block)
+    {
+        ref var head = ref BlockRecord(block);
+        head.BlockPrevious = -1;
+        head.BlockNext = _partialBlocks;
+        if (_partialBlocks >= 0)
+        {
+            BlockRecord(_partialBlocks).BlockPrevious = block;
+        }
+
+        _partialBlocks = block;
+    }
+
+    private void Unlink(int block)
+    {
+        ref var head = ref BlockRecord(block);
+        if (head.BlockPrevious >= 0)
+        {
+            BlockRecord(head.BlockPrevious).BlockNext = head.BlockNext;
+        }
+        else
+        {
+            _partialBlocks = head.BlockNext;
+        }
+
+        if (head.BlockNext >= 0)
+        {
+            BlockRecord(head.BlockNext).BlockPrevious = head.BlockPrevious;
+        }
+    }
+
+    private ref FrameRecord BlockRecord(int block) => ref _memory.Record(new Frame(block * FramesInBlock));
+
+    private sealed class Cache
+    {
+        public int Lock;
+        public int Head;
+        public int Count;
+    }
+}

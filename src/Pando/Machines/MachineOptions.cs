@@ -1,0 +1,20 @@
+using Pando.Hardware;
+using Pando.Spaces;
+
+namespace Pando.Machines;
+
+/// <summary>What a machine is made of.</summary>
+public sealed record MachineOptions
+{
+    /// <summary>Bytes of RAM, a multiple of 2 MiB. Reserved, and committed as it is used.</summary>
+    public long Ram { get; init; } = 1L << 30;
+
+    /// <summary>The format of the page tables.</summary>
+    public EntryFormat Format { get; init; } = X64Format.FourLevels;
+
+    /// <summary>At which levels page tables are shared.</summary>
+    public SharingLevels Sharing { get; init; } = SharingLevels.All;
+
+    /// <summary>Whether 2 MiB leaves are used where they fit.</summary>
+    public bool LargePages { get; init; } = true;
+}

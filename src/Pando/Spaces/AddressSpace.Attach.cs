@@ -1,0 +1,320 @@
+using Pando.Files;
+using Pando.Hardware;
+using Pando.Tables;
+
+namespace Pando.Spaces;
+
+/// <content>Attaching to files' tables ahead of any fault, and coming back to them (converging).</content>
+public sealed partial class AddressSpace
+{
+    /// <summary>
+    /// Attaches every span of an area that can be: at once, so that what others have faulted in, or will, needs no
+    /// fault here. Tables of PMDs and above are made if they do not exist (4 KiB a GiB, once for all processes);
+    /// tables of PTEs only if they do. What memory does not suffice for is left to faults.
+    /// </summary>
+    private void AttachAll(Area area, AddressRange range)
+    {
+        if (!area.CanAttach || _memory.Sharing == SharingLevels.None || area.Rights == Rights.None)
+        {
+            return;
+        }
+
+        var epoch = Store.Epochs.Enter();
+        AttachIn(Root, Store.Format.Levels, new VirtualAddress(0), area, range);
+        Store.Epochs.Exit(epoch);
+    }
+
+    /// <param name="table">The space's own table; none where it does not exist yet.</param>
+    /// <param name="level">Its level.</param>
+    /// <param name="tableStart">The address at its entry 0.</param>
+    /// <param name="area">The area.</param>
+    /// <param name="range">The part of the area to attach.</param>
+    private void AttachIn(Frame table, int level, VirtualAddress tableStart, Area area, AddressRange range)
+    {
+        int childLevel = level - 1;
+        long entrySpan = Level.EntrySpan(level);
+        range = range.Intersect(AddressRange.FromLength(tableStart, Level.TableSpan(level)));
+        bool mayShare = _memory.MayShare(childLevel);
+        bool mayShareBelow = ((int)_memory.Sharing & ((1 << childLevel) - 1)) != 0;
+        var tableClass = area.ClassFor(Store.Format);
+        var rights = area.FileRights(Store.Format);
+        int attached = 0;
+        for (int index = Level.Index(range.Start.Value, level); index <= Level.Index(range.End.Value - 1, level); index++)
+        {
+            var start = tableStart + (index * entrySpan);
+            var entry = table.IsNone ? Entry.None : Store.Read(table, index);
+            if (entry.IsNone)
+            {
+                if (mayShare && _areas.TryGetWindow(AddressRange.FromLength(start, entrySpan), out _, out long windowStart, out long windowEnd))
+                {
+                    var key = TableKey.For(childLevel, (long)start.Value + area.Delta, windowStart, windowEnd, tableClass);
+                    var shared = area.File!.Tables.Attach(key, make: childLevel >= Level.Pmd);
+                    if (shared.IsNone)
+                    {
+                        continue;
+                    }
+
+                    if (table.IsNone && !TryMakePath(start, level, out table))
+                    {
+                        Store.Detach(shared);
+                        return;
+                    }
+
+                    Store.Lock(table, level);
+                    Store.Fill(table, level, index, Store.Format.MakeSlot(level, shared.Address, rights));
+                    Store.Unlock(table, level);
+                    attached++;
+                }
+                else if (mayShareBelow)
+                {
+                    AttachIn(Frame.None, childLevel, start, area, range);
+                }
+            }
+            else if (mayShareBelow && Store.Format.IsSlot(entry, level) && !Store.IsAttached(entry, level))
+            {
+                AttachIn(Store.TableOf(entry, level), childLevel, start, area, range);
+            }
+        }
+
+        if (attached > 0)
+        {
+            Store.Count(TableEvent.Attached, attached);
+        }
+    }
+
+    /// <summary>Finds or makes the space's own table of a level on the way to an address. The caller holds the lock for writing.</summary>
+    private bool TryMakePath(VirtualAddress address, int level, out Frame table)
+    {
+        table = Root;
+        for (int at = Store.Format.Levels; at > level; at--)
+        {
+            int index = Level.Index(address.Value, at);
+            var entry = Store.Read(table, index);
+            if (entry.IsNone)
+            {
+                if (!TryMakeChild(table, at, index, address, out var child))
+                {
+                    return false;
+                }
+
+                table = child;
+                continue;
+            }
+
+            if (!Store.Format.IsSlot(entry, at) || Store.IsAttached(entry, at))
+            {
+                return false;
+            }
+
+            table = Store.TableOf(entry, at);
+        }
+
+        return true;
+    }
+
+    /// <summary>Puts an empty table of the space's own into an empty entry. True as well where somebody else was quicker.</summary>
+    private bool TryMakeChild(Frame table, int level, int index, VirtualAddress address, out Frame child)
+    {
+        long origin = (long)address.AlignDown(Level.EntrySpan(level)).Value;
+        if (_reserve.TryPop(out child))
+        {
+            Store.Adopt(child, this, level - 1, origin);
+        }
+        else if (!Store.TryCreate(this, level - 1, origin, out child))
+        {
+            return false;
+        }
+
+        Store.Lock(table, level);
+        bool filled = Store.Read(table, index).IsNone;
+        if (filled)
+        {
+            Store.Fill(table, level, index, Store.Format.MakeSlot(level, child.Address, Rights.All));
+        }
+
+        Store.Unlock(table, level);
+        if (!filled)
+        {
+            Store.FreeUnseen(child);
+            child = Frame.None;
+        }
+
+        return true;
+    }
+
+    /// <summary>
+    /// After a change of a range: where a span that the space shows through tables of its own has become one window
+    /// of a file, the space goes back to the file's table. The caller holds the lock for writing.
+    /// </summary>
+    private void Converge(AddressRange range)
+    {
+        if (_memory.Sharing != SharingLevels.None)
+        {
+            ConvergeIn(Root, Store.Format.Levels, new VirtualAddress(0), range);
+        }
+    }
+
+    private void ConvergeIn(Frame table, int level, VirtualAddress tableStart, AddressRange range)
+    {
+        long entrySpan = Level.EntrySpan(level);
+        int childLevel = level - 1;
+        for (int index = Level.Index(range.Start.Value, level); index <= Level.Index(range.End.Value - 1, level); index++)
+        {
+            var slot = Store.Read(table, index);
+            if (!Store.Format.IsSlot(slot, level) || Store.IsAttached(slot, level))
+            {
+                continue;
+            }
+
+            var span = AddressRange.FromLength(tableStart + (index * entrySpan), entrySpan);
+            if (TryConverge(table, level, index, span, Store.TableOf(slot, level)))
+            {
+                continue;
+            }
+
+            if (childLevel > Level.Pte)
+            {
+                ConvergeIn(Store.TableOf(slot, level), childLevel, span.Start, range.Intersect(span));
+            }
+        }
+    }
+
+    private bool TryConverge(Frame table, int level, int index, AddressRange span, Frame own)
+    {
+        int childLevel = level - 1;
+        if (!_memory.MayShare(childLevel)
+            || !_areas.TryGetWindow(span, out var area, out long windowStart, out long windowEnd)
+            || area.Rights == Rights.None
+            || HasAnonymousLeaves(own, childLevel))
+        {
+            return false;
+        }
+
+        var file = area.File!;
+        long origin = (long)span.Start.Value + area.Delta;
+        var shared = Frame.None;
+        var epoch = Store.Epochs.Enter();
+
+        // Where one large leaf can take the table's place, a fault brings it: only the small table has to go.
+        bool fitsOneLeaf = childLevel == Level.Pte
+            && file.WhySmall(origin, LimitsFor(area, windowStart, windowEnd)) == SmallPageReason.None;
+        if (!fitsOneLeaf)
+        {
+            var key = TableKey.For(childLevel, origin, windowStart, windowEnd, area.ClassFor(Store.Format));
+            shared = file.Tables.Attach(key, make: true);
+            if (shared.IsNone)
+            {
+                Store.Epochs.Exit(epoch);
+                return false;
+            }
+
+            Contribute(file.Tables, own, shared, childLevel);
+        }
+
+        // Break before make, as in every change from one table to another.
+        Store.Lock(table, level);
+        Store.Take(table, level, index);
+        Store.Shootdown.Flush(this, span, tables: true);
+        if (!shared.IsNone)
+        {
+            Store.Fill(table, level, index, Store.Format.MakeSlot(level, shared.Address, area.FileRights(Store.Format)));
+            Store.Count(TableEvent.Attached);
+        }
+
+        Store.Unlock(table, level);
+        Store.Epochs.Exit(epoch);
+        Store.Count(TableEvent.Converged);
+        var gather = new FlushGather(Store, this);
+        ReleaseTree(own, childLevel, ref gather);
+        gather.Finish();
+        return true;
+    }
+
+    /// <summary>
+    /// Puts into a file's table what a space's own table knows of the same file and the file's does not yet: it is
+    /// true for all.
+    /// </summary>
+    private void Contribute(FileTables tables, Frame own, Frame shared, int level)
+    {
+        var key = tables.KeyOf(shared);
+        int attached = 0;
+        Store.Lock(shared, level);
+
+        // A change of the layout that begins from here on waits for this lock before it removes leaves.
+        if (tables.Invalidate.TryReadSequence(out _))
+        {
+            for (int i = 0; i < Level.Entries; i++)
+            {
+                var entry = Store.Read(own, i);
+                if (entry.IsNone || !Store.Read(shared, i).IsNone)
+                {
+                    continue;
+                }
+
+                if (Store.Format.IsLeaf(entry, level))
+                {
+                    // Where stores are noticed, the right to store is not carried over: a write-back that is under way
+                    // may have passed the file's table already.
+                    var rights = tables.File.Dirty is null ? Rights.All : Rights.All & ~Rights.Write;
+                    rights &= Store.IsZeroPage(Store.Format.TargetOf(entry, level)) ? Rights.All & ~Rights.Write : Rights.All;
+                    Store.Fill(shared, level, i, Store.Format.WithRights(entry, level, rights & key.Class.LeafRights));
+                }
+                else if (Store.IsAttached(entry, level))
+                {
+                    var child = Store.TableOf(entry, level);
+                    if (tables.KeyOf(child) == key.Child(i) && Store.TryAttach(child))
+                    {
+                        Store.Fill(shared, level, i, Store.Format.MakeSlot(level, child.Address, Rights.All));
+                        attached++;
+                    }
+                }
+            }
+        }
+
+        Store.Unlock(shared, level);
+        Store.Count(TableEvent.Attached, attached);
+    }
+
+    private bool HasAnonymousLeaves(Frame table, int level)
+    {
+        if (level == Level.Pte)
+        {
+            return Store.Memory.Record(table).AnonymousLeaves > 0;
+        }
+
+        for (int i = 0; i < Level.Entries; i++)
+        {
+            var entry = Store.Read(table, i);
+            if (Store.Format.IsSlot(entry, level) && !Store.IsAttached(entry, level) && HasAnonymousLeaves(Store.TableOf(entry, level), level - 1))
+            {
+                return true;
+            }
+        }
+
+        return false;
+    }
+
+    /// <summary>Gives up a table of the space's own and all below it that is the space's; it has been flushed.</summary>
+    private void ReleaseTree(Frame table, int level, ref FlushGather gather)
+    {
+        for (int i = 0; i < Level.Entries; i++)
+        {
+            var entry = Store.Read(table, i);
+            if (!Store.Format.IsSlot(entry, level))
+            {
+                continue;
+            }
+
+            if (Store.IsAttached(entry, level))
+            {
+                gather.Release(Store.TableOf(entry, level));
+            }
+            else
+            {
+                ReleaseTree(Store.TableOf(entry, level), level - 1, ref gather);
+            }
+        }
+
+        gather.Release(table);
+    }
+}

@@ -1,0 +1,173 @@
+using Pando.Concurrency;
+using Pando.Hardware;
+using Pando.Tables;
+
+namespace Pando.Spaces;
+
+/// <content>fork.</content>
+public sealed partial class AddressSpace
+{
+    /// <summary>
+    /// Makes a copy of the space (fork(2)). The child attaches to the same files' tables; private pages are shared
+    /// until one of the two writes.
+    /// </summary>
+    /// <returns>The child, or null where memory is out (ENOMEM); then the parent is as before.</returns>
+    public AddressSpace? Fork()
+    {
+        for (int attempt = 0; ; attempt++)
+        {
+            if (TryFork() is { } child)
+            {
+                return child;
+            }
+
+            if (attempt > 0 || !_memory.Reclaim())
+            {
+                return null;
+            }
+        }
+    }
+
+    private AddressSpace? TryFork()
+    {
+        AddressSpace child;
+        try
+        {
+            child = new AddressSpace(_memory);
+        }
+        catch (InsufficientMemoryException)
+        {
+            return null;
+        }
+
+        bool complete = false;
+        try
+        {
+            _lock.EnterWrite(LockRank.Space);
+            try
+            {
+                ThrowIfExited();
+                child._lock.EnterWrite(LockRank.Space);
+                complete = CopyTo(child);
+                child._lock.ExitWrite(LockRank.Space);
+            }
+            finally
+            {
+                _lock.ExitWrite(LockRank.Space);
+            }
+        }
+        finally
+        {
+            if (!complete)
+            {
+                child.Exit();
+            }
+        }
+
+        return complete ? child : null;
+    }
+
+    private bool CopyTo(AddressSpace child)
+    {
+        // Locks and user-fault handlers are not inherited (mlock(2), userfaultfd(2)).
+        const AreaFlags own = AnyLock | AreaFlags.UserMissing | AreaFlags.UserMinor | AreaFlags.UserWriteProtect;
+        var pairs = new List<(Area Parent, Area Child)>(_areas.Count);
+        foreach (var area in _areas.All)
+        {
+            if ((area.Traits.Flags & AreaFlags.DontFork) != 0)
+            {
+                continue;
+            }
+
+            pairs.Add((area, new Area(child, area.Range, area.Traits.With(0, own) with { UserFaults = null }, area.File, area.Offset)));
+            if (area.File is { } file)
+            {
+                child.AddFile(file);
+            }
+        }
+
+        child._areas.Replace(0, 0, pairs.ConvertAll(pair => pair.Child).ToArray());
+        foreach (var (parent, copy) in pairs)
+        {
+            if (!parent.IsShared && (parent.Traits.Flags & AreaFlags.WipeOnFork) == 0 && !TryCopyPages(parent, copy))
+            {
+                return false;
+            }
+        }
+
+        foreach (var (_, area) in pairs)
+        {
+            child.AttachAll(area, area.Range);
+        }
+
+        return true;
+    }
+
+    /// <summary>
+    /// Lets the child refer to the private pages of an area: both sides show the same frames, read-only, until one of
+    /// them writes.
+    /// </summary>
+    private bool TryCopyPages(Area parent, Area copy)
+    {
+        // While pages are between the two, a truncation of the file waits; then it finds both.
+        var index = parent.IsIndexed ? parent.File!.PrivateMappings : null;
+        if (index is not null)
+        {
+            index.Enter();
+            copy.IsIndexed = true;
+            index.Add(copy);
+        }
+
+        var gather = new FlushGather(Store, this);
+        var collect = new CollectVisitor(Store, []);
+        _memory.Walker.VisitWithin(this, parent.Range, ref collect, ref gather);
+        gather.Finish();
+        int done = 0;
+        while (done < collect.Pages.Count && copy.Space.TryPutCopy(collect.Pages[done].Address, collect.Pages[done].Leaf))
+        {
+            done++;
+        }
+
+        bool complete = done == collect.Pages.Count;
+        for (; done < collect.Pages.Count; done++)
+        {
+            Store.ReleaseAnonymous(Frame.Containing(Store.Format.TargetOf(collect.Pages[done].Leaf, Level.Pte)));
+        }
+
+        index?.Exit();
+        return complete;
+    }
+
+    private bool TryPutCopy(VirtualAddress address, Entry leaf)
+    {
+        if (!TryMakePath(address, Level.Pte, out var table))
+        {
+            return false;
+        }
+
+        Store.Lock(table, Level.Pte);
+        Store.Fill(table, Level.Pte, Level.Index(address.Value, Level.Pte), leaf);
+        Store.Memory.Record(table).AnonymousLeaves++;
+        Store.Unlock(table, Level.Pte);
+        return true;
+    }
+
+    /// <summary>Takes the right to write from private pages, and one reference more to each for the child.</summary>
+    private readonly record struct CollectVisitor(TableStore Store, List<(VirtualAddress Address, Entry Leaf)> Pages) : IEntryVisitor
+    {
+        public void Visit(EntryRef entry, ref FlushGather gather)
+        {
+            var frame = entry.AnonymousFrame;
+            if (frame.IsNone)
+            {
+                return;
+            }
+
+            var format = Store.Format;
+            var rights = format.RightsOf(entry.Entry, entry.Level) & ~Rights.Write;
+            entry.SetRights(rights, ref gather);
+            Interlocked.Increment(ref Store.Memory.Record(frame).References);
+            Pages.Add((entry.Range.Start, format.MakeLeaf(Level.Pte, frame.Address, rights, protectionKey: format.ProtectionKeyOf(entry.Entry, Level.Pte))));
+        }
+    }
+}

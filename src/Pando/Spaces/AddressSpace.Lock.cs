@@ -1,0 +1,274 @@
+using Pando.Concurrency;
+using Pando.Files;
+using Pando.Hardware;
+
+namespace Pando.Spaces;
+
+/// <content>mlock and its kin, mincore, msync, mseal.</content>
+public sealed partial class AddressSpace
+{
+    private const AreaFlags AnyLock = AreaFlags.Locked | AreaFlags.LockedOnFault;
+
+    // What mlockall(MCL_FUTURE) asks for; protected by the space's lock.
+    private AreaFlags _lockFuture;
+
+    /// <summary>
+    /// Keeps a range in memory (mlock(2), mlock2(2)). Nothing is swapped here: the pages are faulted in, and some
+    /// operations refuse locked ranges.
+    /// </summary>
+    /// <param name="address">The first address; rounded down to a page.</param>
+    /// <param name="length">Bytes.</param>
+    /// <param name="onFault">MLOCK_ONFAULT: pages stay once they are faulted in, but are not faulted in now.</param>
+    /// <returns>ENOMEM if a part is not mapped or cannot be faulted in; EINVAL if the end wraps round.</returns>
+    public Errno LockMemory(VirtualAddress address, long length, bool onFault = false)
+    {
+        var error = SetLock(address, length, onFault ? AreaFlags.LockedOnFault : AreaFlags.Locked, out var range);
+        return error == Errno.None && !onFault ? FaultInLocked(range) : error;
+    }
+
+    /// <summary>Undoes <see cref="LockMemory"/> (munlock(2)).</summary>
+    public Errno UnlockMemory(VirtualAddress address, long length) => SetLock(address, length, 0, out _);
+
+    /// <summary>Locks all that is mapped, all that will be, or both (mlockall(2)).</summary>
+    /// <returns>EINVAL if neither is asked for.</returns>
+    public Errno LockAll(bool current, bool future, bool onFault = false)
+    {
+        if (!current && !future)
+        {
+            return Errno.EINVAL;
+        }
+
+        var flag = onFault ? AreaFlags.LockedOnFault : AreaFlags.Locked;
+        var all = new AddressRange(new VirtualAddress(0), UserEnd);
+        _lock.EnterWrite(LockRank.Space);
+        _lockFuture = future ? flag : 0;
+        if (current)
+        {
+            Rewrite(all, area => area.Traits.With(flag, AnyLock));
+        }
+
+        _lock.ExitWrite(LockRank.Space);
+        if (current && !onFault)
+        {
+            // As on Linux, pages that cannot be had are no error of mlockall.
+            foreach (var area in Areas)
+            {
+                FaultInLocked(area.Range);
+            }
+        }
+
+        return Errno.None;
+    }
+
+    /// <summary>Unlocks all that is mapped and all that will be (munlockall(2)).</summary>
+    public Errno UnlockAll()
+    {
+        _lock.EnterWrite(LockRank.Space);
+        _lockFuture = 0;
+        Rewrite(new AddressRange(new VirtualAddress(0), UserEnd), area => area.Traits.With(0, AnyLock));
+        _lock.ExitWrite(LockRank.Space);
+        return Errno.None;
+    }
+
+    /// <summary>Tells for each page of a range whether an access would find it in memory (mincore(2)).</summary>
+    /// <param name="address">The first address; a multiple of 4 KiB.</param>
+    /// <param name="resident">One element for each page.</param>
+    /// <returns>EINVAL if the address is not aligned; ENOMEM if a part is not mapped.</returns>
+    public Errno Resident(VirtualAddress address, Span<bool> resident)
+    {
+        if (address.PageOffset != 0)
+        {
+            return Errno.EINVAL;
+        }
+
+        long length = (long)resident.Length * Level.PageSize;
+        var range = AddressRange.FromLength(address, length);
+        if (length > 0 && !IsUserRange(address, length))
+        {
+            return Errno.ENOMEM;
+        }
+
+        _lock.EnterRead(LockRank.Space);
+        try
+        {
+            if (!IsMapped(range))
+            {
+                return Errno.ENOMEM;
+            }
+
+            var epoch = Store.Epochs.Enter();
+            for (int i = 0; i < resident.Length; i++)
+            {
+                var at = address + ((long)i * Level.PageSize);
+                var area = _areas.Find(at)!;
+                resident[i] = !OwnLeaf(at).IsNone
+                    || (area.File is { } file && file.Locate((long)at.Value + area.Delta) is { } place && !Store.IsZeroPage(place));
+            }
+
+            Store.Epochs.Exit(epoch);
+            return Errno.None;
+        }
+        finally
+        {
+            _lock.ExitRead(LockRank.Space);
+        }
+    }
+
+    /// <summary>Writes back what was stored to the files mapped in a range (msync(2) with MS_SYNC).</summary>
+    /// <param name="address">The first address; a multiple of 4 KiB.</param>
+    /// <param name="length">Bytes.</param>
+    /// <param name="invalidate">MS_INVALIDATE: refused where a part is locked.</param>
+    /// <returns>EINVAL if the address is not aligned; ENOMEM if a part is not mapped; EBUSY for a locked part with <paramref name="invalidate"/>.</returns>
+    public Errno Sync(VirtualAddress address, long length, bool invalidate = false)
+    {
+        if (address.PageOffset != 0 || length < 0)
+        {
+            return Errno.EINVAL;
+        }
+
+        if (length == 0)
+        {
+            return Errno.None;
+        }
+
+        if (!IsUserRange(address, length))
+        {
+            return Errno.ENOMEM;
+        }
+
+        var range = AddressRange.FromLength(address, (length + Level.PageSize - 1) & -(long)Level.PageSize);
+        var parts = new List<(MappedFile File, long Offset, long Length)>();
+        _lock.EnterRead(LockRank.Space);
+        bool mapped = IsMapped(range);
+        bool busy = invalidate && HasAny(range, AnyLock);
+        foreach (var area in _areas.Overlapping(range))
+        {
+            if (mapped && !busy && area.IsShared)
+            {
+                var part = area.Range.Intersect(range);
+                area.File!.AddUser();
+                parts.Add((area.File, (long)part.Start.Value + area.Delta, part.Length));
+            }
+        }
+
+        _lock.ExitRead(LockRank.Space);
+        foreach (var (file, offset, bytes) in parts)
+        {
+            file.WriteBack(offset, bytes);
+            file.RemoveUser();
+        }
+
+        return mapped ? busy ? Errno.EBUSY : Errno.None : Errno.ENOMEM;
+    }
+
+    /// <summary>Seals a range: it can no more be unmapped, moved, or given other rights (mseal(2)).</summary>
+    /// <returns>EINVAL if the address is not aligned; ENOMEM if a part is not mapped.</returns>
+    public Errno Seal(VirtualAddress address, long length)
+    {
+        if (address.PageOffset != 0 || length < 0)
+        {
+            return Errno.EINVAL;
+        }
+
+        if (length == 0)
+        {
+            return Errno.None;
+        }
+
+        if (!IsUserRange(address, length))
+        {
+            return Errno.ENOMEM;
+        }
+
+        var range = AddressRange.FromLength(address, (length + Level.PageSize - 1) & -(long)Level.PageSize);
+        _lock.EnterWrite(LockRank.Space);
+        bool mapped = IsMapped(range);
+        if (mapped)
+        {
+            Rewrite(range, area => area.Traits.With(AreaFlags.Sealed, 0));
+        }
+
+        _lock.ExitWrite(LockRank.Space);
+        return mapped ? Errno.None : Errno.ENOMEM;
+    }
+
+    private Errno SetLock(VirtualAddress address, long length, AreaFlags flag, out AddressRange range)
+    {
+        range = default;
+        if (length < 0)
+        {
+            return Errno.EINVAL;
+        }
+
+        var start = address.PageStart;
+        long bytes = (length + address.PageOffset + Level.PageSize - 1) & -(long)Level.PageSize;
+        if (bytes == 0)
+        {
+            return Errno.None;
+        }
+
+        if (bytes < 0 || start.Value + (ulong)bytes < start.Value)
+        {
+            return Errno.EINVAL;
+        }
+
+        if (!IsUserRange(start, bytes))
+        {
+            return Errno.ENOMEM;
+        }
+
+        range = AddressRange.FromLength(start, bytes);
+        _lock.EnterWrite(LockRank.Space);
+        bool mapped = IsMapped(range);
+        if (mapped)
+        {
+            Rewrite(range, area => area.Traits.With(flag, AnyLock));
+        }
+
+        _lock.ExitWrite(LockRank.Space);
+        return mapped ? Errno.None : Errno.ENOMEM;
+    }
+
+    private Errno FaultInLocked(AddressRange range)
+    {
+        // Private writable memory is written to, so that no later store needs a frame; what may not be read is left.
+        var result = Errno.None;
+        foreach (var area in Areas)
+        {
+            var part = area.Range.Intersect(range);
+            if (part.IsEmpty || area.Rights == Rights.None)
+            {
+                continue;
+            }
+
+            bool write = !area.Shared && (area.Rights & Rights.Write) != 0;
+            if (!Populate(part, write ? AccessKind.Write : AccessKind.Read).IsResolved)
+            {
+                result = Errno.ENOMEM;
+            }
+        }
+
+        return result;
+    }
+
+    /// <summary>The leaf for an address in the space's own tables; none where there is none, or the way leads to a file's table.</summary>
+    private Entry OwnLeaf(VirtualAddress address)
+    {
+        var table = Root;
+        for (int level = Store.Format.Levels; ; level--)
+        {
+            var entry = Store.Read(table, Level.Index(address.Value, level));
+            if (Store.Format.IsLeaf(entry, level))
+            {
+                return entry;
+            }
+
+            if (!Store.Format.IsSlot(entry, level) || Store.IsAttached(entry, level))
+            {
+                return Entry.None;
+            }
+
+            table = Store.TableOf(entry, level);
+        }
+    }
+}

@@ -1,0 +1,341 @@
+using Pando.Concurrency;
+using Pando.Files;
+using Pando.Hardware;
+using Pando.Tables;
+
+namespace Pando.Spaces;
+
+/// <content>mmap and munmap.</content>
+public sealed partial class AddressSpace
+{
+    /// <summary>Maps a file or anonymous memory (mmap(2)).</summary>
+    /// <returns>
+    /// The address; or EINVAL (length 0, offset or fixed address not a multiple of 4 KiB), ENOMEM (no free range of
+    /// that length, or a fixed range outside what user code may map), EEXIST (the range of a no-replace request is
+    /// taken), EACCES (a shared mapping asks for what the file was not opened for), EOPNOTSUPP (MAP_SYNC of a file
+    /// that has no storage to synchronise), EPERM (a fixed range is sealed, or below <see cref="LowestAddress"/>).
+    /// After an error nothing has changed.
+    /// </returns>
+    public MapResult Map(in MapRequest request)
+    {
+        long alignment = request.File?.MappingAlignment ?? Level.PageSize;
+        if (request.Length <= 0 || (request.Offset & (alignment - 1)) != 0 || request.Offset < 0
+            || (request.Rights & ~Rights.All) != 0)
+        {
+            return MapResult.Failed(Errno.EINVAL);
+        }
+
+        if (request.Synchronous && !(request.Shared && request.File is { SupportsSynchronousMappings: true }))
+        {
+            return MapResult.Failed(Errno.EOPNOTSUPP);
+        }
+
+        if (request.File is not null && ((request.OpenedFor & Rights.Read) == 0 || (request.Rights & ~request.Traits.MostRights) != 0))
+        {
+            return MapResult.Failed(Errno.EACCES);
+        }
+
+        if (request.Length > long.MaxValue / 4 || request.Offset > (long.MaxValue / 4) - request.Length)
+        {
+            return MapResult.Failed(Errno.ENOMEM);
+        }
+
+        long length = (request.Length + alignment - 1) & -alignment;
+
+        // A file that has ended is refused before anything changes; one that ends meanwhile does so afterwards.
+        request.File?.AddUser();
+        try
+        {
+            return Map(request, length);
+        }
+        finally
+        {
+            request.File?.RemoveUser();
+        }
+    }
+
+    private MapResult Map(in MapRequest request, long length)
+    {
+        // Shared anonymous memory is a file that nobody else can open.
+        using var unnamed = request.File is null && request.Shared ? _memory.CreateUnnamedFile(length) : null;
+        var file = request.File ?? unnamed;
+        Area area;
+        _lock.EnterWrite(LockRank.Space);
+        try
+        {
+            ThrowIfExited();
+            var error = Place(request, file, length, out var range);
+            if (error != Errno.None)
+            {
+                return MapResult.Failed(error);
+            }
+
+            if (HasAny(range, AreaFlags.Sealed))
+            {
+                return MapResult.Failed(Errno.EPERM);
+            }
+
+            if (!MayCutAt(range))
+            {
+                return MapResult.Failed(Errno.EINVAL);
+            }
+
+            var traits = (request.Traits.Flags & AnyLock) == 0 ? request.Traits.With(_lockFuture, 0) : request.Traits;
+            area = new Area(this, range, traits, file, file is null ? 0 : request.Offset);
+            Remove(range);
+            Insert(area);
+        }
+        finally
+        {
+            _lock.ExitWrite(LockRank.Space);
+        }
+
+        if (request.Populate != PopulateKind.None)
+        {
+            // As on Linux, a mapping that could not be populated is a mapping all the same.
+            bool write = request.Populate == PopulateKind.Write || (!request.Shared && (request.Rights & Rights.Write) != 0);
+            Populate(area.Range, write ? AccessKind.Write : AccessKind.Read);
+        }
+        else if ((area.Traits.Flags & AreaFlags.Locked) != 0)
+        {
+            FaultInLocked(area.Range);
+        }
+
+        return new MapResult(area.Range.Start, Errno.None);
+    }
+
+    /// <summary>Unmaps a range (munmap(2)). Addresses where nothing is mapped are no error.</summary>
+    /// <returns>
+    /// EINVAL if the address is not a multiple of 4 KiB, the length is 0, the range leaves what user code may map, or
+    /// cuts a page of a file whose pages are fixed; EPERM if a part is sealed.
+    /// </returns>
+    public Errno Unmap(VirtualAddress address, long length)
+    {
+        if (address.PageOffset != 0 || length <= 0 || !IsUserRange(address, length))
+        {
+            return Errno.EINVAL;
+        }
+
+        var range = AddressRange.FromLength(address, (length + Level.PageSize - 1) & -(long)Level.PageSize);
+        _lock.EnterWrite(LockRank.Space);
+        try
+        {
+            ThrowIfExited();
+            if (HasAny(range, AreaFlags.Sealed))
+            {
+                return Errno.EPERM;
+            }
+
+            if (!MayCutAt(range))
+            {
+                return Errno.EINVAL;
+            }
+
+            if (Remove(range))
+            {
+                Converge(range);
+            }
+
+            return Errno.None;
+        }
+        finally
+        {
+            _lock.ExitWrite(LockRank.Space);
+        }
+    }
+
+    /// <summary>Unmaps everything, as execve(2) does before it maps the new program. The space lives on.</summary>
+    public void Clear()
+    {
+        var everything = new AddressRange(new VirtualAddress(0), UserEnd.AlignUp(Level.PageSize));
+        _lock.EnterWrite(LockRank.Space);
+        try
+        {
+            ThrowIfExited();
+            _lockFuture = 0;
+            Remove(everything);
+        }
+        finally
+        {
+            _lock.ExitWrite(LockRank.Space);
+        }
+    }
+
+    private bool IsUserRange(VirtualAddress address, long length) =>
+        address < UserEnd && (ulong)length <= UserEnd.Value - address.Value;
+
+    private Errno Place(in MapRequest request, MappedFile? file, long length, out AddressRange range)
+    {
+        range = AddressRange.FromLength(request.Address.PageStart, length);
+        if (request.Placement != MapPlacement.Anywhere)
+        {
+            // In the order of Linux's __get_unmapped_area.
+            if (!IsUserRange(request.Address, length))
+            {
+                return Errno.ENOMEM;
+            }
+
+            if (!request.Address.IsAligned(file?.MappingAlignment ?? Level.PageSize))
+            {
+                return Errno.EINVAL;
+            }
+
+            if (request.Address.Value < LowestAddress)
+            {
+                return Errno.EPERM;
+            }
+
+            return request.Placement == MapPlacement.FixedNoReplace && !_areas.Overlapping(range).IsEmpty ? Errno.EEXIST : Errno.None;
+        }
+
+        if (request.Address.PageStart.Value != 0)
+        {
+            // A hint is taken where it is free: rounded down to a page, then up to the lowest address (Linux:
+            // round_hint_to_min), and up to the page size of a file whose pages are fixed.
+            var hint = new VirtualAddress(Math.Max(request.Address.PageStart.Value, LowestAddress)).AlignUp(file?.MappingAlignment ?? Level.PageSize);
+            range = AddressRange.FromLength(hint, length);
+            if (IsUserRange(hint, length) && _areas.Overlapping(range).IsEmpty)
+            {
+                return Errno.None;
+            }
+        }
+
+        if (!TryChoose(file, request.Offset, length, out var start))
+        {
+            return Errno.ENOMEM;
+        }
+
+        range = AddressRange.FromLength(start, length);
+        return Errno.None;
+    }
+
+    /// <summary>
+    /// Chooses an address. Files lie from a quarter of the user half upwards, each with its offset in line with the
+    /// largest span that it fills, so that its tables can be shared; the rest of its last span is left free, so that
+    /// no neighbour breaks its window. Everything else lies from the top downwards.
+    /// </summary>
+    private bool TryChoose(MappedFile? file, long offset, long length, out VirtualAddress start)
+    {
+        long smallest = file?.MappingAlignment ?? Level.PageSize;
+        var floor = new VirtualAddress(LowestAddress).AlignUp(smallest);
+        if (file is not null)
+        {
+            var arena = UserEnd.AlignDown(1L << 39).Value / 4;
+            for (int level = Store.Format.Levels - 1; level >= Level.Pte; level--)
+            {
+                // A span that is to be shared may be a table of its own as soon as an eighth of it is filled; others
+                // are only worth being in line with, so that the mapping needs as few tables as can be.
+                long span = Level.TableSpan(level);
+                if (length < (_memory.MayShare(level) ? span / 8 : span))
+                {
+                    continue;
+                }
+
+                long residue = offset & (span - 1);
+                long reserved = ((residue + length + span - 1) & -span) - residue;
+                if (_areas.TryFindLow(new VirtualAddress(arena).AlignDown(span), UserEnd, reserved, span, residue, out start))
+                {
+                    return true;
+                }
+            }
+        }
+
+        return _areas.TryFindHigh(floor, UserEnd, length, smallest, 0, out start);
+    }
+
+    /// <summary>Unmaps a range of whole pages. False if nothing was mapped there.</summary>
+    private bool Remove(AddressRange range)
+    {
+        int first = _areas.FirstEndingAfter(range.Start);
+        int count = _areas.Overlapping(range).Length;
+        if (count == 0)
+        {
+            return false;
+        }
+
+        PrepareToDiverge(range);
+        var before = _areas[first];
+        var after = _areas[first + count - 1];
+        var unmapped = new AddressRange(
+            before.Range.Start < range.Start ? range.Start : EndBefore(first),
+            after.Range.End > range.End ? range.End : StartAfter(first + count - 1));
+
+        var gather = new FlushGather(Store, this);
+        var clear = new ClearVisitor();
+        _memory.Walker.Change(this, range, unmapped, ref clear, ref gather);
+        gather.Finish();
+
+        var pieces = new List<Area>(2);
+        if (before.Range.Start < range.Start)
+        {
+            pieces.Add(before.Slice(new AddressRange(before.Range.Start, range.Start)));
+        }
+
+        if (after.Range.End > range.End)
+        {
+            pieces.Add(after.Slice(new AddressRange(range.End, after.Range.End)));
+        }
+
+        Exchange(first, count, pieces.ToArray());
+        return true;
+    }
+
+    /// <summary>Adds an area where nothing is mapped, joins it to neighbours that it continues, and attaches what can be.</summary>
+    private void Insert(Area area)
+    {
+        PrepareToDiverge(area.Range);
+        _memory.Walker.Isolate(this, area.Range);
+
+        int index = _areas.FirstEndingAfter(area.Range.Start);
+        int first = index;
+        int removed = 0;
+        var joined = area;
+        if (index > 0 && _areas[index - 1].ContinuesIn(joined))
+        {
+            first--;
+            removed++;
+            joined = Join(_areas[index - 1], joined);
+        }
+
+        if (index < _areas.Count && joined.ContinuesIn(_areas[index]))
+        {
+            removed++;
+            joined = Join(joined, _areas[index]);
+        }
+
+        if (area.IsIndexed && joined != area)
+        {
+            // The area came with leaves (a move): the joined one takes its place in the index.
+            area.File!.PrivateMappings.Enter();
+            area.File.PrivateMappings.Remove(area);
+            area.File.PrivateMappings.Add(joined);
+            joined.IsIndexed = true;
+            area.File.PrivateMappings.Exit();
+        }
+
+        Exchange(first, removed, [joined]);
+        Converge(area.Range);
+        AttachAll(joined, area.Range);
+    }
+
+    private static Area Join(Area low, Area high) =>
+        new(low.Space, new AddressRange(low.Range.Start, high.Range.End), low.Traits, low.File, low.Offset);
+
+    private VirtualAddress EndBefore(int index) => index > 0 ? _areas[index - 1].Range.End : new VirtualAddress(0);
+
+    private VirtualAddress StartAfter(int index) =>
+        index + 1 < _areas.Count ? _areas[index + 1].Range.Start : new VirtualAddress(1UL << (Store.Format.VirtualAddressBits - 1));
+
+    /// <summary>
+    /// Before the walker makes private copies at the ends of a range: the areas whose leaves will stand in them are
+    /// put into their file's index.
+    /// </summary>
+    private void PrepareToDiverge(AddressRange range)
+    {
+        var across = _memory.Walker.AttachedAcrossEnds(this, range);
+        if (!across.IsEmpty)
+        {
+            IndexOverlapping(across);
+        }
+    }
+}

@@ -1,0 +1,152 @@
+using Pando.Concurrency;
+using Pando.Hardware;
+using Pando.Tables;
+
+namespace Pando.Spaces;
+
+/// <content>mprotect and pkey_mprotect.</content>
+public sealed partial class AddressSpace
+{
+    /// <summary>
+    /// Changes what may be done with a range (mprotect(2), pkey_mprotect(2)). Where the range covers all that a slot
+    /// leads to, the slot's rights change and the file's table stays shared.
+    /// </summary>
+    /// <param name="address">The first address; a multiple of 4 KiB.</param>
+    /// <param name="length">Bytes; rounded up to whole pages. 0 does nothing.</param>
+    /// <param name="rights">The new rights.</param>
+    /// <param name="protectionKey">The new protection key; -1 to leave it.</param>
+    /// <returns>
+    /// EINVAL for what is not aligned, rights or key that do not exist; ENOMEM if a part is not mapped; EACCES if a
+    /// file was not opened for it; EPERM if a part is sealed. After an error nothing has changed (Linux changes what
+    /// lies before the first address that is at fault).
+    /// </returns>
+    public Errno Protect(VirtualAddress address, long length, Rights rights, int protectionKey = -1)
+    {
+        if (address.PageOffset != 0 || (rights & ~Rights.All) != 0 || protectionKey < -1 || protectionKey >= Store.Format.ProtectionKeys)
+        {
+            return Errno.EINVAL;
+        }
+
+        if (length == 0)
+        {
+            return Errno.None;
+        }
+
+        if (length < 0 || !IsUserRange(address, length))
+        {
+            return Errno.ENOMEM;
+        }
+
+        var range = AddressRange.FromLength(address, (length + Level.PageSize - 1) & -(long)Level.PageSize);
+        _lock.EnterWrite(LockRank.Space);
+        try
+        {
+            ThrowIfExited();
+            var error = WhyNotProtect(range, rights);
+            if (error == Errno.None)
+            {
+                ChangeRights(range, rights, protectionKey);
+            }
+
+            return error;
+        }
+        finally
+        {
+            _lock.ExitWrite(LockRank.Space);
+        }
+    }
+
+    private Errno WhyNotProtect(AddressRange range, Rights rights)
+    {
+        if (!IsMapped(range))
+        {
+            return Errno.ENOMEM;
+        }
+
+        if (HasAny(range, AreaFlags.Sealed))
+        {
+            return Errno.EPERM;
+        }
+
+        foreach (var area in _areas.Overlapping(range))
+        {
+            if ((rights & ~area.Traits.MostRights) != 0)
+            {
+                return Errno.EACCES;
+            }
+        }
+
+        return MayCutAt(range) ? Errno.None : Errno.EINVAL;
+    }
+
+    private void ChangeRights(AddressRange range, Rights rights, int protectionKey)
+    {
+        PrepareToDiverge(range);
+        var gather = new FlushGather(Store, this);
+
+        // Areas that show a file on in the same way are one piece to the tables.
+        var areas = _areas.Overlapping(range).ToArray();
+        for (int i = 0; i < areas.Length;)
+        {
+            int next = i + 1;
+            while (next < areas.Length && areas[next - 1].Range.End == areas[next].Range.Start && areas[i].IsInLineWith(areas[next]))
+            {
+                next++;
+            }
+
+            var part = range.Intersect(new AddressRange(areas[i].Range.Start, areas[next - 1].Range.End));
+            int key = protectionKey < 0 ? areas[i].Traits.ProtectionKey : protectionKey;
+            var changed = areas[i].With(areas[i].Traits with { Rights = rights, ProtectionKey = key });
+            var visitor = new RightsVisitor(
+                changed.FileRights(Store.Format),
+                Store.Format.Effective(rights),
+                key,
+                SlotsStay: Store.Format.HasSlotRights && key == areas[i].Traits.ProtectionKey);
+            _memory.Walker.Change(this, part, default, ref visitor, ref gather);
+            i = next;
+        }
+
+        gather.Finish();
+        Rewrite(range, area => area.Traits with { Rights = rights, ProtectionKey = protectionKey < 0 ? area.Traits.ProtectionKey : protectionKey });
+        Settle(range);
+    }
+
+    /// <summary>After a change: spans that have become one window of a file go back to the file's tables, empty ones attach.</summary>
+    private void Settle(AddressRange range)
+    {
+        Converge(range);
+        foreach (var area in _areas.Overlapping(range))
+        {
+            AttachAll(area, area.Range.Intersect(range));
+        }
+    }
+
+    /// <param name="File">The rights of slots, and of leaves that show a file.</param>
+    /// <param name="Private">The rights of private memory.</param>
+    /// <param name="Key">The protection key.</param>
+    /// <param name="SlotsStay">Whether a slot to a file's table can take the change; if not, the table is of another class.</param>
+    private readonly record struct RightsVisitor(Rights File, Rights Private, int Key, bool SlotsStay) : IEntryVisitor
+    {
+        public void Visit(EntryRef entry, ref FlushGather gather)
+        {
+            if (!entry.IsLeaf)
+            {
+                if (SlotsStay)
+                {
+                    entry.SetRights(File, ref gather);
+                }
+                else
+                {
+                    entry.Clear(ref gather);
+                }
+
+                return;
+            }
+
+            // A leaf never becomes writable here: the fault that follows knows whether the page must be copied or noted first.
+            var rights = entry.AnonymousFrame.IsNone ? File : Private;
+            entry.SetRights(entry.IsWritable ? rights : rights & ~Rights.Write, ref gather);
+            entry.SetProtectionKey(Key, ref gather);
+        }
+    }
+}

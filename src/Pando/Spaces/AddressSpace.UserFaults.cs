@@ -1,0 +1,351 @@
+using Pando.Concurrency;
+using Pando.Files;
+using Pando.Hardware;
+using Pando.Tables;
+
+namespace Pando.Spaces;
+
+/// <content>userfaultfd.</content>
+public sealed partial class AddressSpace
+{
+    /// <summary>
+    /// Lets a handler resolve faults of a range (UFFDIO_REGISTER). Missing keeps the sharing: what the file has, is
+    /// not missing. Minor and write-protect are about this space alone, so that it leaves the file's tables there.
+    /// </summary>
+    /// <param name="address">The first address; a multiple of 4 KiB.</param>
+    /// <param name="length">Bytes; a multiple of 4 KiB.</param>
+    /// <param name="modes">Which faults.</param>
+    /// <param name="handler">Who resolves them.</param>
+    /// <returns>
+    /// EINVAL for what is not aligned or not mapped, no mode, memory other than anonymous and memory files (as on
+    /// Linux, DAX files cannot be registered), or minor faults of private memory; EBUSY if another handler has a part;
+    /// EPERM for write-protection of what may not be written.
+    /// </returns>
+    public Errno RegisterUserFaults(VirtualAddress address, long length, UserFaultModes modes, IUserFaultHandler handler)
+    {
+        ArgumentNullException.ThrowIfNull(handler);
+        if (!IsUserFaultRange(address, length, out var range) || modes == UserFaultModes.None || ((int)modes & ~7) != 0)
+        {
+            return Errno.EINVAL;
+        }
+
+        _lock.EnterWrite(LockRank.Space);
+        try
+        {
+            ThrowIfExited();
+            var error = WhyNotRegister(range, modes, handler);
+            if (error != Errno.None)
+            {
+                return error;
+            }
+
+            var flags = ((modes & UserFaultModes.Missing) != 0 ? AreaFlags.UserMissing : 0)
+                | ((modes & UserFaultModes.Minor) != 0 ? AreaFlags.UserMinor : 0)
+                | ((modes & UserFaultModes.WriteProtect) != 0 ? AreaFlags.UserWriteProtect : 0);
+            if ((flags & AreaFlags.OwnTables) != 0)
+            {
+                // What shows the file goes: with minor faults, so that they happen; with protection, so that the
+                // leaves to protect are the space's own.
+                PrepareToDiverge(range);
+                var gather = new FlushGather(Store, this);
+                var leave = new LeaveVisitor();
+                _memory.Walker.Change(this, range, default, ref leave, ref gather);
+                gather.Finish();
+            }
+
+            Rewrite(range, area => area.Traits.With(flags, 0) with { UserFaults = handler });
+
+            // The windows at the ends have become narrower.
+            Settle(range);
+            return Errno.None;
+        }
+        finally
+        {
+            _lock.ExitWrite(LockRank.Space);
+        }
+    }
+
+    /// <summary>Undoes <see cref="RegisterUserFaults"/> (UFFDIO_UNREGISTER); the space goes back to the files' tables.</summary>
+    /// <returns>EINVAL for what is not aligned or not mapped.</returns>
+    public Errno UnregisterUserFaults(VirtualAddress address, long length)
+    {
+        if (!IsUserFaultRange(address, length, out var range))
+        {
+            return Errno.EINVAL;
+        }
+
+        _lock.EnterWrite(LockRank.Space);
+        try
+        {
+            ThrowIfExited();
+            if (!IsMapped(range))
+            {
+                return Errno.EINVAL;
+            }
+
+            var gather = new FlushGather(Store, this);
+            var unmark = new MarkVisitor(Store, Marked: false);
+            _memory.Walker.VisitWithin(this, range, ref unmark, ref gather);
+            gather.Finish();
+            Rewrite(range, area => area.Traits.With(0, AreaFlags.UserMissing | AreaFlags.UserMinor | AreaFlags.UserWriteProtect) with { UserFaults = null });
+            Settle(range);
+            return Errno.None;
+        }
+        finally
+        {
+            _lock.ExitWrite(LockRank.Space);
+        }
+    }
+
+    /// <summary>Resolves missing pages with given contents (UFFDIO_COPY).</summary>
+    /// <param name="address">The first address; a multiple of 4 KiB.</param>
+    /// <param name="contents">The bytes, whole pages.</param>
+    /// <param name="writeProtect">Whether stores to the pages go to the handler too.</param>
+    /// <returns>EINVAL (not aligned), ENOENT's case is EINVAL too (not registered); EEXIST if a page is there; ENOMEM. Pages before the one at fault are resolved.</returns>
+    public Errno UserCopy(VirtualAddress address, ReadOnlySpan<byte> contents, bool writeProtect = false)
+    {
+        if (!IsUserFaultRange(address, contents.Length, out var range))
+        {
+            return Errno.EINVAL;
+        }
+
+        for (var at = range.Start; at < range.End; at += Level.PageSize)
+        {
+            var error = ProvidePage(at, contents.Slice((int)(at - range.Start), Level.PageSize));
+            if (error != Errno.None)
+            {
+                return error;
+            }
+        }
+
+        return writeProtect ? UserWriteProtect(address, contents.Length, true) : Errno.None;
+    }
+
+    /// <summary>Resolves missing pages with zeroes (UFFDIO_ZEROPAGE).</summary>
+    /// <returns>As <see cref="UserCopy"/>.</returns>
+    public Errno UserZero(VirtualAddress address, long length)
+    {
+        if (!IsUserFaultRange(address, length, out var range))
+        {
+            return Errno.EINVAL;
+        }
+
+        Span<byte> zeroes = stackalloc byte[Level.PageSize];
+        zeroes.Clear();
+        for (var at = range.Start; at < range.End; at += Level.PageSize)
+        {
+            var error = ProvidePage(at, zeroes);
+            if (error != Errno.None)
+            {
+                return error;
+            }
+        }
+
+        return Errno.None;
+    }
+
+    /// <summary>Resolves minor faults: maps what the file has (UFFDIO_CONTINUE).</summary>
+    /// <returns>EINVAL (not aligned, not registered); EFAULT if the file has no page there.</returns>
+    public Errno UserContinue(VirtualAddress address, long length)
+    {
+        if (!IsUserFaultRange(address, length, out var range))
+        {
+            return Errno.EINVAL;
+        }
+
+        for (var at = range.Start; at < range.End; at += Level.PageSize)
+        {
+            _lock.EnterRead(LockRank.Space);
+            var area = _areas.Find(at);
+            bool registered = area is not null && (area.Traits.Flags & AreaFlags.UserMinor) != 0;
+            bool exists = registered && area!.File!.Locate((long)at.Value + area.Delta) is not null;
+            _lock.ExitRead(LockRank.Space);
+            if (!exists)
+            {
+                return registered ? Errno.EFAULT : Errno.EINVAL;
+            }
+        }
+
+        return ErrorOf(Populate(range, AccessKind.Read, asksUser: false).Kind);
+    }
+
+    /// <summary>
+    /// Protects pages against stores, so that these go to the handler, or stops it (UFFDIO_WRITEPROTECT). Pages of
+    /// files are mapped first; private pages that do not exist yet cannot be protected.
+    /// </summary>
+    /// <returns>EINVAL (not aligned); ENOMEM; EFAULT if a part is not registered for it.</returns>
+    public Errno UserWriteProtect(VirtualAddress address, long length, bool protect)
+    {
+        if (!IsUserFaultRange(address, length, out var range))
+        {
+            return Errno.EINVAL;
+        }
+
+        if (protect)
+        {
+            foreach (var area in Areas)
+            {
+                var part = area.Range.Intersect(range);
+                if (!part.IsEmpty && area.File is not null && (area.Flags & AreaFlags.UserWriteProtect) != 0)
+                {
+                    var kind = Populate(part, AccessKind.Read, asksUser: false).Kind;
+                    if (kind == FaultKind.OutOfMemory)
+                    {
+                        return Errno.ENOMEM;
+                    }
+                }
+            }
+        }
+
+        _lock.EnterWrite(LockRank.Space);
+        try
+        {
+            ThrowIfExited();
+            if (!IsMapped(range))
+            {
+                return Errno.EFAULT;
+            }
+
+            foreach (var area in _areas.Overlapping(range))
+            {
+                if ((area.Traits.Flags & AreaFlags.UserWriteProtect) == 0)
+                {
+                    return Errno.EFAULT;
+                }
+            }
+
+            var gather = new FlushGather(Store, this);
+            var mark = new MarkVisitor(Store, protect);
+            _memory.Walker.Change(this, range, default, ref mark, ref gather);
+            gather.Finish();
+            return Errno.None;
+        }
+        finally
+        {
+            _lock.ExitWrite(LockRank.Space);
+        }
+    }
+
+    private bool IsUserFaultRange(VirtualAddress address, long length, out AddressRange range)
+    {
+        range = AddressRange.FromLength(address, length);
+        return address.PageOffset == 0 && length > 0 && (length & (Level.PageSize - 1)) == 0 && IsUserRange(address, length);
+    }
+
+    private Errno WhyNotRegister(AddressRange range, UserFaultModes modes, IUserFaultHandler handler)
+    {
+        if (!IsMapped(range) || !MayCutAt(range))
+        {
+            return Errno.EINVAL;
+        }
+
+        foreach (var area in _areas.Overlapping(range))
+        {
+            bool fits = area.File is null or MemoryFile && ((modes & UserFaultModes.Minor) == 0 || (area.File is not null && area.IsShared));
+            if (!fits)
+            {
+                return Errno.EINVAL;
+            }
+
+            if (area.Traits.UserFaults is not null && area.Traits.UserFaults != handler)
+            {
+                return Errno.EBUSY;
+            }
+
+            if ((modes & UserFaultModes.WriteProtect) != 0 && (area.Traits.MostRights & Rights.Write) == 0)
+            {
+                return Errno.EPERM;
+            }
+        }
+
+        return Errno.None;
+    }
+
+    private Errno ProvidePage(VirtualAddress address, ReadOnlySpan<byte> contents)
+    {
+        while (true)
+        {
+            var error = TryProvidePage(address, contents);
+            if (error != Errno.ENOMEM || !_memory.Reclaim())
+            {
+                return error;
+            }
+        }
+    }
+
+    private Errno TryProvidePage(VirtualAddress address, ReadOnlySpan<byte> contents)
+    {
+        _lock.EnterRead(LockRank.Space);
+        try
+        {
+            if (_areas.Find(address) is not { } area || area.Traits.UserFaults is null)
+            {
+                return Errno.EINVAL;
+            }
+
+            if (area.File is MemoryFile file && area.IsShared)
+            {
+                var error = file.Provide((long)address.Value + area.Delta, contents);
+                return error != Errno.None
+                    ? error
+                    : ErrorOf(Resolve(address, AccessKind.Read, address + 1, asksUser: false, Frame.None, out _, out _, out _));
+            }
+
+            if (!OwnLeaf(address).IsNone)
+            {
+                return Errno.EEXIST;
+            }
+
+            if (!Store.Frames.TryAllocate(FrameKind.Anonymous, zero: false, out var frame))
+            {
+                return Errno.ENOMEM;
+            }
+
+            contents.CopyTo(Store.Memory.Bytes(frame.Address, Level.PageSize));
+            var kind = Resolve(address, AccessKind.Write, address + 1, asksUser: false, frame, out _, out _, out _);
+            if (kind == FaultKind.Copied)
+            {
+                return Errno.None;
+            }
+
+            Store.Frames.Free(frame);
+            return kind <= FaultKind.Spurious ? Errno.EEXIST : ErrorOf(kind);
+        }
+        finally
+        {
+            _lock.ExitRead(LockRank.Space);
+        }
+    }
+
+    private static Errno ErrorOf(FaultKind kind) => kind switch
+    {
+        <= FaultKind.Spurious => Errno.None,
+        FaultKind.OutOfMemory => Errno.ENOMEM,
+        FaultKind.HardwarePoison => Errno.EHWPOISON,
+        _ => Errno.EFAULT,
+    };
+
+    /// <summary>Takes out what shows a file, and keeps private pages.</summary>
+    private readonly struct LeaveVisitor : IEntryVisitor
+    {
+        public void Visit(EntryRef entry, ref FlushGather gather)
+        {
+            if (!entry.IsLeaf || entry.AnonymousFrame.IsNone)
+            {
+                entry.Clear(ref gather);
+            }
+        }
+    }
+
+    private readonly record struct MarkVisitor(TableStore Store, bool Marked) : IEntryVisitor
+    {
+        public void Visit(EntryRef entry, ref FlushGather gather)
+        {
+            // The page of zeroes stays read-only and unmarked: a store to it makes a page, which was not there to protect.
+            if (entry.IsLeaf && !Store.IsZeroPage(Store.Format.TargetOf(entry.Entry, entry.Level)))
+            {
+                entry.SetMark(Marked, ref gather);
+            }
+        }
+    }
+}

@@ -1,0 +1,263 @@
+using System.Diagnostics;
+using Pando.Concurrency;
+using Pando.Files;
+using Pando.Hardware;
+using Pando.Tables;
+
+namespace Pando.Spaces;
+
+/// <summary>
+/// A process's address space: what is mapped where, and the page tables that a processor is given.
+/// </summary>
+/// <remarks>
+/// <para>
+/// All members are safe for threads: faults, maps, unmaps and forks may run at once, in one space or in many. An
+/// operation that fails changes nothing.
+/// </para>
+/// <para>The space's lock protects its areas: faults take it for reading, everything else for writing.</para>
+/// </remarks>
+public sealed partial class AddressSpace : SpaceTables
+{
+    /// <summary>The lowest address that may be mapped (Linux: vm.mmap_min_addr).</summary>
+    public const ulong LowestAddress = 0x10000;
+
+    private readonly VirtualMemory _memory;
+    private readonly AreaSet _areas = new();
+    private ReadWriteLock _lock;
+    private bool _exited;
+
+    // The files that areas show, each with its number of areas. Replaced as a whole under the space's lock for
+    // writing; read without a lock by MayShow.
+    private (MappedFile File, int Areas)[] _files = [];
+
+    internal AddressSpace(VirtualMemory memory)
+    {
+        _memory = memory;
+        Store.Owners.Add(this);
+        if (!Store.TryCreate(this, Store.Format.Levels, 0, out var root))
+        {
+            Store.Owners.Remove(this);
+            throw new InsufficientMemoryException("No frame is free for the root table of another address space; give the machine more RAM.");
+        }
+
+        Root = root;
+        memory.Add(this);
+    }
+
+    /// <summary>Whether <see cref="Exit"/> has been called.</summary>
+    public bool HasExited => Volatile.Read(ref _exited);
+
+    /// <summary>The areas at this moment, in order of address.</summary>
+    public IReadOnlyList<AreaInfo> Areas
+    {
+        get
+        {
+            _lock.EnterRead(LockRank.Space);
+            var areas = new AreaInfo[_areas.Count];
+            for (int i = 0; i < areas.Length; i++)
+            {
+                areas[i] = _areas[i].Info;
+            }
+
+            _lock.ExitRead(LockRank.Space);
+            return areas;
+        }
+    }
+
+    /// <summary>The first address past what can be mapped.</summary>
+    public VirtualAddress UserEnd => Store.Format.UserEnd;
+
+    internal TableStore Store => _memory.Store;
+
+    internal VirtualMemory Memory => _memory;
+
+    internal AreaSet AreaSet => _areas;
+
+    internal override bool MayShow(SharedTableOwner owner)
+    {
+        foreach (var (file, _) in Volatile.Read(ref _files))
+        {
+            if (file.Tables == owner)
+            {
+                return true;
+            }
+        }
+
+        return false;
+    }
+
+    /// <summary>
+    /// Ends the space: everything is unmapped, every table given back. No processor may be running it; those that
+    /// still know it forget it.
+    /// </summary>
+    public void Exit()
+    {
+        _lock.EnterWrite(LockRank.Space);
+        if (_exited)
+        {
+            _lock.ExitWrite(LockRank.Space);
+            return;
+        }
+
+        Volatile.Write(ref _exited, true);
+        BeginEnding();
+        Store.Shootdown.Forget(this);
+        var everything = new AddressRange(new VirtualAddress(0), new VirtualAddress(1UL << (Store.Format.VirtualAddressBits - 1)));
+        var gather = new FlushGather(Store, this);
+        var clear = new ClearVisitor();
+        foreach (var area in _areas.All)
+        {
+            Unindex(area);
+        }
+
+        _memory.Walker.Change(this, everything, everything, ref clear, ref gather);
+        gather.Release(Root);
+        gather.Finish();
+        Root = Frame.None;
+        var areas = _areas.All.ToArray();
+        _areas.Replace(0, _areas.Count, []);
+        Volatile.Write(ref _files, []);
+        foreach (var area in areas)
+        {
+            area.File?.RemoveUser();
+        }
+
+        _memory.Remove(this);
+        Debug.Assert(TableCount == 0, "A space that has ended has no tables.");
+        Store.Owners.Remove(this);
+        _lock.ExitWrite(LockRank.Space);
+    }
+
+    private void ThrowIfExited() => ObjectDisposedException.ThrowIf(_exited, this);
+
+    /// <summary>Counts an area of a file, so that <see cref="MayShow"/> says so before the first attach.</summary>
+    private void AddFile(MappedFile file)
+    {
+        file.AddUser();
+        int index = Array.FindIndex(_files, pair => pair.File == file);
+        var files = index < 0 ? [.. _files, (file, 1)] : ((MappedFile, int)[])_files.Clone();
+        if (index >= 0)
+        {
+            files[index].Item2++;
+        }
+
+        Volatile.Write(ref _files, files);
+    }
+
+    /// <summary>Counts an area of a file less. After the flush.</summary>
+    private void RemoveFile(MappedFile file)
+    {
+        int index = Array.FindIndex(_files, pair => pair.File == file);
+        var files = ((MappedFile File, int Areas)[])_files.Clone();
+        Volatile.Write(ref _files, --files[index].Areas > 0 ? files : [.. files.Where((_, i) => i != index)]);
+        file.RemoveUser();
+    }
+
+    private static void Index(Area area)
+    {
+        if (area.File is not { } file || area.IsIndexed)
+        {
+            return;
+        }
+
+        file.PrivateMappings.Enter();
+        if (!area.IsIndexed)
+        {
+            area.IsIndexed = true;
+            file.PrivateMappings.Add(area);
+        }
+
+        file.PrivateMappings.Exit();
+    }
+
+    private static void Unindex(Area area)
+    {
+        if (area.IsIndexed)
+        {
+            area.File!.PrivateMappings.Enter();
+            area.File.PrivateMappings.Remove(area);
+            area.File.PrivateMappings.Exit();
+        }
+    }
+
+    private void IndexOverlapping(AddressRange range)
+    {
+        foreach (var area in _areas.Overlapping(range))
+        {
+            Index(area);
+        }
+    }
+
+    /// <summary>
+    /// Puts areas in the place of others. Where an old one stood in its file's index, the new ones that continue it
+    /// do at the same moment, so that no change of the file slips between.
+    /// </summary>
+    private void ReplaceAreas(int index, int removed, ReadOnlySpan<Area> added)
+    {
+        foreach (var old in _areas.All.Slice(index, removed))
+        {
+            if (!old.IsIndexed)
+            {
+                continue;
+            }
+
+            old.File!.PrivateMappings.Enter();
+            old.File.PrivateMappings.Remove(old);
+            foreach (var piece in added)
+            {
+                if (piece.File == old.File && piece.Delta == old.Delta && piece.Range.Overlaps(old.Range) && !piece.IsIndexed)
+                {
+                    piece.IsIndexed = true;
+                    old.File.PrivateMappings.Add(piece);
+                }
+            }
+
+            old.File.PrivateMappings.Exit();
+        }
+
+        _areas.Replace(index, removed, added);
+    }
+
+    /// <summary>See <see cref="IPrivateMapping.Apply"/>. Called with the file's index held, not the space's lock.</summary>
+    internal void Apply(FileChange change, Area area, long start, long end)
+    {
+        var range = new AddressRange(
+            new VirtualAddress((ulong)(Math.Max(start, area.FileStart) - area.Delta)),
+            new VirtualAddress((ulong)(Math.Min(end, area.FileEnd) - area.Delta)));
+        Apply(change, Root, Store.Format.Levels, new VirtualAddress(0), range, area.Delta);
+    }
+
+    private void Apply(FileChange change, Frame table, int level, VirtualAddress tableStart, AddressRange range, long delta)
+    {
+        long origin = (long)tableStart.Value + delta;
+        change.ApplyTo(table, level, origin, (long)range.Start.Value + delta, (long)range.End.Value + delta);
+        if (level == Level.Pte)
+        {
+            return;
+        }
+
+        long entrySpan = Level.EntrySpan(level);
+        for (int index = Level.Index(range.Start.Value, level); index <= Level.Index(range.End.Value - 1, level); index++)
+        {
+            // Under the lock, so that a slot that is being replaced by a private copy is seen before or after, never between.
+            Store.Lock(table, level);
+            var slot = Store.Read(table, index);
+            bool own = Store.Format.IsSlot(slot, level) && !Store.IsAttached(slot, level);
+            Store.Unlock(table, level);
+            if (own)
+            {
+                var start = tableStart + (index * entrySpan);
+                Apply(change, Store.TableOf(slot, level), level - 1, start, range.Intersect(AddressRange.FromLength(start, entrySpan)), delta);
+            }
+        }
+    }
+
+    /// <summary>Takes out whatever it meets.</summary>
+    private readonly struct ClearVisitor : IEntryVisitor
+    {
+        public void Visit(EntryRef entry, ref FlushGather gather) => entry.Clear(ref gather);
+    }
+
+    /// <inheritdoc/>
+    public override string ToString() => $"address space {Id}";
+}

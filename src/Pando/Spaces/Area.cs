@@ -1,0 +1,86 @@
+using Pando.Files;
+using Pando.Hardware;
+
+namespace Pando.Spaces;
+
+/// <summary>
+/// A range of a space's addresses that is mapped in one way (Linux: a VMA). Immutable, but for
+/// <see cref="IsIndexed"/>; changing an area means to replace it.
+/// </summary>
+internal sealed class Area(AddressSpace space, AddressRange range, AreaTraits traits, MappedFile? file, long offset) : IPrivateMapping
+{
+    public AddressSpace Space { get; } = space;
+
+    public AddressRange Range { get; } = range;
+
+    public AreaTraits Traits { get; } = traits;
+
+    /// <summary>What was asked for.</summary>
+    public Rights Rights => Traits.Rights;
+
+    public bool IsShared => Traits.IsShared;
+
+    /// <summary>Whether spans of the area may be attached to the file's tables.</summary>
+    public bool CanAttach => File is not null && (Traits.Flags & AreaFlags.OwnTables) == 0;
+
+    /// <summary>The file; null for private anonymous memory.</summary>
+    public MappedFile? File { get; } = file;
+
+    /// <summary>The file offset at the start.</summary>
+    public long Offset { get; } = offset;
+
+    /// <summary>
+    /// Whether the area stands in its file's <see cref="PrivateMappings"/>. Set under that index's lock, before any
+    /// leaf of the file is put into one of the space's own tables here; never unset while the area lives.
+    /// </summary>
+    public bool IsIndexed { get; set; }
+
+    /// <summary>What is added to a virtual address to get the file offset.</summary>
+    public long Delta => Offset - (long)Range.Start.Value;
+
+    public long FileStart => Offset;
+
+    public long FileEnd => Offset + Range.Length;
+
+    /// <summary>
+    /// The rights of a slot or a leaf that shows the file itself: a private mapping may not write to it.
+    /// </summary>
+    public Rights FileRights(EntryFormat format) => format.Effective(Rights) & (IsShared ? Rights.All : ~Rights.Write);
+
+    /// <summary>What the area demands of tables that it attaches to.</summary>
+    public TableClass ClassFor(EntryFormat format) => new(
+        (Traits.Flags & AreaFlags.Synchronous) != 0,
+        MemoryType.WriteBack,
+        Traits.ProtectionKey,
+        format.HasSlotRights ? Rights.All : FileRights(format));
+
+    public bool Allows(AccessKind access) => access switch
+    {
+        AccessKind.Read => Rights != Rights.None,
+        AccessKind.Write => (Rights & Rights.Write) != 0,
+        _ => (Rights & Rights.Execute) != 0,
+    };
+
+    /// <summary>The part of the area in <paramref name="part"/>.</summary>
+    public Area Slice(AddressRange part) => new(Space, part, Traits, File, File is null ? 0 : Offset + (part.Start - Range.Start));
+
+    /// <summary>The same area with other traits.</summary>
+    public Area With(AreaTraits traits) => new(Space, Range, traits, File, Offset);
+
+    /// <summary>Whether <paramref name="next"/>, which begins where this ends, maps on in the same way.</summary>
+    public bool ContinuesIn(Area next) =>
+        Range.End == next.Range.Start
+        && Traits == next.Traits
+        && File == next.File
+        && (File is null || Delta == next.Delta);
+
+    /// <summary>Whether another area shows the same file in the same way, so that both may stand in one window.</summary>
+    public bool IsInLineWith(Area other) =>
+        File == other.File && Delta == other.Delta && Traits.TranslatesLike(other.Traits);
+
+    public AreaInfo Info => new(Range, Rights, Traits.Flags, File, Offset, Traits.ProtectionKey);
+
+    public void Apply(FileChange change, long start, long end) => Space.Apply(change, this, start, end);
+
+    public override string ToString() => $"{Range} {Rights} {(IsShared ? "shared" : "private")} {File?.Name ?? "anonymous"}+0x{Offset:x}";
+}

@@ -1,0 +1,83 @@
+using Pando.Files;
+using Pando.Hardware;
+using Pando.Tables;
+
+namespace Pando.Spaces;
+
+/// <summary>What all address spaces of a machine have in common.</summary>
+internal sealed class VirtualMemory
+{
+    private readonly Lock _lock = new();
+    private readonly HashSet<AddressSpace> _spaces = [];
+
+    public VirtualMemory(TableStore store, SharingLevels sharing, bool allowLargePages)
+    {
+        Store = store;
+        Walker = new TableWalker(store, (int)sharing);
+        Sharing = sharing;
+        AllowLargePages = allowLargePages;
+        if (!store.Frames.TryAllocate(FrameKind.Zero, out var zero))
+        {
+            throw new InsufficientMemoryException("RAM is too small even for the page of zeroes; give the machine at least 2 MiB.");
+        }
+
+        ZeroPage = zero;
+    }
+
+    public TableStore Store { get; }
+
+    public TableWalker Walker { get; }
+
+    public SharingLevels Sharing { get; }
+
+    public bool AllowLargePages { get; }
+
+    /// <summary>The page of zeroes that stands in for memory never written.</summary>
+    public Frame ZeroPage { get; }
+
+    public bool MayShare(int level) => ((int)Sharing & (1 << level)) != 0;
+
+    public void Add(AddressSpace space)
+    {
+        lock (_lock)
+        {
+            _spaces.Add(space);
+        }
+    }
+
+    public void Remove(AddressSpace space)
+    {
+        lock (_lock)
+        {
+            _spaces.Remove(space);
+        }
+    }
+
+    /// <summary>Makes the file behind shared anonymous memory. The caller closes it when it is mapped.</summary>
+    public MemoryFile CreateUnnamedFile(long size) => new(Store, "shared anonymous memory", size, Level.PageSize);
+
+    /// <summary>The spaces that exist at this moment.</summary>
+    public List<AddressSpace> Spaces()
+    {
+        lock (_lock)
+        {
+            return [.. _spaces];
+        }
+    }
+
+    /// <summary>
+    /// Gives back what can be had without harm: frames that only wait for an epoch, and files' tables that no slot
+    /// points at. The caller holds no lock and is in no epoch.
+    /// </summary>
+    /// <returns>Whether any frame came free.</returns>
+    public bool Reclaim()
+    {
+        int freed = Store.Retired.Collect();
+        foreach (var tables in Store.Owners.Snapshot().OfType<FileTables>())
+        {
+            freed += tables.Reclaim();
+        }
+
+        return freed + Store.Retired.Collect() > 0;
+    }
+}

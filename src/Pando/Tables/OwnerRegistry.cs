@@ -1,0 +1,58 @@
+namespace Pando.Tables;
+
+/// <summary>The owners of a machine's tables by number. Look-ups take no lock.</summary>
+internal sealed class OwnerRegistry
+{
+    private readonly Lock _lock = new();
+    private readonly Stack<int> _freeNumbers = new();
+    private TableOwner?[] _owners = new TableOwner?[64];
+    private int _next = 1;
+
+    /// <summary>The owner with that number, or null.</summary>
+    public TableOwner? this[int number]
+    {
+        get
+        {
+            var owners = Volatile.Read(ref _owners);
+            return (uint)number < (uint)owners.Length ? Volatile.Read(ref owners[number]) : null;
+        }
+    }
+
+    /// <summary>Gives an owner its number.</summary>
+    public void Add(TableOwner owner)
+    {
+        lock (_lock)
+        {
+            int number = _freeNumbers.Count > 0 ? _freeNumbers.Pop() : _next++;
+            if (number >= _owners.Length)
+            {
+                var larger = new TableOwner?[_owners.Length * 2];
+                _owners.CopyTo(larger, 0);
+                Volatile.Write(ref _owners, larger);
+            }
+
+            owner.Id = number;
+            Volatile.Write(ref _owners[number], owner);
+        }
+    }
+
+    /// <summary>Takes the number back. No table of the owner may be left.</summary>
+    public void Remove(TableOwner owner)
+    {
+        lock (_lock)
+        {
+            Volatile.Write(ref _owners[owner.Id], null);
+            _freeNumbers.Push(owner.Id);
+            owner.Id = 0;
+        }
+    }
+
+    /// <summary>All owners at this moment.</summary>
+    public List<TableOwner> Snapshot()
+    {
+        lock (_lock)
+        {
+            return [.. _owners.OfType<TableOwner>()];
+        }
+    }
+}

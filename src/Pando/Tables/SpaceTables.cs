@@ -1,0 +1,47 @@
+using Pando.Hardware;
+
+namespace Pando.Tables;
+
+/// <summary>
+/// One address space's own tables, from the root down to where a file's tables begin; and the context under which
+/// processors cache what they find there (its PCID or ASID).
+/// </summary>
+public abstract class SpaceTables : TableOwner
+{
+    private ulong _loadedOn;
+    private bool _ending;
+
+    private protected SpaceTables()
+    {
+    }
+
+    /// <summary>The root table.</summary>
+    internal Frame Root { get; private protected set; }
+
+    /// <summary>Where the root table lies: what a processor's CR3 (TTBR0, satp) is loaded with.</summary>
+    public PhysicalAddress RootAddress => Root.Address;
+
+    /// <summary>
+    /// Whether the space is about to give its tables back. Set before processors are made to forget it; a processor
+    /// looks after it has set its mark in <see cref="LoadedOn"/>, so that one of the two sees the other.
+    /// </summary>
+    internal bool IsEnding => Volatile.Read(ref _ending);
+
+    private protected void BeginEnding() => Volatile.Write(ref _ending, true);
+
+    /// <summary>
+    /// The processors that may hold translations of this space, one bit each by number modulo 64. A processor sets
+    /// its bit before it walks; whoever removes rights reads the bits after the entries have changed.
+    /// </summary>
+    internal ulong LoadedOn => Volatile.Read(ref _loadedOn);
+
+    internal void MarkLoadedOn(int processor) => Interlocked.Or(ref _loadedOn, 1UL << (processor & 63));
+
+    internal void MarkDroppedFrom(int processor) => Interlocked.And(ref _loadedOn, ~(1UL << (processor & 63)));
+
+    /// <summary>
+    /// Whether tables of <paramref name="owner"/> may be attached in this space. Answers without a lock; true from
+    /// before the first attach until after the flush that follows the last detach.
+    /// </summary>
+    internal abstract bool MayShow(SharedTableOwner owner);
+}

@@ -1,0 +1,306 @@
+using System.Diagnostics;
+using System.Runtime.CompilerServices;
+using Pando.Concurrency;
+using Pando.Hardware;
+
+namespace Pando.Tables;
+
+/// <summary>
+/// All page tables of a machine: makes and frees them, and is the one place that reads and writes their entries.
+/// </summary>
+/// <remarks>
+/// An entry is written under its table's lock, except in a table that nobody else can know yet. A read takes no
+/// lock, but the reader is inside an epoch or holds a lock that keeps the table. Processors set accessed and dirty
+/// bits at any moment, so that an entry that may be present is taken out by an exchange.
+/// </remarks>
+internal sealed class TableStore
+{
+    private int _openGathers;
+
+    public TableStore(PhysicalMemory memory, EntryFormat format)
+    {
+        Memory = memory;
+        Format = format;
+        Frames = new FrameAllocator(memory);
+        Epochs = new Epochs();
+        Retired = new RetiredFrames(Frames, Epochs);
+        Events = new StripedCounter(Enum.GetValues<TableEvent>().Length);
+        Shootdown = new Shootdown(Events);
+    }
+
+    public PhysicalMemory Memory { get; }
+
+    public EntryFormat Format { get; }
+
+    public FrameAllocator Frames { get; }
+
+    public Epochs Epochs { get; }
+
+    public RetiredFrames Retired { get; }
+
+    public OwnerRegistry Owners { get; } = new();
+
+    public Shootdown Shootdown { get; }
+
+    public StripedCounter Events { get; }
+
+    /// <summary>Gathers that were begun and not finished. Zero whenever no operation is under way.</summary>
+    public int OpenGathers => Volatile.Read(ref _openGathers);
+
+    public void Count(TableEvent what, long times = 1) => Events.Add((int)what, times);
+
+    internal void CountGather(int change) => Interlocked.Add(ref _openGathers, change);
+
+    // ---- Life ----
+
+    /// <summary>Makes an empty table. False where memory is out.</summary>
+    public bool TryCreate(TableOwner owner, int level, long origin, out Frame table)
+    {
+        var kind = owner is SharedTableOwner ? FrameKind.FileTable : FrameKind.SpaceTable;
+        if (!Frames.TryAllocate(kind, out table))
+        {
+            return false;
+        }
+
+        Adopt(table, owner, level, origin);
+        return true;
+    }
+
+    /// <summary>Makes a frame that was allocated as a table, and is empty, a table of an owner.</summary>
+    public void Adopt(Frame table, TableOwner owner, int level, long origin)
+    {
+        ref var record = ref Memory.Record(table);
+        record.Level = (byte)level;
+        record.Owner = owner.Id;
+        record.Origin = origin;
+        owner.CountTable(level, 1);
+        Count(TableEvent.TableCreated);
+    }
+
+    /// <summary>Frees a table that was never put anywhere.</summary>
+    public void FreeUnseen(Frame table)
+    {
+        Uncount(table);
+        Frames.Free(table);
+    }
+
+    /// <summary>Frees a table that nothing points at any more, once nobody can be looking at it. Flushing came before.</summary>
+    public void RetireTable(Frame table)
+    {
+        Uncount(table);
+        Retire(table);
+    }
+
+    /// <summary>Frees a frame once nobody can be looking at it. Flushing came before.</summary>
+    public void Retire(Frame frame)
+    {
+        int count = 1 << Memory.Record(frame).Order;
+        for (int i = 0; i < count; i++)
+        {
+            Memory.Record(new Frame(frame.Number + i)).Kind = FrameKind.Retired;
+        }
+
+        Retired.Add(frame, count);
+    }
+
+    /// <summary>One leaf less refers to an anonymous frame; with the last the frame is freed. Flushing came before.</summary>
+    public void ReleaseAnonymous(Frame frame)
+    {
+        if (Interlocked.Decrement(ref Memory.Record(frame).References) == 0)
+        {
+            Retire(frame);
+        }
+    }
+
+    private void Uncount(Frame table)
+    {
+        ref var record = ref Memory.Record(table);
+        Owners[record.Owner]?.CountTable(record.Level, -1);
+        Count(TableEvent.TableFreed);
+    }
+
+    // ---- Locks ----
+
+    public void Lock(Frame table, int level) => WordLock.Enter(ref Memory.Record(table).Lock, RankOf(level));
+
+    public void Unlock(Frame table, int level) => WordLock.Exit(ref Memory.Record(table).Lock, RankOf(level));
+
+    private static LockRank RankOf(int level) => LockRank.Table1 - (level - 1);
+
+    // ---- Entries ----
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public Entry Read(Frame table, int index)
+    {
+        Schedule.Reach(SchedulePoint.EntryRead);
+        return new Entry(Volatile.Read(ref Memory.EntryAt(table, index)));
+    }
+
+    /// <summary>Writes an entry where there is none. Under the table's lock.</summary>
+    public void Fill(Frame table, int level, int index, Entry entry)
+    {
+        Debug.Assert(LockOrder.Holds(RankOf(level)), "An entry is written under its table's lock.");
+        Debug.Assert(Memory.EntryAt(table, index) == 0, "Only an empty entry is filled.");
+        Schedule.Reach(SchedulePoint.EntryWrite);
+        Volatile.Write(ref Memory.EntryAt(table, index), entry.Raw);
+    }
+
+    /// <summary>Writes an entry of a table that nobody else can know yet.</summary>
+    public void Prepare(Frame table, int index, Entry entry) => Memory.EntryAt(table, index) = entry.Raw;
+
+    /// <summary>Takes an entry out and leaves nothing. Under the table's lock.</summary>
+    public Entry Take(Frame table, int level, int index)
+    {
+        Debug.Assert(LockOrder.Holds(RankOf(level)), "An entry is written under its table's lock.");
+        Schedule.Reach(SchedulePoint.EntryWrite);
+        return new Entry(Interlocked.Exchange(ref Memory.EntryAt(table, index), 0));
+    }
+
+    /// <summary>
+    /// Makes a present leaf writable and dirty, for a store that is about to follow. Under the table's lock. No flush:
+    /// a processor that still knows the narrower leaf faults once more and looks again (SDM vol. 3A, 4.10.4.3).
+    /// </summary>
+    public void WriteEnable(Frame table, int level, int index, Rights rights)
+    {
+        Debug.Assert(LockOrder.Holds(RankOf(level)), "An entry is written under its table's lock.");
+        Schedule.Reach(SchedulePoint.EntryWrite);
+        ref ulong word = ref Memory.EntryAt(table, index);
+        while (true)
+        {
+            ulong before = Volatile.Read(ref word);
+            ulong after = Format.Touched(Format.WithRights(new Entry(before), level, rights), level, dirty: true).Raw;
+            if (Interlocked.CompareExchange(ref word, after, before) == before)
+            {
+                return;
+            }
+        }
+    }
+
+    /// <summary>
+    /// Replaces some bits of a present entry and keeps the marks that a processor sets meanwhile. Under the table's lock.
+    /// </summary>
+    /// <param name="table">The table.</param>
+    /// <param name="level">Its level.</param>
+    /// <param name="index">Which entry.</param>
+    /// <param name="mask">The bits to replace, as an entry that has them all.</param>
+    /// <param name="value">What they become.</param>
+    public void Modify(Frame table, int level, int index, Entry mask, Entry value)
+    {
+        Debug.Assert(LockOrder.Holds(RankOf(level)), "An entry is written under its table's lock.");
+        Schedule.Reach(SchedulePoint.EntryWrite);
+        ref ulong word = ref Memory.EntryAt(table, index);
+        while (true)
+        {
+            ulong before = Volatile.Read(ref word);
+            if (Interlocked.CompareExchange(ref word, (before & ~mask.Raw) | value.Raw, before) == before)
+            {
+                return;
+            }
+        }
+    }
+
+    /// <summary>Makes a present leaf read-only and clean. Under the table's lock; the caller flushes.</summary>
+    public void Clean(Frame table, int level, int index)
+    {
+        Debug.Assert(LockOrder.Holds(RankOf(level)), "An entry is written under its table's lock.");
+        Schedule.Reach(SchedulePoint.EntryWrite);
+        ref ulong word = ref Memory.EntryAt(table, index);
+        while (true)
+        {
+            var before = new Entry(Volatile.Read(ref word));
+            var after = Format.Cleaned(Format.WithRights(before, level, Format.RightsOf(before, level) & ~Rights.Write), level);
+            if (Interlocked.CompareExchange(ref word, after.Raw, before.Raw) == before.Raw)
+            {
+                return;
+            }
+        }
+    }
+
+    /// <summary>Replaces the rights of a present entry. Under the table's lock.</summary>
+    public void SetRights(Frame table, int level, int index, Rights rights)
+    {
+        Debug.Assert(LockOrder.Holds(RankOf(level)), "An entry is written under its table's lock.");
+        Schedule.Reach(SchedulePoint.EntryWrite);
+        ref ulong word = ref Memory.EntryAt(table, index);
+        while (true)
+        {
+            ulong before = Volatile.Read(ref word);
+            ulong after = Format.WithRights(new Entry(before), level, rights).Raw;
+            if (Interlocked.CompareExchange(ref word, after, before) == before)
+            {
+                return;
+            }
+        }
+    }
+
+    /// <summary>The table that a slot points at.</summary>
+    public Frame TableOf(Entry slot, int level) => Frame.Containing(Format.TargetOf(slot, level));
+
+    /// <summary>
+    /// Whether a slot points at a file's table. The caller has read the slot inside an epoch. Where another thread
+    /// has taken it out since, the file's table may be retired already; it has not become the space's by that. (A
+    /// table of a space is retired only under the space's lock, which excludes those who ask.)
+    /// </summary>
+    public bool IsAttached(Entry slot, int level) => Memory.Record(TableOf(slot, level)).Kind != FrameKind.SpaceTable;
+
+    /// <summary>Whether an address lies in the page of zeroes.</summary>
+    public bool IsZeroPage(PhysicalAddress address) =>
+        Memory.IsRam(address) && Memory.Record(Frame.Containing(address)).Kind == FrameKind.Zero;
+
+    /// <summary>The anonymous frame that a leaf shows, or none.</summary>
+    public Frame AnonymousFrameOf(Entry leaf, int level)
+    {
+        var target = Format.TargetOf(leaf, level);
+        if (level != Level.Pte || !Memory.IsRam(target))
+        {
+            return Frame.None;
+        }
+
+        var frame = Frame.Containing(target);
+        return Memory.Record(frame).Kind == FrameKind.Anonymous ? frame : Frame.None;
+    }
+
+    // ---- Attach counts ----
+
+    /// <summary>
+    /// Counts one more slot that points at a file's table, before the slot does. False where the table is dying; it
+    /// may be asked only of a table that cannot be reused meanwhile (inside an epoch).
+    /// </summary>
+    public bool TryAttach(Frame table)
+    {
+        Schedule.Reach(SchedulePoint.AttachCount);
+        ref int count = ref Memory.Record(table).AttachCount;
+        if (Interlocked.Increment(ref count) > 0)
+        {
+            return true;
+        }
+
+        // The count of a dead table is far below zero; take the step back so that it stays there.
+        Interlocked.Decrement(ref count);
+        return false;
+    }
+
+    /// <summary>
+    /// Counts one slot less: after the slot has been changed and, where a processor may have used it, flushed.
+    /// </summary>
+    public void Detach(Frame table)
+    {
+        Schedule.Reach(SchedulePoint.AttachCount);
+        int left = Interlocked.Decrement(ref Memory.Record(table).AttachCount);
+        Debug.Assert(left >= 0, "A table is detached once for every time it was attached.");
+    }
+
+    /// <summary>
+    /// Whether a file's table has been killed. Asked under the table's lock: whoever kills it takes that lock
+    /// afterwards, before he gives up what the table leads to.
+    /// </summary>
+    public bool IsDead(Frame table) => Volatile.Read(ref Memory.Record(table).AttachCount) < 0;
+
+    /// <summary>Marks a table that no slot points at as one that may never be attached again.</summary>
+    /// <returns>False where a slot points at it, or somebody else has marked it.</returns>
+    public bool TryKill(Frame table)
+    {
+        Schedule.Reach(SchedulePoint.AttachCount);
+        return Interlocked.CompareExchange(ref Memory.Record(table).AttachCount, FrameRecord.Dead, 0) == 0;
+    }
+}

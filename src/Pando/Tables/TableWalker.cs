@@ -1,0 +1,318 @@
+using System.Diagnostics;
+using Pando.Hardware;
+
+namespace Pando.Tables;
+
+/// <summary>
+/// The one walker through the tables of a space, for those who change something for that space alone. It takes care
+/// that only the space's own entries are changed: where a range covers only a part of what a slot leads to, the
+/// space first leaves the file's table for a table of its own (it diverges); where it covers all of it, the slot
+/// itself is the entry to change.
+/// </summary>
+/// <param name="store">The tables.</param>
+/// <param name="attachable">The levels whose tables a space may attach to, one bit each.</param>
+internal sealed class TableWalker(TableStore store, int attachable)
+{
+    private readonly TableStore _store = store;
+    private readonly int _attachable = attachable;
+
+    /// <summary>
+    /// Visits every present entry of the space's own tables in a range, each wholly in the range. The caller holds
+    /// the space's lock for writing.
+    /// </summary>
+    /// <param name="space">The space.</param>
+    /// <param name="range">The addresses, in whole pages.</param>
+    /// <param name="unmapped">
+    /// The addresses around and in the range where nothing will be mapped afterwards; a table of the space that
+    /// lies wholly there is freed. Empty if none shall be.
+    /// </param>
+    /// <param name="visitor">What to do.</param>
+    /// <param name="gather">What must be flushed.</param>
+    public void Change<TVisitor>(SpaceTables space, AddressRange range, AddressRange unmapped, ref TVisitor visitor, ref FlushGather gather)
+        where TVisitor : struct, IEntryVisitor, allows ref struct
+    {
+        if (!range.IsEmpty)
+        {
+            VisitTable(space, space.Root, _store.Format.Levels, new VirtualAddress(0), range, unmapped, mayDiverge: true, ref visitor, ref gather);
+        }
+    }
+
+    /// <summary>
+    /// Visits every present entry of the space's own tables that lies wholly in a range, and leaves out those that
+    /// only reach into it: nothing diverges. The caller holds the space's lock for writing.
+    /// </summary>
+    public void VisitWithin<TVisitor>(SpaceTables space, AddressRange range, ref TVisitor visitor, ref FlushGather gather)
+        where TVisitor : struct, IEntryVisitor, allows ref struct
+    {
+        if (!range.IsEmpty)
+        {
+            VisitTable(space, space.Root, _store.Format.Levels, new VirtualAddress(0), range, default, mayDiverge: false, ref visitor, ref gather);
+        }
+    }
+
+    /// <summary>
+    /// Sees to it that no slot leads to a file's table across an end of the range: those that do are replaced by
+    /// tables of the space's own. The caller holds the space's lock for writing.
+    /// </summary>
+    public void Isolate(SpaceTables space, AddressRange range)
+    {
+        IsolateAt(space, range.Start);
+        IsolateAt(space, range.End);
+    }
+
+    /// <summary>
+    /// The addresses that the attached slots across the ends of a range lead to, as one range; empty where there
+    /// are none. The caller holds the space's lock for writing.
+    /// </summary>
+    public AddressRange AttachedAcrossEnds(SpaceTables space, AddressRange range)
+    {
+        var low = AttachedAcross(space, range.Start);
+        var high = AttachedAcross(space, range.End);
+        if (low.IsEmpty || high.IsEmpty)
+        {
+            return low.IsEmpty ? high : low;
+        }
+
+        return new AddressRange(low.Start < high.Start ? low.Start : high.Start, low.End > high.End ? low.End : high.End);
+    }
+
+    /// <summary>
+    /// Replaces a slot that leads to a file's table by one that leads to a table of the space's own with the same
+    /// contents, or, where that cannot be had, by nothing. The caller holds the lock of the table that has the slot.
+    /// </summary>
+    /// <remarks>
+    /// The old entry is gone and flushed before the new one is written (break before make, Arm ARM D8.16.1), so that
+    /// nobody uses the new table while a processor still knows the old. The copy of the leaves is published only if
+    /// the file's layout has not begun to change since before it was taken; a change that begins later takes the
+    /// same lock and finds the new table.
+    /// </remarks>
+    public void Diverge(SpaceTables space, Frame table, int level, int index)
+    {
+        var slot = _store.Read(table, index);
+        Debug.Assert(_store.Format.IsSlot(slot, level) && _store.IsAttached(slot, level), "Only an attached slot diverges.");
+        var shared = _store.TableOf(slot, level);
+        var span = EntryRange(table, level, index);
+
+        var copy = Frame.None;
+        var owner = (SharedTableOwner)_store.Owners[_store.Memory.Record(shared).Owner]!;
+        if (owner.Invalidate.TryReadSequence(out long sequence)
+            && _store.TryCreate(space, level - 1, (long)span.Start.Value, out copy))
+        {
+            CopyForOne(shared, level - 1, copy, _store.Format.RightsOf(slot, level));
+            if (!owner.Invalidate.IsCurrent(sequence))
+            {
+                DropCopy(copy, level - 1);
+                copy = Frame.None;
+            }
+        }
+
+        _store.Take(table, level, index);
+        var gather = new FlushGather(_store, space);
+        gather.Drop(span, tables: true);
+        gather.Release(shared);
+        gather.Finish();
+        if (copy.IsNone)
+        {
+            _store.Count(TableEvent.DivergedToNothing);
+            return;
+        }
+
+        _store.Fill(table, level, index, _store.Format.MakeSlot(level, copy.Address, Rights.All));
+        _store.Count(TableEvent.Diverged);
+    }
+
+    /// <summary>The addresses that an entry of one of the space's own tables covers.</summary>
+    public AddressRange EntryRange(Frame table, int level, int index)
+    {
+        var start = new VirtualAddress((ulong)_store.Memory.Record(table).Origin) + (index * Level.EntrySpan(level));
+        return AddressRange.FromLength(start, Level.EntrySpan(level));
+    }
+
+    private void VisitTable<TVisitor>(
+        SpaceTables space,
+        Frame table,
+        int level,
+        VirtualAddress tableStart,
+        AddressRange range,
+        AddressRange unmapped,
+        bool mayDiverge,
+        ref TVisitor visitor,
+        ref FlushGather gather)
+        where TVisitor : struct, IEntryVisitor, allows ref struct
+    {
+        long entrySpan = Level.EntrySpan(level);
+        int last = Level.Index(range.End.Value - 1, level);
+        _store.Lock(table, level);
+        for (int index = Level.Index(range.Start.Value, level); index <= last; index++)
+        {
+            var entry = _store.Read(table, index);
+            if (entry.IsNone)
+            {
+                continue;
+            }
+
+            var start = tableStart + (index * entrySpan);
+            var span = AddressRange.FromLength(start, entrySpan);
+            bool isLeaf = _store.Format.IsLeaf(entry, level);
+            if (isLeaf || _store.IsAttached(entry, level))
+            {
+                if (range.Contains(span))
+                {
+                    visitor.Visit(new EntryRef(_store, table, level, index, entry, start), ref gather);
+                    continue;
+                }
+
+                if (!mayDiverge)
+                {
+                    continue;
+                }
+
+                if (isLeaf)
+                {
+                    SplitLeaf(space, table, level, index);
+                }
+                else
+                {
+                    Diverge(space, table, level, index);
+                }
+
+                entry = _store.Read(table, index);
+                if (entry.IsNone)
+                {
+                    continue;
+                }
+            }
+
+            var child = _store.TableOf(entry, level);
+            VisitTable(space, child, level - 1, start, range.Intersect(span), unmapped, mayDiverge, ref visitor, ref gather);
+            if (unmapped.Contains(span))
+            {
+                _store.Take(table, level, index);
+                gather.Drop(span, tables: true);
+                gather.Release(child);
+            }
+        }
+
+        _store.Unlock(table, level);
+    }
+
+    /// <summary>
+    /// Replaces a large leaf by a table of smaller ones that show the same, or, where no table can be had, by
+    /// nothing. The caller holds the lock of the table that has the leaf.
+    /// </summary>
+    /// <remarks>Only leaves of files are large, so that a fault can bring back what is dropped.</remarks>
+    public void SplitLeaf(SpaceTables space, Frame table, int level, int index)
+    {
+        var span = EntryRange(table, level, index);
+        Debug.Assert(level > Level.Pte, "Only large leaves are split.");
+        bool have = _store.TryCreate(space, level - 1, (long)span.Start.Value, out var small);
+
+        // Break before make: nobody may find the small leaves while a processor holds the large one.
+        var leaf = _store.Take(table, level, index);
+        _store.Shootdown.Flush(space, span, tables: false);
+        if (!have)
+        {
+            return;
+        }
+
+        for (int i = 0; i < Level.Entries; i++)
+        {
+            _store.Prepare(small, i, _store.Format.SplitLeaf(leaf, level, i));
+        }
+
+        _store.Fill(table, level, index, _store.Format.MakeSlot(level, small.Address, Rights.All));
+    }
+
+    private void CopyForOne(Frame shared, int level, Frame copy, Rights slotRights)
+    {
+        int attached = 0;
+        for (int i = 0; i < Level.Entries; i++)
+        {
+            var entry = _store.Read(shared, i);
+            if (entry.IsNone)
+            {
+                continue;
+            }
+
+            if (_store.Format.IsSlot(entry, level))
+            {
+                // The file's own tables lead to tables of every level; what a space may not attach to, a fault
+                // builds for it.
+                if ((_attachable & (1 << (level - 1))) == 0 || !_store.TryAttach(_store.TableOf(entry, level)))
+                {
+                    continue;
+                }
+
+                attached++;
+            }
+
+            _store.Prepare(copy, i, _store.Format.WithRights(entry, level, _store.Format.RightsOf(entry, level) & slotRights));
+        }
+
+        _store.Count(TableEvent.Attached, attached);
+    }
+
+    private void DropCopy(Frame copy, int level)
+    {
+        int detached = 0;
+        for (int i = 0; i < Level.Entries; i++)
+        {
+            var entry = _store.Read(copy, i);
+            if (_store.Format.IsSlot(entry, level))
+            {
+                _store.Detach(_store.TableOf(entry, level));
+                detached++;
+            }
+        }
+
+        _store.Count(TableEvent.Detached, detached);
+        _store.FreeUnseen(copy);
+    }
+
+    private void IsolateAt(SpaceTables space, VirtualAddress end)
+    {
+        var table = space.Root;
+        for (int level = _store.Format.Levels; level > Level.Pte && !end.IsAligned(Level.EntrySpan(level)); level--)
+        {
+            // An entry that the end cuts cannot lie wholly in the range.
+            int index = Level.Index(end.Value, level);
+            _store.Lock(table, level);
+            var entry = _store.Read(table, index);
+            if (_store.Format.IsSlot(entry, level) && _store.IsAttached(entry, level))
+            {
+                Diverge(space, table, level, index);
+                entry = _store.Read(table, index);
+            }
+
+            _store.Unlock(table, level);
+            if (!_store.Format.IsSlot(entry, level))
+            {
+                return;
+            }
+
+            table = _store.TableOf(entry, level);
+        }
+    }
+
+    private AddressRange AttachedAcross(SpaceTables space, VirtualAddress end)
+    {
+        var table = space.Root;
+        for (int level = _store.Format.Levels; level > Level.Pte && !end.IsAligned(Level.EntrySpan(level)); level--)
+        {
+            var entry = _store.Read(table, Level.Index(end.Value, level));
+            if (!_store.Format.IsSlot(entry, level))
+            {
+                break;
+            }
+
+            if (_store.IsAttached(entry, level))
+            {
+                return AddressRange.FromLength(end.AlignDown(Level.EntrySpan(level)), Level.EntrySpan(level));
+            }
+
+            table = _store.TableOf(entry, level);
+        }
+
+        return default;
+    }
+}

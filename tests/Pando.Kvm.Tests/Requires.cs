@@ -1,0 +1,13 @@
+using Pando.Kvm.Native;
+
+namespace Pando.Kvm.Tests;
+
+/// <summary>What a test needs of the host; it is skipped, with the reason, where the host lacks it.</summary>
+internal static class Requires
+{
+    internal static void Kvm()
+    {
+        var availability = KvmAvailability.Check();
+        Assert.SkipUnless(availability.IsUsable, availability.Reason);
+    }
+}

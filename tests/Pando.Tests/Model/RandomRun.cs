@@ -1,0 +1,207 @@
+using Pando.Hardware;
+using Pando.Spaces;
+
+namespace Pando.Tests.Model;
+
+/// <summary>Makes up operations from a seed: it looks at the model's areas, so that most of them hit something.</summary>
+internal sealed class RandomRun(int seed)
+{
+    private const ulong Kibi4 = 4096;
+    private const ulong Mebi2 = 2UL << 20;
+    private const ulong Gibi = 1UL << 30;
+    private const ulong Gibi512 = 1UL << 39;
+
+    // Where mappings are put: at and around the edges of the spans of tables of every level.
+    private const ulong Arena = 64 * Gibi512;
+
+    private static readonly ulong[] Anchors =
+    [
+        Arena, Arena + Mebi2, Arena + (2 * Mebi2), Arena + (3 * Mebi2), Arena + (5 * Mebi2), Arena + Gibi - Mebi2, Arena + Gibi, Arena + Gibi + (2 * Mebi2),
+        Arena + (2 * Gibi), Arena + Gibi512, Arena + Gibi512 + Gibi, Arena + (2 * Gibi512),
+    ];
+
+    private static readonly long[] Residues = [0, 0, 0, 0, 4096, 8192, 0x10000, 0x100000, 0x1ff000, -4096, -8192, -0x100000];
+
+    private static readonly SharingLevels[] Sharings =
+    [
+        SharingLevels.All, SharingLevels.All, SharingLevels.UpTo512GiB, SharingLevels.UpTo1GiB, SharingLevels.UpTo2MiB, SharingLevels.None,
+        SharingLevels.Pmd, SharingLevels.Pud, SharingLevels.Pte | SharingLevels.Pud, SharingLevels.P4d, SharingLevels.Pmd | SharingLevels.P4d,
+    ];
+
+#pragma warning disable CA5394 // A test wants a sequence that it can have again, not one that nobody can guess.
+    private readonly Random _random = new(seed);
+
+    /// <summary>The world of the seed.</summary>
+    public WorldOptions Options()
+    {
+        int levels = _random.Next(3) == 0 ? 5 : 4;
+        return new WorldOptions(levels, Sharings[_random.Next(Sharings.Length)], _random.Next(4) != 0);
+    }
+
+    /// <summary>The next operation for a world.</summary>
+    public Operation Next(World world)
+    {
+        int space = _random.Next(World.Spaces);
+        if (!world.Has(space))
+        {
+            int parent = _random.Next(World.Spaces);
+            return world.Has(parent) && _random.Next(3) != 0 ? new ForkTo(parent, space) : new Create(space);
+        }
+
+        return _random.Next(100) switch
+        {
+            < 24 => Map(world, space),
+            < 38 => Unmap(world, space),
+            < 40 => new ExitFrom(space),
+            < 42 => new ReclaimAll(),
+            < 52 => Populate(world, space),
+            < 53 => _random.Next(20) == 0 ? new Close(_random.Next(World.Files)) : new ReclaimAll(),
+            _ => Touch(world, space),
+        };
+    }
+
+    private MapAt Map(World world, int space)
+    {
+        int file = _random.Next(-1, World.Files);
+        ulong address = Address();
+        long length = Length();
+        var placement = _random.Next(10) switch
+        {
+            < 5 => MapPlacement.Fixed,
+            < 7 => MapPlacement.FixedNoReplace,
+            _ => MapPlacement.Anywhere,
+        };
+        if (placement == MapPlacement.Anywhere && _random.Next(2) == 0)
+        {
+            address = _random.Next(2) == 0 ? 0 : address + (ulong)_random.Next(4096);
+        }
+
+        // Mostly in line with the address, so that mappings of several processes, and pieces of one, belong together.
+        long offset = _random.Next(10) switch
+        {
+            < 5 => (long)(address & (Gibi - 1)) & -4096,
+            < 7 => (long)(address & (Mebi2 - 1)) & -4096,
+            < 8 => 0,
+            _ => _random.Next(0, 4096) * 4096L,
+        };
+
+        // Pieces that continue what is there.
+        var areas = world.AreasOf(space);
+        if (areas.Count > 0 && _random.Next(3) == 0)
+        {
+            var area = areas[_random.Next(areas.Count)];
+            int known = Enumerable.Range(0, World.Files).FirstOrDefault(i => area.File is not null && world.FileAt(i) == area.File, -1);
+            bool before = _random.Next(3) == 0;
+            ulong at = before ? area.Start - Kibi4 : _random.Next(2) == 0 ? area.End : InArea(area);
+            long continued = area.Offset + (long)(at - area.Start);
+            if (continued >= 0 && at >= AddressSpace.LowestAddress && (known >= 0 || area.File is null))
+            {
+                return new MapAt(space, known, known < 0 ? 0 : continued, length, area.Rights, area.Shared, MapPlacement.Fixed, at, PopulateKind.None);
+            }
+        }
+
+        if (_random.Next(60) == 0)
+        {
+            (address, length, offset) = Odd(address, length, offset);
+        }
+
+        var rights = _random.Next(12) switch
+        {
+            < 6 => Rights.ReadWrite,
+            < 8 => Rights.Read,
+            < 9 => Rights.Read | Rights.Execute,
+            < 10 => Rights.All,
+            < 11 => Rights.Write,
+            _ => _random.Next(2) == 0 ? Rights.None : Rights.Execute,
+        };
+        var populate = length > 3L << 20 ? PopulateKind.None : _random.Next(8) switch
+        {
+            0 => PopulateKind.Read,
+            1 => PopulateKind.Write,
+            _ => PopulateKind.None,
+        };
+        return new MapAt(space, file, file < 0 ? 0 : offset, length, rights, _random.Next(3) != 0, placement, address, populate);
+    }
+
+    /// <summary>Arguments at the borders of what is allowed.</summary>
+    private (ulong Address, long Length, long Offset) Odd(ulong address, long length, long offset) => _random.Next(10) switch
+    {
+        0 => (address, 0, offset),
+        1 => (address + 1, length, offset),
+        2 => (address, length, offset + 1),
+        3 => ((1UL << 47) - 8192, 4096, offset),
+        4 => ((1UL << 47) - 8192, 8192, offset),
+        5 => (0x1000, length, offset),
+        6 => (0x10000, 4096, offset),
+        7 => (address, 1L << 62, offset),
+        8 => ((1UL << 56) - 4096 - (1 << 20), 1 << 20, offset),
+        _ => (0x800, length, offset),
+    };
+
+    private UnmapAt Unmap(World world, int space)
+    {
+        var areas = world.AreasOf(space);
+        if (areas.Count > 0 && _random.Next(4) != 0)
+        {
+            var area = areas[_random.Next(areas.Count)];
+            return _random.Next(6) switch
+            {
+                0 => new UnmapAt(space, area.Start, (long)(area.End - area.Start)),
+                1 => new UnmapAt(space, area.Start, (long)Math.Min(area.End - area.Start, (ulong)Length())),
+                2 => new UnmapAt(space, InArea(area), (long)Mebi2),
+                _ => new UnmapAt(space, InArea(area), Length()),
+            };
+        }
+
+        return new UnmapAt(space, Address() + (_random.Next(50) == 0 ? 1UL : 0), _random.Next(50) == 0 ? 0 : Length());
+    }
+
+    private TouchAt Touch(World world, int space)
+    {
+        var areas = world.AreasOf(space);
+        ulong address = areas.Count > 0 && _random.Next(12) != 0 ? InArea(areas[_random.Next(areas.Count)]) : Address();
+        var access = _random.Next(8) switch { < 3 => AccessKind.Read, < 7 => AccessKind.Write, _ => AccessKind.Execute };
+        return new TouchAt(space, address + (ulong)(_random.Next(ModelPage.Places) * ModelPage.PlaceSize), access, (byte)_random.Next(1, 256));
+    }
+
+    private PopulateAt Populate(World world, int space)
+    {
+        var areas = world.AreasOf(space);
+        ulong address = areas.Count > 0 && _random.Next(12) != 0 ? InArea(areas[_random.Next(areas.Count)]) : Address();
+        long length = (_random.Next(10) == 0 ? _random.Next(1, 1300) : _random.Next(1, 20)) * 4096L;
+        return new PopulateAt(space, address, length, _random.Next(2) == 0 ? AccessKind.Read : AccessKind.Write);
+    }
+
+    private ulong Address()
+    {
+        ulong anchor = Anchors[_random.Next(Anchors.Length)] + (ulong)Residues[_random.Next(Residues.Length)];
+        return _random.Next(3) == 0 ? anchor + ((ulong)_random.Next(8) * Kibi4) : anchor;
+    }
+
+    /// <summary>A page of an area, mostly near one of its ends or near an edge of a span.</summary>
+    private ulong InArea(ModelArea area)
+    {
+        ulong pages = (area.End - area.Start) / Kibi4;
+        ulong page = _random.Next(4) switch
+        {
+            0 => (ulong)_random.Next((int)Math.Min(pages, 4)),
+            1 => pages - 1 - (ulong)_random.Next((int)Math.Min(pages, 4)),
+            2 => (ulong)_random.NextInt64((long)pages),
+            _ => Math.Min(pages - 1, ((((area.Start / Mebi2) + 1 + (ulong)_random.Next(3)) * Mebi2) - area.Start) / Kibi4),
+        };
+        return area.Start + (page * Kibi4);
+    }
+
+    private long Length() => _random.Next(20) switch
+    {
+        < 6 => _random.Next(1, 9) * 4096L,
+        < 7 => _random.Next(1, 20000),
+        < 12 => (_random.Next(1, 4) * (long)Mebi2) + Residues[_random.Next(Residues.Length - 3)],
+        < 14 => _random.Next(1, 4) * (long)Mebi2,
+        < 16 => (long)Gibi + Residues[_random.Next(Residues.Length)],
+        < 18 => (_random.Next(1, 4) * (long)Gibi),
+        < 19 => (long)Gibi + (long)Mebi2,
+        _ => _random.Next(12) == 0 ? (long)Gibi512 + (Residues[_random.Next(Residues.Length)] * 3) : 4096,
+    };
+#pragma warning restore CA5394
+}

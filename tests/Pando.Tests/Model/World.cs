@@ -1,0 +1,378 @@
+using Pando.Files;
+using Pando.Hardware;
+using Pando.Machines;
+using Pando.Spaces;
+using Pando.Tables;
+using Pando.Tests.Support;
+
+namespace Pando.Tests.Model;
+
+/// <summary>
+/// The engine and the model side by side: every operation is made on both, and everything that can be seen of the
+/// two is compared.
+/// </summary>
+internal sealed class World : IDisposable
+{
+    public const int Spaces = 4;
+    public const int Files = 6;
+
+    private const long Mebi = 1L << 20;
+
+    private readonly WorldOptions _options;
+    private readonly ITranslator _translator;
+    private readonly AddressSpace?[] _engine = new AddressSpace?[Spaces];
+    private readonly ModelSpace?[] _model = new ModelSpace?[Spaces];
+    private readonly ModelFile[] _files;
+    private readonly Queue<ulong> _touched = new();
+
+    public World(WorldOptions options, Func<Machine, ITranslator>? translator = null)
+    {
+        _options = options;
+        Machine = new Machine(new MachineOptions
+        {
+            Ram = 256 * Mebi,
+            Format = options.Levels == 4 ? X64Format.FourLevels : X64Format.FiveLevels,
+            Sharing = options.Sharing,
+            LargePages = options.LargePages,
+        });
+        _translator = translator?.Invoke(Machine) ?? new TableReader(Machine.Format, Machine.Memory);
+        _files = MakeFiles();
+    }
+
+    public Machine Machine { get; }
+
+    /// <summary>A test's hook: called after each operation, before the comparison; it may damage the engine.</summary>
+    public Action<World, int>? AfterStep { get; set; }
+
+    /// <summary>Which spaces exist.</summary>
+    public bool Has(int space) => _engine[space] is not null;
+
+    public AddressSpace EngineSpace(int space) => _engine[space]!;
+
+    public IReadOnlyList<ModelArea> AreasOf(int space) => _model[space]!.Areas;
+
+    public ModelFile FileAt(int file) => _files[file];
+
+    public bool IsOpen(int file) => !_files[file].IsClosed;
+
+    /// <summary>Makes a run from beginning to end and checks everything after each step.</summary>
+    /// <exception cref="MismatchException">Engine and model differ, or the machine is unsound.</exception>
+    public void Run(IReadOnlyList<Operation> operations)
+    {
+        for (int i = 0; i < operations.Count; i++)
+        {
+            try
+            {
+                Step(operations[i]);
+                AfterStep?.Invoke(this, i);
+                Check();
+            }
+            catch (Exception exception) when (exception is not MismatchException)
+            {
+                throw new MismatchException($"step {i}: {operations[i]}: {exception.Message}", exception);
+            }
+            catch (MismatchException exception)
+            {
+                throw new MismatchException($"step {i}: {operations[i]}: {exception.Message}");
+            }
+        }
+
+        End();
+    }
+
+    /// <summary>Makes one operation on both sides and compares its outcome.</summary>
+    public void Step(Operation operation)
+    {
+        switch (operation)
+        {
+            case Create create when !Has(create.Space):
+                _engine[create.Space] = Machine.CreateSpace();
+                _model[create.Space] = new ModelSpace(Machine.Format.UserEnd.Value);
+                break;
+            case MapAt map when Has(map.Space) && (map.File < 0 || IsOpen(map.File)):
+                Map(map);
+                break;
+            case UnmapAt unmap when Has(unmap.Space):
+                Same(
+                    _model[unmap.Space]!.Unmap(unmap.Address, unmap.Length),
+                    _engine[unmap.Space]!.Unmap(new VirtualAddress(unmap.Address), unmap.Length),
+                    "the outcome");
+                break;
+            case ForkTo fork when Has(fork.Space) && !Has(fork.Child):
+                _engine[fork.Child] = _engine[fork.Space]!.Fork() ?? throw new MismatchException("fork is out of memory");
+                _model[fork.Child] = _model[fork.Space]!.Fork();
+                break;
+            case ExitFrom exit when Has(exit.Space):
+                _engine[exit.Space]!.Exit();
+                _engine[exit.Space] = null;
+                _model[exit.Space] = null;
+                break;
+            case TouchAt touch when Has(touch.Space):
+                TouchBoth(touch);
+                break;
+            case PopulateAt populate when Has(populate.Space):
+                PopulateBoth(populate);
+                break;
+            case Close close when IsOpen(close.File):
+                _files[close.File].IsClosed = true;
+                _files[close.File].Engine!.Dispose();
+                break;
+            case ReclaimAll:
+                Machine.Reclaim();
+                break;
+        }
+    }
+
+    /// <summary>Compares all that can be seen without changing anything.</summary>
+    public void Check()
+    {
+        var report = Machine.Audit();
+        if (!report.IsSound)
+        {
+            throw new MismatchException($"the audit found: {string.Join("; ", report.Violations.Take(5))}");
+        }
+
+        for (int i = 0; i < Spaces; i++)
+        {
+            if (Has(i))
+            {
+                CheckAreas(i);
+                foreach (ulong address in _touched)
+                {
+                    CheckTranslation(i, address);
+                }
+            }
+        }
+    }
+
+    public void Dispose() => Machine.Dispose();
+
+    /// <summary>Ends everything: what was taken must have come back.</summary>
+    public void End()
+    {
+        foreach (var space in _engine)
+        {
+            space?.Exit();
+        }
+
+        foreach (var file in _files)
+        {
+            file.Engine!.Dispose();
+        }
+
+        Machine.Reclaim();
+        var report = Machine.Audit();
+        if (!report.IsSound)
+        {
+            throw new MismatchException($"at the end the audit found: {string.Join("; ", report.Violations.Take(5))}");
+        }
+
+        Same(1, Machine.FramesInUse, "frames in use at the end (the page of zeroes)");
+        Same(Machine.Count(TableEvent.Attached), Machine.Count(TableEvent.Detached), "detaches at the end");
+        Same(Machine.Count(TableEvent.TableCreated), Machine.Count(TableEvent.TableFreed), "tables freed at the end");
+        Same(0, Machine.Spaces.Count, "spaces at the end");
+    }
+
+    private void Map(MapAt map)
+    {
+        var model = _model[map.Space]!;
+        var file = map.File < 0 ? null : _files[map.File];
+        var (error, address) = model.PlanMap(map.Length, map.Offset, map.Address, map.Placement);
+        var result = _engine[map.Space]!.Map(new MapRequest(map.Length, map.Rights)
+        {
+            File = file?.Engine,
+            Offset = map.Offset,
+            Shared = map.Shared,
+            Placement = map.Placement,
+            Address = new VirtualAddress(map.Address),
+            Populate = map.Populate,
+        });
+        Same(error, result.Error, "the outcome");
+        if (!result.Succeeded)
+        {
+            return;
+        }
+
+        ulong start = result.Address.Value;
+        if (address is { } settled)
+        {
+            Same($"0x{settled:x}", $"0x{start:x}", "the address");
+        }
+        else if (!model.MayChoose(start, map.Length))
+        {
+            throw new MismatchException($"the engine chose 0x{start:x}, which is not free or not allowed");
+        }
+
+        long length = (map.Length + ModelPage.Size - 1) / ModelPage.Size * ModelPage.Size;
+        if (file is null && map.Shared)
+        {
+            file = new ModelFile("shared anonymous memory", length, ModelPage.Size, null, null)
+            {
+                Engine = _engine[map.Space]!.Areas.Single(area => area.Range.Contains(result.Address)).File,
+            };
+        }
+
+        model.Map(new ModelArea(start, start + (ulong)length, map.Rights, map.Shared, file, file is null ? 0 : map.Offset));
+        if (map.Populate != PopulateKind.None)
+        {
+            bool write = map.Populate == PopulateKind.Write || (!map.Shared && (map.Rights & Rights.Write) != 0);
+            model.Populate(start, start + (ulong)length, write ? AccessKind.Write : AccessKind.Read);
+        }
+    }
+
+    private void TouchBoth(TouchAt touch)
+    {
+        var space = _engine[touch.Space]!;
+        var model = _model[touch.Space]!;
+        var address = new VirtualAddress(touch.Address);
+        var expected = model.Access(touch.Address, touch.Access, touch.Access == AccessKind.Write ? touch.Value : null);
+        var place = _translator.Translate(space, address, touch.Access);
+        if (place is null || (touch.Value & 1) == 0)
+        {
+            // A fault where there is a translation is one that another thread has resolved meanwhile.
+            var fault = space.Fault(address, touch.Access);
+            Same(expected, OutcomeOf(fault.Kind), $"the outcome ({fault.Kind})");
+            Same(touch.Address, fault.Address.Value, "the address of the fault");
+            place = _translator.Translate(space, address, touch.Access);
+        }
+
+        if (expected != Touch.Allowed)
+        {
+            Same((PhysicalAddress?)null, place, "the translation of an access that is not allowed");
+            return;
+        }
+
+        if (place is not { } found)
+        {
+            throw new MismatchException("the fault was resolved, but there is no translation that allows the access");
+        }
+
+        if (touch.Access == AccessKind.Write)
+        {
+            Machine.Memory.Bytes(found, 1)[0] = touch.Value;
+        }
+
+        _touched.Enqueue(touch.Address);
+        if (_touched.Count > 12)
+        {
+            _touched.Dequeue();
+        }
+
+        CheckTranslation(touch.Space, touch.Address);
+    }
+
+    private void PopulateBoth(PopulateAt populate)
+    {
+        ulong end = populate.Address + (ulong)populate.Length;
+        var (outcome, at) = _model[populate.Space]!.Populate(populate.Address, end, populate.Access);
+        var result = _engine[populate.Space]!.Populate(
+            new AddressRange(new VirtualAddress(populate.Address), new VirtualAddress(end)), populate.Access);
+        Same(outcome, OutcomeOf(result.Kind), $"the outcome ({result.Kind})");
+        Same($"0x{at:x}", $"0x{result.Address.Value:x}", "where populating ended");
+        for (ulong page = populate.Address; outcome == Touch.Allowed && page < end; page += (ulong)ModelPage.Size)
+        {
+            if (_translator.Translate(_engine[populate.Space]!, new VirtualAddress(page), populate.Access) is null)
+            {
+                throw new MismatchException($"0x{page:x} was populated, but there is no translation");
+            }
+        }
+    }
+
+    private void CheckAreas(int space)
+    {
+        var engine = _engine[space]!.Areas;
+        var model = _model[space]!.Areas;
+        Same(model.Count, engine.Count, $"the number of areas of space {space} ({string.Join(", ", engine)})");
+        for (int i = 0; i < model.Count; i++)
+        {
+            var area = model[i];
+            var expected = new AreaInfo(
+                new AddressRange(new VirtualAddress(area.Start), new VirtualAddress(area.End)), area.Rights, area.Shared ? AreaFlags.Shared : AreaFlags.None, area.File?.Engine, area.Offset);
+            Same(expected, engine[i], $"area {i} of space {space}");
+        }
+    }
+
+    /// <summary>What the tables show without a fault must be what the model allows and sees.</summary>
+    private void CheckTranslation(int space, ulong address)
+    {
+        foreach (var access in (ReadOnlySpan<AccessKind>)[AccessKind.Read, AccessKind.Write, AccessKind.Execute])
+        {
+            if (_translator.Translate(_engine[space]!, new VirtualAddress(address), access) is not { } place)
+            {
+                continue;
+            }
+
+            var model = _model[space]!;
+            var area = model.Find(address) ?? throw new MismatchException($"space {space}: 0x{address:x} is translated, but nothing is mapped there");
+            var wanted = access switch { AccessKind.Read => Rights.All, AccessKind.Write => Rights.Write, _ => Rights.Execute };
+            if ((area.Rights & wanted) == 0)
+            {
+                throw new MismatchException($"space {space}: the tables allow {access} at 0x{address:x}, {area} does not");
+            }
+
+            Same(model.Read(address), Machine.Memory.Bytes(place, 1)[0], $"space {space}: the byte at 0x{address:x}");
+        }
+    }
+
+    private ModelFile[] MakeFiles()
+    {
+        const long Gibi = 1L << 30;
+        var large = Machine.AddPmem(4 * Gibi);
+        var small = Machine.AddPmem(24 * Mebi);
+        var tight = Machine.AddPmem(5 * Mebi);
+
+        // Device offsets of the pieces of a file that is cut up: in line, out of line by one page, a hole, too short.
+        FileExtent[] pieces =
+        [
+            new(0, 0, 2 * Mebi),
+            new(2 * Mebi, 4 * Mebi + 4096, 2 * Mebi),
+            new(6 * Mebi, 8 * Mebi, Mebi),
+            new(7 * Mebi, 12 * Mebi, 3 * Mebi),
+            new(10 * Mebi, 16 * Mebi, 2 * Mebi),
+        ];
+        var pieceDevice = new ModelDevice(24 * Mebi / ModelPage.Size);
+        var piecePages = new HashSet<long>();
+        foreach (var piece in pieces)
+        {
+            pieceDevice.TakeAt(piece.DeviceOffset / ModelPage.Size, piece.Length / ModelPage.Size);
+            for (long at = 0; at < piece.Length; at += ModelPage.Size)
+            {
+                piecePages.Add((piece.FileOffset + at) / ModelPage.Size);
+            }
+        }
+
+        var tightDevice = new ModelDevice(5 * Mebi / ModelPage.Size);
+        return
+        [
+            Make("contiguous", 3 * Gibi, large.CreateFile("contiguous", 3 * Gibi), null, null),
+            Make("pieces", (12 * Mebi) + 5000, small.CreateFile("pieces", (12 * Mebi) + 5000, pieces), pieceDevice, piecePages),
+            Make("sparse", 16 * Mebi, tight.CreateFile("sparse", 16 * Mebi, []), tightDevice, []),
+            Make("memory", (6 * Mebi) + 100, Machine.CreateMemoryFile("memory", (6 * Mebi) + 100), null, null),
+            Make("huge", 8 * Mebi, Machine.CreateMemoryFile("huge", 8 * Mebi, 2 * Mebi), null, null),
+            Make("odd", 40960, large.CreateFile("odd", 40960), null, null),
+        ];
+
+        static ModelFile Make(string name, long size, MappedFile engine, ModelDevice? device, HashSet<long>? allocated) =>
+            new(name, size, engine is MemoryFile ? engine.PageSize : ModelPage.Size, device, allocated) { Engine = engine };
+    }
+
+    private static Touch OutcomeOf(FaultKind kind) => kind switch
+    {
+        FaultKind.NotMapped => Touch.NotMapped,
+        FaultKind.NotAllowed => Touch.NotAllowed,
+        FaultKind.BusError => Touch.BusError,
+        FaultKind.OutOfMemory => throw new MismatchException("memory is out"),
+        _ => Touch.Allowed,
+    };
+
+    private static void Same<T>(T expected, T actual, string what)
+    {
+        if (!EqualityComparer<T>.Default.Equals(expected, actual))
+        {
+            throw new MismatchException($"{what}: the model has {expected?.ToString() ?? "none"}, the engine {actual?.ToString() ?? "none"}");
+        }
+    }
+
+    /// <inheritdoc/>
+    public override string ToString() => _options.ToCode();
+}

@@ -1,0 +1,9 @@
+using Pando.Spaces;
+
+namespace Pando.Tests.Model;
+
+/// <summary>What a run's world is made of.</summary>
+internal sealed record WorldOptions(int Levels, SharingLevels Sharing, bool LargePages)
+{
+    public string ToCode() => $"new WorldOptions({Levels}, (SharingLevels){(int)Sharing}, {(LargePages ? "true" : "false")})";
+}
