@@ -1,4 +1,6 @@
 using System.CommandLine;
+using Pando.Linux.Analysis;
+using Pando.Linux.Snapshot;
 
 namespace Pando.Cli.Commands;
 
@@ -10,8 +12,29 @@ internal static class CommandErrors
     /// <summary>Reports arguments that could not be parsed.</summary>
     public static int Report(ParseResult parsed)
     {
-        Console.Error.WriteLine($"pando: {string.Join(" ", parsed.Errors.Select(e => e.Message))} See: pando {parsed.CommandResult.Command.Name} --help".Replace("pando pando", "pando", StringComparison.Ordinal));
-        return BadInput;
+        var reasons = string.Join(" ", parsed.Errors.Select(e => OneLine(e.Message)));
+        var name = parsed.CommandResult.Command is RootCommand ? "pando" : $"pando {parsed.CommandResult.Command.Name}";
+        return Fail($"{reasons} See: {name} --help");
+    }
+
+    /// <summary>The parser's messages, without its line breaks and names of .NET types.</summary>
+    private static string OneLine(string message) => string.Join(' ', message
+        .Replace("as expected type 'System.Nullable`1[System.Int32]'", "as a whole number", StringComparison.Ordinal)
+        .Replace("as expected type 'System.Nullable`1[System.Double]'", "as a number", StringComparison.Ordinal)
+        .Replace("as expected type 'System.Int32'", "as a whole number", StringComparison.Ordinal)
+        .Split([' ', '\t', '\r', '\n'], StringSplitOptions.RemoveEmptyEntries));
+
+    /// <summary>Runs a command's action; input that it cannot use becomes one line.</summary>
+    public static int Guard(Func<int> action)
+    {
+        try
+        {
+            return action();
+        }
+        catch (Exception e) when (e is ReportException or SnapshotException or IOException or UnauthorizedAccessException)
+        {
+            return Fail(e.Message);
+        }
     }
 
     /// <summary>One line and the exit code.</summary>

@@ -1,0 +1,286 @@
+using System.Globalization;
+using System.Text;
+using Pando.Linux.Report;
+using Pando.Linux.Snapshot;
+using Pando.Tables;
+
+namespace Pando.Linux.Analysis;
+
+/// <summary>
+/// What would help one object: the census of tables on its real geometry, as it is and as each cure would make it.
+/// A saving is the difference of two censuses, so that tables which the object shares with its neighbours, before
+/// and after, cancel out.
+/// </summary>
+internal sealed class CureAnalysis
+{
+    private const ulong HugePage = 2UL << 20;
+    private const ulong GiantPage = 1UL << 30;
+
+    private readonly MachineSnapshot _snapshot;
+    private readonly ObjectFacts _object;
+    private readonly List<Shape> _shapes;
+    private readonly long _processes;
+    private readonly long _liveBytes;
+    private readonly int? _at;
+    private readonly TableCounts _now;
+
+    private CureAnalysis(MachineSnapshot snapshot, ObjectFacts facts, List<Shape> shapes, long liveBytes, int? at)
+    {
+        (_snapshot, _object, _shapes, _liveBytes, _at) = (snapshot, facts, shapes, liveBytes, at);
+        _processes = shapes.Sum(s => s.Count);
+        _now = Count(SharingNow(), Same, keepNeighbours: true);
+    }
+
+    /// <summary>Computes all cures of an object.</summary>
+    public static IReadOnlyList<Cure> Compute(MachineSnapshot snapshot, ObjectFacts facts, IEnumerable<ProcessTables> mappers, long liveBytes, int? at)
+    {
+        var shapes = Shapes(facts, mappers);
+        return shapes.Count == 0 ? [] : new CureAnalysis(snapshot, facts, shapes, liveBytes, at).Compute();
+    }
+
+    private IReadOnlyList<Cure> Compute()
+    {
+        var support = KernelSupport.Of(_snapshot.Machine);
+        var isShared = _shapes.Any(s => s.Mappings.Any(m => m.Mapping.IsShared));
+        var noRemap = _object.Kind switch
+        {
+            ObjectKind.SharedMemory or ObjectKind.SystemV or ObjectKind.Memfd or ObjectKind.SharedAnonymous => null,
+            ObjectKind.Hugetlb => "it is hugetlb already",
+            ObjectKind.File => "an ordinary file lives in the page cache, not in huge pages",
+            ObjectKind.DaxFile or ObjectKind.DaxDevice => "persistent memory is mapped directly",
+            _ => "private memory has nothing to share",
+        };
+        var noGiant = noRemap is null || _object.Kind == ObjectKind.Hugetlb ? null : noRemap;
+        var noThp = noRemap is null ? null : _object.Kind == ObjectKind.File ? "not a tmpfs or shared-memory object" : noRemap;
+        var noSharing = isShared ? null : "its mappings are private";
+        return
+        [
+            Make("hugetlb-2m", "hugetlb 2 MiB", support.Hugetlb, noRemap, SharingRule.None, m => Round(m, HugePage, 1),
+                "The pages are taken out of the machine's free memory for good, and are never swapped."),
+            Make("hugetlb-2m-shared", "hugetlb 2 MiB, PMD tables shared", support.HugetlbSharing, noRemap, SharingRule.LinuxPmd, m => Round(m, HugePage, 1),
+                "As above; only whole aligned GiBs with equal flags are shared, mprotect or munmap of a part ends it for that GiB."),
+            Make("hugetlb-1g", "hugetlb 1 GiB", support.Hugetlb, noGiant, SharingRule.None, m => Round(m, GiantPage, 2),
+                "The size is rounded up to whole GiBs; pages must be reserved at boot on most machines."),
+            Make("shmem-thp", "transparent huge pages for shmem", support.Thp, noThp, SharingRule.None, m => Aligned(m),
+                "Memory is taken in 2 MiB pieces where free memory allows; where it does not, 4 KiB pages stay."),
+            Make("dax-pmd-shared", "DAX with shared PMD tables (proposed in 2019)", false, _object.Kind == ObjectKind.DaxFile ? noSharing : "not a DAX file", SharingRule.LinuxPmd, Same,
+                "No kernel has it."),
+            Make("pte-shared", "sharing PTE tables (mshare)", false, noSharing, SharingRule.PteTables, Same,
+                "Not merged in Linux; the program must ask for it, and mprotect by one process holds for all."),
+            Make("pando-512g", "Pando's rule, up to 512 GiB", false, noSharing, SharingRule.Pando(3), Same,
+                "No kernel has it: the rule of this project's library. Rights stay with each process."),
+        ];
+    }
+
+    private Cure Make(string id, string name, bool available, string? whyNot, SharingRule rule, Func<MappedPart, MappedPart> remap, string cost)
+    {
+        if (whyNot is not null)
+        {
+            return new Cure(id, name, available, whyNot, null, null, null, null, cost);
+        }
+
+        // Cures that remake the mapping place it anew: neighbours of today say nothing about that place.
+        var after = Count(rule, remap, keepNeighbours: ReferenceEquals(remap.Method, ((Func<MappedPart, MappedPart>)Same).Method));
+        var saved = Math.Clamp(_now.BytesBelowRoot - after.BytesBelowRoot, 0, _liveBytes);
+        return new Cure(id, name, available, null, _liveBytes - saved, saved, AtBytes(_now), AtBytes(after), cost);
+    }
+
+    /// <summary>Bytes at the number of processes asked for: private tables grow with them, shared ones do not.</summary>
+    private long? AtBytes(TableCounts counts) => _at is not { } at ? null
+        : (long)((((double)counts.PrivateBelowRoot * at / _processes) + counts.SharedBelowRoot) * TableCounts.TableBytes);
+
+    private SharingRule SharingNow() =>
+        _object.Kind == ObjectKind.Hugetlb && _object.HugePageSize == HugePage && KernelSupport.Of(_snapshot.Machine).HugetlbSharing
+            ? SharingRule.LinuxPmd
+            : SharingRule.None;
+
+    private TableCounts Count(SharingRule rule, Func<MappedPart, MappedPart> remap, bool keepNeighbours) =>
+        TableCensus.Count(_shapes.Select(s => ToSpace(s, remap, keepNeighbours)), rule, _snapshot.Machine.Levels);
+
+    private static CensusSpace ToSpace(Shape shape, Func<MappedPart, MappedPart> remap, bool keepNeighbours)
+    {
+        var mappings = new List<CensusMapping>();
+        var end = 0UL;
+        foreach (var part in shape.Mappings)
+        {
+            var (mapping, runs) = remap(part);
+            // Parts that were neighbours may overlap when rounded out: they are one mapping then.
+            var start = Math.Max(mapping.Start, end);
+            if (start >= mapping.End)
+            {
+                continue;
+            }
+
+            end = mapping.End;
+            mappings.Add(new CensusMapping(start, mapping.End, 1, mapping.Offset + (long)(start - mapping.Start), mapping.IsShared,
+                Rights: (int)(mapping.Rights & ~MappingRights.Shared),
+                Populated: [.. runs.Where(r => r.End > start).Select(r => r with { Start = Math.Max(r.Start, start) })]));
+        }
+
+        if (keepNeighbours)
+        {
+            mappings.AddRange(shape.Neighbours.Select(n => new CensusMapping(n.Start, n.End, 0, 0, Shareable: false, Populated: [])));
+        }
+
+        return new CensusSpace(mappings, shape.Count);
+    }
+
+    private static MappedPart Same(MappedPart part) => part;
+
+    /// <summary>The mapping made of pages of <paramref name="size"/>: rounded out to whole pages, in place.</summary>
+    private static MappedPart Round(MappedPart part, ulong size, int leaf)
+    {
+        var start = part.Mapping.Start & ~(size - 1);
+        var end = (part.Mapping.End + size - 1) & ~(size - 1);
+        var moved = part.Mapping with { Start = start, End = end, Offset = part.Mapping.Offset - (long)(part.Mapping.Start - start) };
+        return new MappedPart(moved, Merge(part.Runs.Select(r => new CensusRun(r.Start & ~(size - 1), (r.End + size - 1) & ~(size - 1), leaf))));
+    }
+
+    /// <summary>The mapping placed so that address and offset agree modulo 2 MiB, as the kernel places shmem where
+    /// transparent huge pages are on: whole windows get a 2 MiB leaf, the ends keep 4 KiB.</summary>
+    private static MappedPart Aligned(MappedPart part)
+    {
+        var shift = (part.Mapping.Start - (ulong)part.Mapping.Offset) & (HugePage - 1);
+        var start = part.Mapping.Start - shift;
+        var moved = part.Mapping with { Start = start, End = start + part.Mapping.Length };
+        var from = (start + HugePage - 1) & ~(HugePage - 1);
+        var to = moved.End & ~(HugePage - 1);
+        var runs = new List<CensusRun>();
+        foreach (var run in part.Runs)
+        {
+            var (low, high) = (run.Start - shift, run.End - shift);
+            var first = Math.Clamp(low & ~(HugePage - 1), from, Math.Max(from, to));
+            var last = Math.Clamp((high + HugePage - 1) & ~(HugePage - 1), first, Math.Max(first, to));
+            if (low < first)
+            {
+                runs.Add(new CensusRun(low, Math.Min(first, high), run.LeafLevel));
+            }
+
+            if (first < last)
+            {
+                runs.Add(new CensusRun(first, last, Math.Max(1, run.LeafLevel)));
+            }
+
+            if (high > last && last >= low)
+            {
+                runs.Add(new CensusRun(Math.Max(last, low), high, run.LeafLevel));
+            }
+        }
+
+        return new MappedPart(moved, Merge(runs));
+    }
+
+    private static List<CensusRun> Merge(IEnumerable<CensusRun> runs)
+    {
+        var merged = new List<CensusRun>();
+        foreach (var run in runs)
+        {
+            if (merged.Count > 0 && merged[^1].End >= run.Start && merged[^1].LeafLevel == run.LeafLevel)
+            {
+                merged[^1] = merged[^1] with { End = Math.Max(merged[^1].End, run.End) };
+            }
+            else if (merged.Count > 0 && merged[^1].End > run.Start)
+            {
+                if (run.End > merged[^1].End)
+                {
+                    merged.Add(run with { Start = merged[^1].End });
+                }
+            }
+            else
+            {
+                merged.Add(run);
+            }
+        }
+
+        return merged;
+    }
+
+    /// <summary>Layouts of the object in its processes, like ones counted once.</summary>
+    private static List<Shape> Shapes(ObjectFacts facts, IEnumerable<ProcessTables> mappers)
+    {
+        var shapes = new Dictionary<string, Shape>(StringComparer.Ordinal);
+        var key = new StringBuilder();
+        foreach (var process in mappers)
+        {
+            if (process.Source is null)
+            {
+                continue;
+            }
+
+            key.Clear().Append(CultureInfo.InvariantCulture, $"{process.Source.Pid}");
+            var mappings = process.Facts.Mappings!;
+            var own = new List<int>();
+            var neighbours = new SortedSet<int>();
+            for (var i = 0; i < mappings.Count; i++)
+            {
+                if (mappings[i].ObjectNumber == facts.Number)
+                {
+                    own.Add(i);
+                    neighbours.Add(i - 1);
+                    neighbours.Add(i + 1);
+                }
+            }
+
+            neighbours.RemoveWhere(n => n < 0 || n >= mappings.Count || mappings[n].ObjectNumber == facts.Number);
+            foreach (var i in own.Concat(neighbours))
+            {
+                key.Append(CultureInfo.InvariantCulture, $" {mappings[i].Start:x}-{mappings[i].End:x}");
+            }
+
+            var text = key.ToString();
+            if (shapes.TryGetValue(text, out var shape))
+            {
+                shape.Count++;
+                continue;
+            }
+
+            shapes[text] = new Shape
+            {
+                Mappings = [.. own.Select(i => new MappedPart(mappings[i], Runs(process, i)))],
+                Neighbours = [.. neighbours.Select(n => mappings[n])],
+                Count = 1,
+            };
+        }
+
+        return [.. shapes.Values];
+    }
+
+    /// <summary>The populated runs of a mapping: its own, or those of the like process moved to its place.</summary>
+    internal static List<CensusRun> Runs(ProcessTables process, int index)
+    {
+        var mapping = process.Facts.Mappings![index];
+        var source = process.Source!;
+        var from = index;
+        if (!process.IsRead)
+        {
+            from = -1;
+            for (var i = 0; i < source.Mappings!.Count && from < 0; i++)
+            {
+                var other = source.Mappings[i];
+                if (other.ObjectNumber == mapping.ObjectNumber && other.Offset == mapping.Offset && other.Length == mapping.Length && other.Rights == mapping.Rights)
+                {
+                    from = i;
+                }
+            }
+
+            if (from < 0)
+            {
+                return [];
+            }
+        }
+
+        var shift = mapping.Start - source.Mappings![from].Start;
+        return [.. source.Populated!.Where(r => r.Mapping == from).Select(r => new CensusRun(r.Start + shift, r.End + shift, r.LeafLevel))];
+    }
+
+    private sealed record MappedPart(MappingFacts Mapping, IReadOnlyList<CensusRun> Runs);
+
+    private sealed class Shape
+    {
+        public required List<MappedPart> Mappings { get; init; }
+
+        public required List<MappingFacts> Neighbours { get; init; }
+
+        public long Count { get; set; }
+    }
+}

@@ -1,0 +1,192 @@
+using Pando.Linux.Report;
+using Pando.Linux.Snapshot;
+using Pando.Tables;
+
+namespace Pando.Linux.Analysis;
+
+/// <summary>Sums one object's tables over its processes and splits them into needed once, duplicate and empty.</summary>
+internal static class ObjectAnalysis
+{
+    public static ObjectReport Analyse(MachineSnapshot snapshot, ObjectFacts facts, List<ProcessTables> mappers, TableEstimate estimate, int? at, bool withCures)
+    {
+        var live = new double[TableAttribution.Levels + 1];
+        var own = new double[live.Length];
+        var most = new double[live.Length];
+        double empty = 0, emptyLow = 0, emptyHigh = 0;
+        foreach (var process in mappers)
+        {
+            if (!process.Objects.TryGetValue(facts.Number, out var tables))
+            {
+                continue;
+            }
+
+            for (var level = 1; level < live.Length; level++)
+            {
+                live[level] += tables.Live[level];
+                own[level] += tables.Own[level];
+                if (process.IsRead)
+                {
+                    most[level] = Math.Max(most[level], tables.Live[level] - tables.Own[level]);
+                }
+            }
+
+            (empty, emptyLow, emptyHigh) = (empty + tables.Empty, emptyLow + tables.EmptyLow, emptyHigh + tables.EmptyHigh);
+        }
+
+        var sharing = facts.Kind == ObjectKind.Hugetlb && facts.HugePageSize > 0
+            ? HugetlbSharingAnalysis.Analyse(snapshot, facts, mappers)
+            : null;
+        var sharedSaved = 0.0;
+        if (sharing is not null)
+        {
+            // What is charged to processes counts a shared table once for each. A table at the object's edge may be
+            // charged to a neighbour, so the difference is taken, not the count.
+            sharedSaved = Math.Clamp(sharing.TablesIfPrivate - sharing.Tables, 0, live[2]);
+            live[2] -= sharedSaved;
+        }
+
+        var needed = NeededOnce(facts, mappers, live, own, most);
+        var levels = new TablesByLevel(Bytes(live[1]), Bytes(live[2]), Bytes(live[3]));
+        var neededBytes = Math.Min(Bytes(needed), levels.Total);
+        return new ObjectReport(
+            facts.Number,
+            facts.Name,
+            facts.Kind,
+            facts.Device,
+            facts.Inode,
+            mappers.Count,
+            MappedBytes(facts, mappers),
+            PageSizes(facts, mappers),
+            levels.Total + Bytes(empty),
+            levels,
+            neededBytes,
+            levels.Total - neededBytes,
+            Bytes(empty),
+            Bytes(emptyLow),
+            Bytes(emptyHigh),
+            Bytes(sharedSaved),
+            (long)estimate.ErrorBytes(facts.Number),
+            sharing,
+            facts.Dax is null ? null : Dax(snapshot, facts, mappers),
+            withCures && facts.Kind is not (ObjectKind.Anonymous or ObjectKind.Special) ? CureAnalysis.Compute(snapshot, facts, mappers, levels.Total, at) : []);
+    }
+
+    private static long Bytes(double tables) => (long)Math.Round(tables) * TableCounts.TableBytes;
+
+    /// <summary>
+    /// Tables that would do for all: at each level as many as pieces of the object (2 MiB, 1 GiB, 512 GiB of file
+    /// offsets) that anybody has entries for; but not fewer than the process with the most has by itself, whose
+    /// mapping may lie across the borders of pieces.
+    /// </summary>
+    private static double NeededOnce(ObjectFacts facts, List<ProcessTables> mappers, double[] live, double[] own, double[] most)
+    {
+        if (facts.Kind is ObjectKind.Anonymous or ObjectKind.Special)
+        {
+            return live.Sum();
+        }
+
+        double needed = 0;
+        for (var level = 1; level < live.Length; level++)
+        {
+            var others = live[level] - own[level];
+            var pieces = new IntervalSet();
+            foreach (var process in mappers.Where(m => m.IsRead))
+            {
+                AddPieces(pieces, process.Facts, facts.Number, level);
+            }
+
+            needed += own[level] + Math.Min(others, Math.Max(pieces.Count(), Math.Round(most[level])));
+        }
+
+        return needed;
+    }
+
+    private static void AddPieces(IntervalSet pieces, ProcessFacts process, int number, int level)
+    {
+        var shift = TableCensus.ShiftOf(level);
+        foreach (var run in process.Populated!)
+        {
+            var mapping = process.Mappings![run.Mapping];
+            if (mapping.ObjectNumber == number && run.LeafLevel < level && (mapping.IsShared || (mapping.Rights & MappingRights.Write) == 0))
+            {
+                var offset = mapping.Offset + (long)(run.Start - mapping.Start);
+                pieces.Add(offset >> shift, ((offset + (long)(run.End - run.Start) - 1) >> shift) + 1);
+            }
+        }
+    }
+
+    private static long MappedBytes(ObjectFacts facts, List<ProcessTables> mappers)
+    {
+        if (facts.Kind == ObjectKind.Anonymous)
+        {
+            return mappers.Sum(m => m.Facts.Mappings!.Where(f => f.ObjectNumber == facts.Number).Sum(f => (long)f.Length));
+        }
+
+        var mapped = new IntervalSet();
+        foreach (var mapping in mappers.SelectMany(m => m.Facts.Mappings!).Where(m => m.ObjectNumber == facts.Number))
+        {
+            mapped.Add(mapping.Offset, mapping.Offset + (long)mapping.Length);
+        }
+
+        return mapped.Count();
+    }
+
+    private static SortedDictionary<string, long> PageSizes(ObjectFacts facts, List<ProcessTables> mappers)
+    {
+        var bytes = new long[3];
+        foreach (var source in mappers.Select(m => m.Source).OfType<ProcessFacts>())
+        {
+            foreach (var run in source.Populated!)
+            {
+                if (source.Mappings![run.Mapping].ObjectNumber == facts.Number)
+                {
+                    bytes[run.LeafLevel] += (long)(run.End - run.Start);
+                }
+            }
+        }
+
+        var sizes = new SortedDictionary<string, long>(StringComparer.Ordinal);
+        for (var leaf = 0; leaf < bytes.Length; leaf++)
+        {
+            if (bytes[leaf] > 0)
+            {
+                sizes[facts.HugePageSize > 0 ? ByteText.Size((long)facts.HugePageSize) : leaf switch { 0 => "4 KiB", 1 => "2 MiB", _ => "1 GiB" }] = bytes[leaf];
+            }
+        }
+
+        return sizes;
+    }
+
+    private static DaxPages Dax(MachineSnapshot snapshot, ObjectFacts facts, List<ProcessTables> mappers)
+    {
+        long huge = 0, small = 0;
+        var reasons = new SortedDictionary<string, long>(StringComparer.Ordinal);
+        var hasPmd = KernelSupport.Of(snapshot.Machine).DaxPmd;
+        foreach (var process in mappers)
+        {
+            for (var i = 0; i < process.Facts.Mappings!.Count; i++)
+            {
+                var mapping = process.Facts.Mappings[i];
+                if (mapping.ObjectNumber != facts.Number)
+                {
+                    continue;
+                }
+
+                foreach (var (reason, windows) in DaxGranularity.Judge(mapping, facts.Dax!, hasPmd).Where(r => r.Key != DaxRefusal.None))
+                {
+                    reasons[reason.ToString()] = reasons.GetValueOrDefault(reason.ToString()) + windows;
+                }
+
+                foreach (var run in process.Source is null ? [] : CureAnalysis.Runs(process, i))
+                {
+                    var windowsOfRun = (long)((run.End - run.Start + TableCensus.SpanOf(1) - 1) >> TableCensus.ShiftOf(1));
+                    (huge, small) = run.LeafLevel > 0 ? (huge + windowsOfRun, small) : (huge, small + windowsOfRun);
+                }
+            }
+        }
+
+        var aligned = facts.Dax!.Extents.Count(e => ((facts.Dax.DeviceStart ?? 0) + e.Physical - e.Logical) % TableCensus.SpanOf(1) == 0);
+        return new DaxPages(huge, small, reasons,
+            $"{facts.Dax.Extents.Count} extents, {aligned} of them aligned to 2 MiB; the device begins at {(facts.Dax.DeviceStart is { } s ? $"0x{s:x}" : "an unknown address")}");
+    }
+}

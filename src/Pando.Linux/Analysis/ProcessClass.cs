@@ -1,0 +1,85 @@
+using Pando.Linux.Snapshot;
+
+namespace Pando.Linux.Analysis;
+
+/// <summary>
+/// Like processes: the same name, and the same parts of the same large objects mapped with the same rights. Their
+/// layouts may differ, and so may what they have touched; members are sorted by VmPTE, which tells the latter.
+/// </summary>
+public sealed class ProcessClass
+{
+    /// <summary>Mappings below this length do not tell processes apart.</summary>
+    private const ulong LargeMapping = 2UL << 20;
+
+    private ProcessClass(IReadOnlyList<ProcessFacts> members) => Members = members;
+
+    /// <summary>The processes, those with the fewest table bytes first.</summary>
+    public IReadOnlyList<ProcessFacts> Members { get; }
+
+    /// <summary>Sum of VmPTE in bytes.</summary>
+    public long TableBytes => Members.Sum(m => m.TableBytes);
+
+    /// <summary>Groups processes whose maps are known.</summary>
+    public static IReadOnlyList<ProcessClass> Group(IEnumerable<ProcessFacts> processes) =>
+        [.. processes
+            .Where(p => p.Mappings is not null)
+            .GroupBy(p => new Signature(p))
+            .Select(g => new ProcessClass([.. g.OrderBy(p => p.TableBytes).ThenBy(p => p.Pid)]))
+            .OrderByDescending(c => c.TableBytes)];
+
+    /// <summary>
+    /// Indexes of the members to read to the page: the median first (the representative), then the ends and
+    /// evenly spaced others. Small classes are read whole.
+    /// </summary>
+    public IReadOnlyList<int> Sample()
+    {
+        var n = Members.Count;
+        var size = n <= 5 ? n : 5 + int.Log2(n / 4);
+        var picks = new List<int> { n / 2 };
+        for (var i = 0; i < size; i++)
+        {
+            var pick = size == 1 ? 0 : (int)((long)i * (n - 1) / (size - 1));
+            if (!picks.Contains(pick))
+            {
+                picks.Add(pick);
+            }
+        }
+
+        return picks;
+    }
+
+    /// <summary>True for mappings by which classes are told apart, and whose population is carried over from a
+    /// member that was read to one that was not.</summary>
+    public static bool IsTelling(in MappingFacts mapping) =>
+        mapping.ObjectNumber != Proc.ObjectTable.Anonymous && mapping.IsShared && mapping.Length >= LargeMapping;
+
+    /// <summary>Identity of a class. Telling mappings are compared one by one: hashes alone could put two
+    /// classes in one.</summary>
+    private sealed class Signature : IEquatable<Signature>
+    {
+        private readonly string _name;
+        private readonly (int ObjectNumber, long Offset, ulong Length, MappingRights Rights)[] _mappings;
+        private readonly int _hash;
+
+        public Signature(ProcessFacts process)
+        {
+            _name = process.Name;
+            _mappings = [.. process.Mappings!.Where(m => IsTelling(m)).Select(m => (m.ObjectNumber, m.Offset, m.Length, m.Rights)).Order()];
+            var hash = new HashCode();
+            hash.Add(_name, StringComparer.Ordinal);
+            foreach (var mapping in _mappings)
+            {
+                hash.Add(mapping);
+            }
+
+            _hash = hash.ToHashCode();
+        }
+
+        public bool Equals(Signature? other) =>
+            other is not null && _name == other._name && _mappings.AsSpan().SequenceEqual(other._mappings);
+
+        public override bool Equals(object? obj) => Equals(obj as Signature);
+
+        public override int GetHashCode() => _hash;
+    }
+}

@@ -1,0 +1,225 @@
+using Pando.Linux.Report;
+using Pando.Linux.Snapshot;
+using Pando.Tables;
+
+namespace Pando.Linux.Analysis;
+
+/// <summary>Turns a snapshot into a report. Pure: the same snapshot gives the same report on any machine.</summary>
+public sealed class ScanAnalysis
+{
+    // Cures are computed for the objects with the most tables; below, there is nothing to gain.
+    private const int MostCures = 40;
+    private const int MostPictures = 8;
+    private const int MostRows = 48;
+    private const int MostColumns = 64;
+
+    private readonly MachineSnapshot _snapshot;
+    private readonly ReportOptions _options;
+    private readonly TableEstimate _estimate;
+    private readonly Dictionary<int, List<ProcessTables>> _mappers = [];
+
+    private ScanAnalysis(MachineSnapshot snapshot, ReportOptions options)
+    {
+        _options = options;
+        _snapshot = options.Cgroup is { } cgroup ? OfCgroup(snapshot, cgroup) : snapshot;
+        _estimate = new TableEstimate(_snapshot);
+        foreach (var process in _estimate.Processes.Where(p => p.Facts.Mappings is not null))
+        {
+            foreach (var number in process.Facts.Mappings!.Select(m => m.ObjectNumber).Distinct())
+            {
+                if (!_mappers.TryGetValue(number, out var list))
+                {
+                    _mappers[number] = list = [];
+                }
+
+                list.Add(process);
+            }
+        }
+    }
+
+    /// <summary>Analyses a snapshot.</summary>
+    /// <exception cref="ReportException">The options ask for a process, object or cgroup that is not there.</exception>
+    public static ScanReport Analyse(MachineSnapshot snapshot, ReportOptions options)
+    {
+        ArgumentNullException.ThrowIfNull(snapshot);
+        ArgumentNullException.ThrowIfNull(options);
+        return new ScanAnalysis(snapshot, options).Analyse();
+    }
+
+    private ScanReport Analyse()
+    {
+        CheckPid();
+        var cured = _mappers.Keys.OrderByDescending(RoughTables).Take(MostCures).ToHashSet();
+        var all = _mappers
+            .Select(m => ObjectAnalysis.Analyse(_snapshot, _snapshot.Objects[m.Key], m.Value, _estimate, _options.At, cured.Contains(m.Key)))
+            .OrderByDescending(o => o.TableBytes)
+            .ThenBy(o => o.Number)
+            .ToList();
+        var objects = all.Where(IsAskedFor).ToList();
+        if (objects.Count == 0 && _options.ObjectName is { } name)
+        {
+            throw new ReportException($"No mapped object matches '{name}'. Give a part of its path, or DEVICE:INODE as the table shows it; without --object the table lists all.");
+        }
+
+        var machine = Machine(all);
+        var support = KernelSupport.Of(_snapshot.Machine);
+        return new ScanReport(
+            ScanReport.FormatName,
+            ScanReport.CurrentVersion,
+            _snapshot.TakenAt,
+            _snapshot.ScanSeconds,
+            _snapshot.Exact,
+            _options.At,
+            machine,
+            objects,
+            Processes(all),
+            Cgroups(all),
+            AdviceWriter.Write(_snapshot, support, objects, _mappers),
+            [.. objects.Where(o => o.Kind is not (ObjectKind.Anonymous or ObjectKind.Special) && o.Processes > 1).Take(MostPictures).Select(Cells)],
+            _snapshot.Notes);
+    }
+
+    private static MachineSnapshot OfCgroup(MachineSnapshot snapshot, string cgroup)
+    {
+        var path = "/" + cgroup.Trim('/');
+        var inside = snapshot.Processes.Where(p => p.Cgroup == path || p.Cgroup.StartsWith(path == "/" ? path : path + "/", StringComparison.Ordinal)).ToList();
+        if (inside.Count == 0)
+        {
+            throw new ReportException($"No process is in cgroup '{path}'. Cgroups with processes: {string.Join(", ", snapshot.Cgroups.Select(c => c.Path).Take(8))}");
+        }
+
+        var pids = inside.Select(p => p.Pid).ToHashSet();
+        return snapshot with { Processes = inside, Notes = [.. snapshot.Notes, $"Only the {pids.Count} processes of cgroup {path} are counted; PageTables is the machine's."] };
+    }
+
+    private void CheckPid()
+    {
+        if (_options.Pid is not { } pid)
+        {
+            return;
+        }
+
+        var process = _snapshot.Processes.FirstOrDefault(p => p.Pid == pid)
+            ?? throw new ReportException($"No process {pid} with page tables of its own is visible: it ended, is a kernel thread, or is hidden from this user.");
+        if (process.Mappings is null)
+        {
+            throw new ReportException($"The maps of process {pid} ({process.Name}, user {process.User}) may not be read. Run as root, or as that user.");
+        }
+    }
+
+    private double RoughTables(int number) => _mappers[number].Sum(m => m.Objects.GetValueOrDefault(number)?.LiveTotal ?? 0);
+
+    private bool IsAskedFor(ObjectReport report)
+    {
+        if (_options.Pid is { } pid && !_mappers[report.Number].Any(m => m.Facts.Pid == pid))
+        {
+            return false;
+        }
+
+        return _options.ObjectName is not { } name || report.Name.Contains(name, StringComparison.OrdinalIgnoreCase) || $"{report.Device}:{report.Inode}" == name;
+    }
+
+    private MachineReport Machine(List<ObjectReport> objects)
+    {
+        var machine = _snapshot.Machine;
+        var sum = _snapshot.Processes.Sum(p => p.TableBytes);
+        var twice = objects.Sum(o => o.SharedSaved);
+        var roots = _snapshot.Processes.Count * (long)TableCounts.TableBytes * (machine.Isolation ? 2 : 1);
+        var unplaced = (long)Math.Round(_estimate.Processes.Sum(p => p.Unplaced)) * TableCounts.TableBytes;
+        return new MachineReport(
+            machine.KernelRelease,
+            machine.MemoryBytes,
+            machine.PageTableBytes,
+            machine.MemoryBytes == 0 ? 0 : 100.0 * machine.PageTableBytes / machine.MemoryBytes,
+            machine.SecondaryTableBytes,
+            sum,
+            twice,
+            roots,
+            machine.PageTableBytes - (sum - twice) - roots,
+            _snapshot.Processes.Count,
+            _snapshot.Processes.Count(p => p.Populated is not null),
+            objects.Sum(o => o.NeededOnce),
+            objects.Sum(o => o.Duplicate),
+            objects.Sum(o => o.Empty),
+            unplaced,
+            objects.Sum(o => o.ErrorBytes),
+            KernelSupport.Of(machine).Lines);
+    }
+
+    private List<ProcessReport> Processes(List<ObjectReport> objects)
+    {
+        var duplicateShare = objects.ToDictionary(o => o.Number, o => o.Live.Total == 0 ? 0 : (double)o.Duplicate / o.Live.Total);
+        return [.. _estimate.Processes
+            .Where(p => _options.Pid is null || p.Facts.Pid == _options.Pid)
+            .OrderByDescending(p => p.Facts.TableBytes)
+            .ThenBy(p => p.Facts.Pid)
+            .Select(p => new ProcessReport(
+                p.Facts.Pid,
+                p.Facts.Name,
+                p.Facts.User,
+                p.Facts.Cgroup,
+                p.Facts.TableBytes,
+                Bytes(p.Objects.Values.Sum(o => o.LiveTotal)),
+                Bytes(p.Objects.Sum(o => o.Value.LiveTotal * duplicateShare[o.Key])),
+                Bytes(p.Empty),
+                p.IsRead,
+                [.. p.Objects.Where(o => o.Value.LiveTotal >= 1).OrderByDescending(o => o.Value.LiveTotal).Take(5)
+                    .Select(o => new ProcessShare(o.Key, _snapshot.Objects[o.Key].Name, Bytes(o.Value.LiveTotal)))]))];
+    }
+
+    private List<CgroupReport> Cgroups(List<ObjectReport> objects)
+    {
+        var charged = _snapshot.Cgroups.ToDictionary(c => c.Path, c => c.ChargedTableBytes);
+        return [.. Processes(objects)
+            .GroupBy(p => p.Cgroup)
+            .Select(g => new CgroupReport(g.Key.Length == 0 ? "(not known)" : g.Key, g.Count(), g.Sum(p => p.TableBytes), g.Sum(p => p.Live), g.Sum(p => p.Duplicate), g.Sum(p => p.Empty), charged.GetValueOrDefault(g.Key)))
+            .OrderByDescending(g => g.TableBytes)];
+    }
+
+    /// <summary>The picture: rows are processes, columns GiBs of the object.</summary>
+    private ObjectCells Cells(ObjectReport report)
+    {
+        var mappers = _mappers[report.Number].Where(m => m.Source is not null).ToList();
+        var shift = TableCensus.ShiftOf(2);
+        var cells = new IntervalSet();
+        foreach (var mapping in mappers.SelectMany(m => m.Facts.Mappings!).Where(m => m.ObjectNumber == report.Number))
+        {
+            cells.Add(mapping.Offset >> shift, ((mapping.Offset + (long)mapping.Length - 1) >> shift) + 1);
+        }
+
+        var columns = (int)Math.Min(cells.Count(), MostColumns);
+        var rows = new List<IReadOnlyList<int>>();
+        var pids = new List<int>();
+        var step = Math.Max(1, (mappers.Count + MostRows - 1) / MostRows);
+        for (var i = 0; i < mappers.Count; i += step)
+        {
+            var row = new int[columns];
+            var process = mappers[i];
+            for (var m = 0; m < process.Facts.Mappings!.Count; m++)
+            {
+                var mapping = process.Facts.Mappings[m];
+                if (mapping.ObjectNumber != report.Number)
+                {
+                    continue;
+                }
+
+                foreach (var run in CureAnalysis.Runs(process, m))
+                {
+                    var first = (mapping.Offset + (long)(run.Start - mapping.Start)) >> shift;
+                    var last = (mapping.Offset + (long)(run.End - 1 - mapping.Start)) >> shift;
+                    for (var cell = Math.Max(0, first); cell <= last && cell < columns; cell++)
+                    {
+                        row[cell] = report.Sharing?.SharedCells.Contains((process.Facts.Pid, cell)) == true ? 2 : 1;
+                    }
+                }
+            }
+
+            rows.Add(row);
+            pids.Add(process.Facts.Pid);
+        }
+
+        return new ObjectCells(report.Number, mappers.Count, columns, pids, rows);
+    }
+
+    private static long Bytes(double tables) => (long)Math.Round(tables) * TableCounts.TableBytes;
+}

@@ -1,0 +1,64 @@
+using System.Runtime.InteropServices;
+
+namespace Pando.Linux.Native;
+
+/// <summary>
+/// Reads whole files of /proc into one buffer that grows and is used again. Not for use by several threads at once:
+/// each has its own.
+/// </summary>
+internal sealed unsafe class FileContents
+{
+    private byte[] _buffer = GC.AllocateUninitializedArray<byte>(64 * 1024);
+
+    /// <summary>Reads a file. On failure the result is empty and <paramref name="error"/> the error number.</summary>
+    public ReadOnlySpan<byte> Read(string path, out int error)
+    {
+        var file = LibC.Open(path, LibC.ReadOnly | LibC.CloseOnExec);
+        if (file < 0)
+        {
+            error = Marshal.GetLastPInvokeError();
+            return default;
+        }
+
+        try
+        {
+            var length = 0;
+            while (true)
+            {
+                if (length == _buffer.Length)
+                {
+                    Array.Resize(ref _buffer, _buffer.Length * 2);
+                }
+
+                nint read;
+                fixed (byte* buffer = _buffer)
+                {
+                    read = LibC.Read(file, buffer + length, (nuint)(_buffer.Length - length));
+                }
+
+                if (read < 0)
+                {
+                    error = Marshal.GetLastPInvokeError();
+                    if (error == LibC.Interrupted)
+                    {
+                        continue;
+                    }
+
+                    return default; // ESRCH: the process ended between open and read
+                }
+
+                if (read == 0)
+                {
+                    error = 0;
+                    return _buffer.AsSpan(0, length);
+                }
+
+                length += (int)read;
+            }
+        }
+        finally
+        {
+            _ = LibC.Close(file);
+        }
+    }
+}

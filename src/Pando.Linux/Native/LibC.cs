@@ -1,0 +1,42 @@
+using System.Runtime.InteropServices;
+
+namespace Pando.Linux.Native;
+
+/// <summary>The C library's calls that .NET has no equal for. All set the error number.</summary>
+internal static unsafe partial class LibC
+{
+    public const int ReadOnly = 0;
+    public const int CloseOnExec = 0x80000;
+    public const int PermissionDenied = 13; // EACCES
+    public const int NotPermitted = 1; // EPERM
+    public const int NoSuchFile = 2; // ENOENT
+    public const int NoSuchProcess = 3; // ESRCH
+    public const int Interrupted = 4; // EINTR
+    public const int NotATerminalCommand = 25; // ENOTTY: the file has no such ioctl
+
+    static LibC() => KernelAbi.CheckLayouts();
+
+    [LibraryImport("libc", EntryPoint = "open", StringMarshalling = StringMarshalling.Utf8, SetLastError = true)]
+    public static partial int Open(string path, int flags);
+
+    [LibraryImport("libc", EntryPoint = "close", SetLastError = true)]
+    public static partial int Close(int file);
+
+    [LibraryImport("libc", EntryPoint = "read", SetLastError = true)]
+    public static partial nint Read(int file, byte* buffer, nuint count);
+
+    [LibraryImport("libc", EntryPoint = "pread", SetLastError = true)]
+    public static partial nint ReadAt(int file, void* buffer, nuint count, long offset);
+
+    [LibraryImport("libc", EntryPoint = "ioctl", SetLastError = true)]
+    public static partial int Ioctl(int file, ulong request, void* argument);
+
+    [LibraryImport("libc", EntryPoint = "statfs", StringMarshalling = StringMarshalling.Utf8, SetLastError = true)]
+    public static partial int StatFileSystem(string path, FileSystemStatus* status);
+
+    [LibraryImport("libc", EntryPoint = "statx", StringMarshalling = StringMarshalling.Utf8, SetLastError = true)]
+    public static partial int StatExtended(int directory, string path, int flags, uint mask, ExtendedStatus* status);
+
+    [LibraryImport("libc", EntryPoint = "geteuid")]
+    public static partial uint EffectiveUser();
+}

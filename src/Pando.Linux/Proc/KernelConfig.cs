@@ -1,0 +1,64 @@
+using System.IO.Compression;
+using System.Text;
+
+namespace Pando.Linux.Proc;
+
+/// <summary>Reads the options of the kernel's configuration that decide what page tables can do.</summary>
+public static class KernelConfig
+{
+    private static readonly HashSet<string> Wanted = new(StringComparer.Ordinal)
+    {
+        "CONFIG_HUGETLB_PAGE", "CONFIG_HUGETLB_PMD_PAGE_TABLE_SHARING", "CONFIG_ARCH_WANT_HUGE_PMD_SHARE", "CONFIG_TRANSPARENT_HUGEPAGE",
+        "CONFIG_FS_DAX", "CONFIG_FS_DAX_PMD", "CONFIG_DEV_DAX", "CONFIG_PT_RECLAIM", "CONFIG_PROC_PAGE_MONITOR", "CONFIG_USERFAULTFD",
+        "CONFIG_MITIGATION_PAGE_TABLE_ISOLATION", "CONFIG_PAGE_TABLE_ISOLATION", "CONFIG_PGTABLE_LEVELS", "CONFIG_MSHARE",
+    };
+
+    /// <summary>Parses a .config; options that are "not set" are given as "n".</summary>
+    public static IReadOnlyDictionary<string, string> Parse(ReadOnlySpan<byte> text)
+    {
+        var options = new SortedDictionary<string, string>(StringComparer.Ordinal);
+        while (ProcText.TryLine(ref text, out var bytes))
+        {
+            var line = Encoding.ASCII.GetString(bytes);
+            var name = line.StartsWith("# CONFIG_", StringComparison.Ordinal) && line.EndsWith(" is not set", StringComparison.Ordinal)
+                ? line[2..^" is not set".Length]
+                : line.Split('=')[0];
+            if (Wanted.Contains(name))
+            {
+                options[name] = line.StartsWith('#') ? "n" : line[(name.Length + 1)..];
+            }
+        }
+
+        return options;
+    }
+
+    /// <summary>Looks where kernels and distributions publish it; empty if nowhere.</summary>
+    public static IReadOnlyDictionary<string, string> Read(string proc, string release)
+    {
+        try
+        {
+            var own = Path.Combine(proc, "config.gz");
+            if (File.Exists(own))
+            {
+                using var gzip = new GZipStream(File.OpenRead(own), CompressionMode.Decompress);
+                using var text = new MemoryStream();
+                gzip.CopyTo(text);
+                return Parse(text.GetBuffer().AsSpan(0, (int)text.Length));
+            }
+
+            foreach (var path in new[] { $"/boot/config-{release}", $"/lib/modules/{release}/config" })
+            {
+                if (File.Exists(path))
+                {
+                    return Parse(File.ReadAllBytes(path));
+                }
+            }
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException or InvalidDataException)
+        {
+            // Not published to this user: the report says so.
+        }
+
+        return new Dictionary<string, string>();
+    }
+}

@@ -1,0 +1,300 @@
+using System.Collections.Concurrent;
+using System.Diagnostics;
+using System.Globalization;
+using System.Text;
+using Pando.Linux.Analysis;
+using Pando.Linux.Native;
+using Pando.Linux.Snapshot;
+
+namespace Pando.Linux.Proc;
+
+/// <summary>
+/// Reads a live machine into a snapshot. Tiered: status and maps of all processes; page-level reading of one
+/// representative for each class of like processes, largest classes first, then of a sample for the spread.
+/// Processes may end at any moment: what was read of them by then is dropped or kept, never half of it.
+/// </summary>
+public sealed class MachineScanner
+{
+    // Walking smaps costs about 11 ns for each resident 4 KiB page; this much of it is spent on the flags of
+    // hugetlb mappings unless everything is asked for.
+    private const long MostSmapsBytes = 64L << 30;
+
+    private readonly ScanOptions _options;
+    private readonly ObjectTable _objects = new();
+    private readonly List<string> _notes = [];
+    private readonly Stopwatch _clock = Stopwatch.StartNew();
+    private readonly FileContents _file = new();
+
+    private MachineScanner(ScanOptions options) => _options = options;
+
+    /// <summary>Reads the machine.</summary>
+    public static MachineSnapshot Scan(ScanOptions options)
+    {
+        ArgumentNullException.ThrowIfNull(options);
+        return new MachineScanner(options).Scan();
+    }
+
+    private MachineSnapshot Scan()
+    {
+        var takenAt = DateTimeOffset.UtcNow;
+        var machine = new MachineReader(_options).Read(_notes);
+        var processes = ReadProcesses();
+        var objects = new ObjectResolver(_options, _file).Resolve(_objects.ToFacts(), processes);
+        ReadPages(processes, objects);
+        ReadFlags(processes, objects);
+        var probes = new HugetlbProber(_options).Probe(objects, processes, _notes);
+        NoteMissing(processes, objects, probes);
+        var cgroups = CgroupReader.Read(_options, processes.Select(p => p.Cgroup));
+        var exact = processes.All(p => p.Mappings is null || p.Populated is not null);
+        return new MachineSnapshot(takenAt, _clock.Elapsed.TotalSeconds, exact, machine, objects, processes, cgroups, probes, _notes);
+    }
+
+    private bool OutOfTime => _options.Budget is { } budget && _clock.Elapsed > budget;
+
+    private ProcessFacts[] ReadProcesses()
+    {
+        if (!Directory.Exists(_options.Proc))
+        {
+            throw new SnapshotException($"{_options.Proc} does not exist: pando scan needs procfs mounted there.");
+        }
+
+        var pids = Directory.EnumerateDirectories(_options.Proc)
+            .Select(d => int.TryParse(Path.GetFileName(d.AsSpan()), NumberStyles.None, CultureInfo.InvariantCulture, out var pid) ? pid : 0)
+            .Where(pid => pid > 0)
+            .ToArray();
+        var found = new ConcurrentBag<ProcessFacts>();
+        Parallel.ForEach(Partitioner.Create(pids, loadBalance: true), () => new FileContents(), (pid, _, file) =>
+        {
+            if (ReadProcess(pid, file) is { } process)
+            {
+                found.Add(process);
+            }
+
+            return file;
+        }, _ => { });
+        return [.. found.OrderBy(p => p.Pid)];
+    }
+
+    private ProcessFacts? ReadProcess(int pid, FileContents file)
+    {
+        var directory = string.Create(CultureInfo.InvariantCulture, $"{_options.Proc}/{pid}");
+        var status = StatusParser.Parse(file.Read(directory + "/status", out var error));
+        if (error != 0 || status.TableBytes is not { } tables)
+        {
+            return null; // ended, a zombie, or a kernel thread
+        }
+
+        var cgroup = CgroupReader.PathOf(file.Read(directory + "/cgroup", out _));
+        var text = file.Read(directory + "/maps", out error);
+        if (error is LibC.NoSuchFile or LibC.NoSuchProcess || (error == 0 && text.IsEmpty))
+        {
+            return null; // ended in between
+        }
+
+        var mappings = error == 0 ? MapsParser.Parse(text, _objects) : null;
+        return new ProcessFacts(pid, status.Name, status.User, cgroup, tables, status.HugetlbBytes, status.ResidentBytes, mappings);
+    }
+
+    private void ReadPages(ProcessFacts[] processes, IReadOnlyList<ObjectFacts> objects)
+    {
+        var useScan = !_options.PlainPagemap && KernelHasScan();
+        var index = processes.Select((p, i) => (p.Pid, i)).ToDictionary(p => p.Pid, p => p.i);
+        var order = ReadingOrder(processes).Select(p => index[p.Pid]).ToArray();
+        var refused = 0;
+        var skipped = 0;
+        Parallel.ForEach(Partitioner.Create(order, loadBalance: true), () => new FileContents(), (i, _, file) =>
+        {
+            if (OutOfTime)
+            {
+                Interlocked.Increment(ref skipped);
+            }
+            else if (ReadPages(processes[i], objects, useScan, file) is { } read)
+            {
+                processes[i] = read;
+            }
+            else
+            {
+                Interlocked.Increment(ref refused);
+            }
+
+            return file;
+        }, _ => { });
+        if (skipped > 0)
+        {
+            _notes.Add($"The time budget ran out before {skipped} of {order.Length} chosen processes were read to the page.");
+        }
+
+        if (refused > 0)
+        {
+            _notes.Add($"{refused} processes ended or refused to be read to the page.");
+        }
+
+        if (!useScan)
+        {
+            _notes.Add("The kernel has no PAGEMAP_SCAN (Linux 6.7): pagemap was read entry by entry, which is slower; big inaccessible reserves were passed over.");
+        }
+    }
+
+    private List<ProcessFacts> ReadingOrder(ProcessFacts[] processes)
+    {
+        var readable = processes.Where(p => p.Mappings is not null);
+        if (_options.Exact)
+        {
+            return [.. readable.OrderByDescending(p => p.TableBytes)];
+        }
+
+        var classes = ProcessClass.Group(readable);
+        var first = classes.Select(c => c.Members[c.Sample()[0]]);
+        var rest = classes.SelectMany(c => c.Sample().Skip(1).Select(i => c.Members[i]));
+        var asked = processes.Where(p => p.Pid == _options.Pid && p.Mappings is not null);
+        return [.. asked.Concat(first).Concat(rest).DistinctBy(p => p.Pid)];
+    }
+
+    private bool KernelHasScan()
+    {
+        using var own = PageMap.Open($"{_options.Proc}/self/pagemap", out _);
+        return own?.HasScan() ?? false;
+    }
+
+    private ProcessFacts? ReadPages(ProcessFacts process, IReadOnlyList<ObjectFacts> objects, bool useScan, FileContents file)
+    {
+        using var pageMap = PageMap.Open($"{_options.Proc}/{process.Pid}/pagemap", out _);
+        if (pageMap is null)
+        {
+            return null;
+        }
+
+        var runs = new List<PopulatedRun>();
+        var unread = 0L;
+        for (var i = 0; i < process.Mappings!.Count; i++)
+        {
+            var mapping = process.Mappings[i];
+            var facts = objects[mapping.ObjectNumber];
+
+            // Reading the pagemap of a DAX device would split its 1 GiB leaves (the kernel's walk splits what it
+            // looks below); the vsyscall page lies outside user space.
+            if (facts.Kind == ObjectKind.DaxDevice || mapping.Start >= 1UL << 63 || (!useScan && PageMap.IsTooLongToRead(mapping)))
+            {
+                unread += (long)mapping.Length;
+                continue;
+            }
+
+            var hugeLeaf = facts.HugePageSize >= 1UL << 30 ? 2 : facts.HugePageSize >= 2UL << 20 ? 1 : facts.Kind == ObjectKind.Hugetlb || !useScan ? 0 : 1;
+            if (!pageMap.TryAddRuns(runs, i, mapping, hugeLeaf, useScan))
+            {
+                return null;
+            }
+        }
+
+        return process with { Populated = useScan ? runs : WithHugePages(process, runs, file), Unread = unread };
+    }
+
+    /// <summary>Plain pagemap does not tell 2 MiB leaves from 4 KiB ones. smaps tells how many bytes of a mapping
+    /// have them; they can only stand in whole windows, and the first whole windows are taken.</summary>
+    private List<PopulatedRun> WithHugePages(ProcessFacts process, List<PopulatedRun> runs, FileContents file)
+    {
+        var huge = SmapsParser.Parse(file.Read($"{_options.Proc}/{process.Pid}/smaps", out _))
+            .Where(e => e.HugeMappedBytes > 0)
+            .ToDictionary(e => e.Start, e => e.HugeMappedBytes);
+        if (huge.Count == 0)
+        {
+            return runs;
+        }
+
+        const ulong Window = 2UL << 20;
+        var result = new List<PopulatedRun>();
+        foreach (var run in runs)
+        {
+            var left = run.LeafLevel == 0 ? huge.GetValueOrDefault(process.Mappings![run.Mapping].Start) : 0;
+            var start = (run.Start + Window - 1) & ~(Window - 1);
+            var end = Math.Min(run.End & ~(Window - 1), start + (ulong)left);
+            if (left == 0 || start >= end)
+            {
+                result.Add(run);
+                continue;
+            }
+
+            huge[process.Mappings![run.Mapping].Start] = left - (long)(end - start);
+            if (run.Start < start)
+            {
+                result.Add(run with { End = start });
+            }
+
+            result.Add(run with { Start = start, End = end, LeafLevel = 1 });
+            if (end < run.End)
+            {
+                result.Add(run with { Start = end });
+            }
+        }
+
+        return result;
+    }
+
+    /// <summary>Reads the flags of hugetlb mappings: sharing of their tables hangs on them, and only smaps has them.</summary>
+    private void ReadFlags(ProcessFacts[] processes, IReadOnlyList<ObjectFacts> objects)
+    {
+        var left = _options.Exact ? long.MaxValue : MostSmapsBytes;
+        var passed = 0;
+        for (var i = 0; i < processes.Length; i++)
+        {
+            var process = processes[i];
+            if (process.Mappings is null || !process.Mappings.Any(m => objects[m.ObjectNumber].Kind == ObjectKind.Hugetlb))
+            {
+                continue;
+            }
+
+            if (process.Mappings.Any(m => objects[m.ObjectNumber].Kind == ObjectKind.DaxDevice))
+            {
+                continue; // writing smaps, too, splits a DAX device's 1 GiB leaves
+            }
+
+            left -= process.ResidentBytes;
+            if (left < 0 || OutOfTime)
+            {
+                passed++;
+                continue;
+            }
+
+            var entries = SmapsParser.Parse(_file.Read($"{_options.Proc}/{process.Pid}/smaps", out _)).ToDictionary(e => e.Start, e => e.VmFlags);
+            var flags = new Dictionary<int, string>();
+            for (var m = 0; m < process.Mappings.Count; m++)
+            {
+                if (objects[process.Mappings[m].ObjectNumber].Kind == ObjectKind.Hugetlb && entries.TryGetValue(process.Mappings[m].Start, out var text))
+                {
+                    flags[m] = text;
+                }
+            }
+
+            processes[i] = process with { VmFlags = flags };
+        }
+
+        if (passed > 0)
+        {
+            _notes.Add($"The flags of hugetlb mappings (smaps) of {passed} processes were not read; for these only the rights in maps count. --exact reads them.");
+        }
+    }
+
+    private void NoteMissing(ProcessFacts[] processes, IReadOnlyList<ObjectFacts> objects, IReadOnlyList<HugetlbProbe> probes)
+    {
+        var closed = processes.Count(p => p.Mappings is null);
+        if (closed > 0)
+        {
+            _notes.Add($"The maps of {closed} of {processes.Length} processes may not be read by this user: their VmPTE counts, but not whose tables they are. {(LibC.EffectiveUser() == 0 ? "This root has no CAP_SYS_PTRACE over them." : "Run as root (or with CAP_SYS_PTRACE) to see all.")}");
+        }
+
+        var mounts = Encoding.UTF8.GetString(_file.Read(Path.Combine(_options.Proc, "self/mounts"), out _));
+        var hidden = mounts.Split('\n').Select(l => l.Split(' ')).FirstOrDefault(w =>
+            w.Length > 3 && w[2] == "proc" && w[1] == _options.Proc && w[3].Contains("hidepid=", StringComparison.Ordinal) && !w[3].Contains("hidepid=0", StringComparison.Ordinal) && !w[3].Contains("hidepid=off", StringComparison.Ordinal));
+        if (hidden is not null && LibC.EffectiveUser() != 0)
+        {
+            _notes.Add($"{_options.Proc} is mounted with {hidden[3].Split(',').First(o => o.StartsWith("hidepid", StringComparison.Ordinal))}: other users' processes cannot be seen at all, so sums are of {processes.Length} visible processes. Run as root, or as a member of the gid= group of the mount.");
+        }
+
+        if (objects.Any(o => o.Kind == ObjectKind.Hugetlb) && probes.Count > 0 && probes.All(p => p.Tables is null))
+        {
+            _notes.Add(!File.Exists(Path.Combine(_options.Proc, "kpagecount"))
+                ? $"{_options.Proc}/kpagecount is not there (container, or kernel without CONFIG_PROC_PAGE_MONITOR): sharing of hugetlb tables is judged by the kernel's rules, not counted. Run on the host to count it."
+                : "Frame numbers or kpagecount may not be read: sharing of hugetlb tables is judged by the kernel's rules, not counted. Run as root in the initial user namespace to count it.");
+        }
+    }
+}

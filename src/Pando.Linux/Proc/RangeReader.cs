@@ -1,0 +1,168 @@
+using Pando.Linux.Analysis;
+using Pando.Linux.Native;
+using Pando.Linux.Report;
+using Pando.Linux.Snapshot;
+using Pando.Tables;
+
+namespace Pando.Linux.Proc;
+
+/// <summary>Explains one address of one live process: its mapping, entry, frame, and the tables above it.</summary>
+public static class RangeReader
+{
+    // KPF_* of linux/kernel-page-flags.h.
+    private static readonly (int Bit, string Name)[] FlagNames =
+    [
+        (0, "locked"), (2, "referenced"), (3, "uptodate"), (4, "dirty"), (5, "lru"), (6, "active"), (8, "writeback"), (11, "mmap"), (12, "anon"),
+        (13, "swapcache"), (14, "swapbacked"), (15, "compound-head"), (16, "compound-tail"), (17, "huge"), (18, "unevictable"),
+        (19, "hwpoison"), (21, "ksm"), (22, "thp"), (24, "zero-page"), (26, "pgtable"),
+    ];
+
+    /// <summary>Reads and explains.</summary>
+    /// <exception cref="ReportException">No such process, not permitted, or nothing is mapped there.</exception>
+    public static RangeReport Explain(int pid, ulong address, ScanOptions options)
+    {
+        ArgumentNullException.ThrowIfNull(options);
+        var snapshot = MachineScanner.Scan(options with { Pid = pid });
+        var process = snapshot.Processes.FirstOrDefault(p => p.Pid == pid)
+            ?? throw new ReportException($"No process {pid} with page tables of its own is visible: it ended, is a kernel thread, or is hidden from this user.");
+        if (process.Mappings is null)
+        {
+            throw new ReportException($"The maps of process {pid} ({process.Name}, user {process.User}) may not be read. Run as root, or as that user.");
+        }
+
+        var index = process.Mappings.TakeWhile(m => m.End <= address).Count();
+        if (index == process.Mappings.Count || process.Mappings[index].Start > address)
+        {
+            throw new ReportException($"Nothing is mapped at 0x{address:x} in process {pid}. {Nearest(process.Mappings, index)}");
+        }
+
+        return new Explanation(snapshot, process, index, address, options).Build();
+    }
+
+    private static string Nearest(IReadOnlyList<MappingFacts> mappings, int index)
+    {
+        var before = index > 0 ? $"the mapping before it ends at 0x{mappings[index - 1].End:x}" : null;
+        var after = index < mappings.Count ? $"the next begins at 0x{mappings[index].Start:x}" : null;
+        return (before, after) switch
+        {
+            ({ } b, { } a) => $"T{b[1..]}, {a}.",
+            ({ } b, null) => $"T{b[1..]}; there is none after it.",
+            (null, { } a) => $"T{a[1..]}.",
+            _ => "It maps nothing at all.",
+        };
+    }
+
+    private sealed class Explanation(MachineSnapshot snapshot, ProcessFacts process, int index, ulong address, ScanOptions options)
+    {
+        private readonly FileContents _file = new();
+        private readonly MappingFacts _mapping = process.Mappings![index];
+        private readonly ObjectFacts _object = snapshot.Objects[process.Mappings![index].ObjectNumber];
+
+        public RangeReport Build()
+        {
+            // Writing smaps, too, splits a DAX device's 1 GiB leaves.
+            var hasDaxDevice = process.Mappings!.Any(m => snapshot.Objects[m.ObjectNumber].Kind == ObjectKind.DaxDevice);
+            var smaps = hasDaxDevice ? default : SmapsParser.Parse(_file.Read($"{options.Proc}/{process.Pid}/smaps", out _)).FirstOrDefault(e => e.Start == _mapping.Start);
+            var (entry, frame) = Entry();
+            var estimate = new TableEstimate(snapshot);
+            var mappers = estimate.Processes.Where(p => p.Facts.Mappings?.Any(m => m.ObjectNumber == _object.Number) == true).ToList();
+            var isHugetlb = _object.Kind == ObjectKind.Hugetlb && _object.HugePageSize > 0;
+            return new RangeReport(
+                process.Pid,
+                process.Name,
+                address,
+                _mapping.Start,
+                _mapping.End,
+                _mapping.RightsText(),
+                smaps.VmFlags ?? "",
+                smaps.KernelPageSize,
+                _object.Name,
+                _object.Kind.ToString(),
+                _mapping.Offset + (long)(address - _mapping.Start),
+                _object.Kind == ObjectKind.Anonymous ? 1 : mappers.Count,
+                entry,
+                frame,
+                frame is { } f ? Counter("kpagecount", f) : null,
+                frame is { } g && Counter("kpageflags", g) is { } flags ? [.. FlagNames.Where(n => ((flags >> n.Bit) & 1) != 0).Select(n => n.Name)] : [],
+                [.. Enumerable.Range(1, TableAttribution.Levels).Select(Level)],
+                isHugetlb ? HugetlbSharingAnalysis.Analyse(snapshot, _object, mappers) : null,
+                _object.Dax is null ? null : DaxText(),
+                snapshot.Notes);
+        }
+
+        private (string Entry, ulong? Frame) Entry()
+        {
+            if (_object.Kind == ObjectKind.DaxDevice)
+            {
+                return ("not read: reading the pagemap of a DAX device splits its 1 GiB leaves", null);
+            }
+
+            using var pageMap = PageMap.Open($"{options.Proc}/{process.Pid}/pagemap", out _);
+            if (pageMap is null)
+            {
+                return ("pagemap may not be read", null);
+            }
+
+            var entry = pageMap.EntryAt(address);
+            var run = process.Populated?.FirstOrDefault(r => r.Mapping == index && r.Start <= address && r.End > address) ?? default;
+            var leaf = run.LeafLevel switch { 1 => "2 MiB leaf", 2 => "1 GiB leaf", _ => "4 KiB leaf" };
+            var frame = entry & KernelAbi.PagemapFrameMask;
+            return (entry & KernelAbi.PagemapPresent) != 0 ? ($"present, {leaf}", frame == 0 ? null : frame)
+                : (entry & KernelAbi.PagemapSwapped) != 0 ? ("not present: swapped out or a marker", null)
+                : ("none: no access since it was mapped, or given back", null);
+        }
+
+        private long? Counter(string name, ulong frame) => FrameCounters.Read(options.Proc, name, frame);
+
+        private RangeLevel Level(int level)
+        {
+            var span = TableCensus.SpanOf(level);
+            var start = address & ~(span - 1);
+            var end = start + span;
+            var others = process.Mappings!.Count(m => m.Start < end && m.End > start && m != _mapping);
+            var populated = process.Populated?.Any(r => r.Start < end && r.End > start && r.LeafLevel < level) ?? false;
+            var key = Key(process.Mappings!, _mapping, start, end);
+            var sharers = key is null ? 0 : snapshot.Processes.Count(p => p.Pid != process.Pid && p.Mappings is not null && HasTable(p.Mappings, key.Value, span));
+            var whyNot = !_mapping.IsShared ? "the mapping is private"
+                : _object.Kind is ObjectKind.Anonymous or ObjectKind.Special ? "not a file's memory"
+                : others > 0 ? $"{others} other mapping{(others == 1 ? " lies" : "s lie")} in the span"
+                : sharers == 0 ? "no other process shows the same part of the object in such a span" : null;
+            return new RangeLevel(level switch { 1 => "PTE", 2 => "PMD", _ => "PUD" }, start, end, populated, others, whyNot is null ? sharers : 0, whyNot);
+        }
+
+        private bool HasTable(IReadOnlyList<MappingFacts> mappings, (long OffsetAtSpan, long From, long To) key, ulong span) =>
+            mappings.Any(m =>
+            {
+                if (m.ObjectNumber != _object.Number || !m.IsShared)
+                {
+                    return false;
+                }
+
+                var start = m.Start + unchecked((ulong)(key.OffsetAtSpan - m.Offset));
+                return (start & (span - 1)) == 0 && Key(mappings, m, start, start + span) == key;
+            });
+
+        /// <summary>What tells a shared table from others, or null if the span shows more than this mapping.</summary>
+        private static (long OffsetAtSpan, long From, long To)? Key(IReadOnlyList<MappingFacts> mappings, MappingFacts mapping, ulong start, ulong end)
+        {
+            if (!mapping.IsShared || mappings.Any(m => m.Start < end && m.End > start && m != mapping))
+            {
+                return null;
+            }
+
+            var from = Math.Max(start, mapping.Start);
+            var to = Math.Min(end, mapping.End);
+            return from >= to ? null
+                : (mapping.Offset + unchecked((long)(start - mapping.Start)), mapping.Offset + (long)(from - mapping.Start), mapping.Offset + (long)(to - mapping.Start));
+        }
+
+        private string DaxText()
+        {
+            var window = address & ~(TableCensus.SpanOf(1) - 1);
+            var reason = DaxGranularity.JudgeWindow(_mapping, _object.Dax!, window);
+            return reason == DaxRefusal.None
+                ? "this 2 MiB window can have a 2 MiB leaf (unless the file already has 4 KiB entries there)"
+                : $"this 2 MiB window has 4 KiB leaves: {reason}";
+        }
+    }
+}

@@ -1,0 +1,24 @@
+namespace Pando.Linux.Proc;
+
+/// <summary>How to read a machine.</summary>
+public sealed record ScanOptions
+{
+    /// <summary>Read every process to the page, instead of representatives and samples of like processes.</summary>
+    public bool Exact { get; init; }
+
+    /// <summary>Stop reading to the page after this time; null = no bound. Status and maps of all processes are
+    /// always read.</summary>
+    public TimeSpan? Budget { get; init; }
+
+    /// <summary>A process that is read to the page whatever its class.</summary>
+    public int? Pid { get; init; }
+
+    /// <summary>Where procfs is mounted.</summary>
+    public string Proc { get; init; } = "/proc";
+
+    /// <summary>Where sysfs is mounted.</summary>
+    public string Sys { get; init; } = "/sys";
+
+    /// <summary>Read pagemap entry by entry although the kernel knows PAGEMAP_SCAN: the way of kernels before 6.7.</summary>
+    public bool PlainPagemap { get; init; }
+}

@@ -1,0 +1,49 @@
+using System.Text;
+
+namespace Pando.Linux.Proc;
+
+/// <summary>Parses /proc/PID/status.</summary>
+public static class StatusParser
+{
+    /// <summary>Parses the text of the file.</summary>
+    public static ProcessStatus Parse(ReadOnlySpan<byte> text)
+    {
+        var name = "";
+        var user = -1;
+        long? tables = null;
+        long hugetlb = 0, resident = 0;
+        while (ProcText.TryLine(ref text, out var line))
+        {
+            if (line.StartsWith("Name:\t"u8))
+            {
+                name = Encoding.UTF8.GetString(line["Name:\t"u8.Length..]);
+            }
+            else if (line.StartsWith("Uid:"u8))
+            {
+                line = line["Uid:"u8.Length..];
+                _ = ProcText.Word(ref line); // the real user; the effective one decides who may look
+                user = (int)ProcText.Decimal(ProcText.Word(ref line));
+            }
+            else if (line.StartsWith("VmPTE:"u8))
+            {
+                tables = Kilobytes(line);
+            }
+            else if (line.StartsWith("HugetlbPages:"u8))
+            {
+                hugetlb = Kilobytes(line);
+            }
+            else if (line.StartsWith("VmRSS:"u8))
+            {
+                resident = Kilobytes(line);
+            }
+        }
+
+        return new ProcessStatus(name, user, tables, hugetlb, resident);
+    }
+
+    private static long Kilobytes(ReadOnlySpan<byte> line)
+    {
+        _ = ProcText.Word(ref line);
+        return ProcText.Decimal(ProcText.Word(ref line)) * 1024;
+    }
+}

@@ -1,0 +1,49 @@
+using Pando.Linux.Snapshot;
+
+namespace Pando.Linux.Report;
+
+/// <summary>
+/// The page tables of one mapped object. All sizes in bytes; <c>TableBytes</c> = <c>NeededOnce</c> + <c>Duplicate</c>
+/// + <c>Empty</c>.
+/// </summary>
+/// <param name="Number">Number in the snapshot.</param>
+/// <param name="Name">Path, or what stands for it.</param>
+/// <param name="Kind">Kind of object.</param>
+/// <param name="Device">Device, "major:minor" in hexadecimal.</param>
+/// <param name="Inode">Inode; for System V segments the id.</param>
+/// <param name="Processes">Processes that map it.</param>
+/// <param name="MappedBytes">Bytes of the object that some process maps.</param>
+/// <param name="PageSizes">Page sizes in use: size to bytes of address space in populated windows, over all processes.</param>
+/// <param name="TableBytes">Page tables charged to it; a table that several processes share counts once.</param>
+/// <param name="Live">Tables with entries, by level.</param>
+/// <param name="NeededOnce">What one set of tables would take.</param>
+/// <param name="Duplicate">Further tables for the same parts of the object, in other processes.</param>
+/// <param name="Empty">Tables without entries: the best guess where they are.</param>
+/// <param name="EmptyLow">The least that it can be.</param>
+/// <param name="EmptyHigh">The most that it can be.</param>
+/// <param name="SharedSaved">Bytes that the kernel saves already by sharing tables (VmPTE counts them all the same).</param>
+/// <param name="ErrorBytes">By how much <paramref name="TableBytes"/> may be wrong because not every process was read to the page.</param>
+/// <param name="Sharing">For hugetlb: are PMD tables shared.</param>
+/// <param name="Dax">For DAX: page sizes and why.</param>
+/// <param name="Cures">What would help.</param>
+public sealed record ObjectReport(
+    int Number,
+    string Name,
+    ObjectKind Kind,
+    string Device,
+    ulong Inode,
+    int Processes,
+    long MappedBytes,
+    IReadOnlyDictionary<string, long> PageSizes,
+    long TableBytes,
+    TablesByLevel Live,
+    long NeededOnce,
+    long Duplicate,
+    long Empty,
+    long EmptyLow,
+    long EmptyHigh,
+    long SharedSaved,
+    long ErrorBytes,
+    HugetlbSharing? Sharing,
+    DaxPages? Dax,
+    IReadOnlyList<Cure> Cures);

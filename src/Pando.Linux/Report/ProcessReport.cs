@@ -1,0 +1,17 @@
+namespace Pando.Linux.Report;
+
+/// <summary>
+/// One process's page tables, in bytes. <c>TableBytes</c> is VmPTE; <c>Duplicate</c> is its part of its objects'
+/// duplicates; <c>IsRead</c> is false where the split is carried over from a like process.
+/// </summary>
+public sealed record ProcessReport(
+    int Pid,
+    string Name,
+    int User,
+    string Cgroup,
+    long TableBytes,
+    long Live,
+    long Duplicate,
+    long Empty,
+    bool IsRead,
+    IReadOnlyList<ProcessShare> Objects);

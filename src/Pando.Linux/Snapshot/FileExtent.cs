@@ -1,0 +1,13 @@
+namespace Pando.Linux.Snapshot;
+
+/// <summary>One extent of a file, in bytes, as FIEMAP gives it. <c>Physical</c> counts from the start of the block
+/// device; <c>Flags</c> are FIEMAP_EXTENT_* of linux/fiemap.h.</summary>
+public readonly record struct FileExtent(ulong Logical, ulong Physical, ulong Length, uint Flags)
+{
+    /// <summary>FIEMAP_EXTENT_UNWRITTEN: allocated, but reads as zeros until written.</summary>
+    public const uint Unwritten = 0x800;
+
+    /// <summary>FIEMAP_EXTENT_UNKNOWN, DELALLOC, ENCODED, NOT_ALIGNED, DATA_INLINE: no place on the device that a
+    /// page table could point at.</summary>
+    public const uint NoPlace = 0x2 | 0x4 | 0x8 | 0x100 | 0x200;
+}

@@ -1,0 +1,28 @@
+namespace Pando.Linux.Snapshot;
+
+/// <summary>What was read of the machine.</summary>
+/// <param name="KernelRelease">uname -r.</param>
+/// <param name="Levels">Levels of user page tables: 4, or 5 where the processor has la57 and the kernel uses it.</param>
+/// <param name="Processors">Processors online.</param>
+/// <param name="MemoryBytes">MemTotal.</param>
+/// <param name="PageTableBytes">PageTables of /proc/meminfo.</param>
+/// <param name="SecondaryTableBytes">SecPageTables (KVM, IOMMU); null before 6.0.</param>
+/// <param name="Isolation">True with page-table isolation: the root is two pages.</param>
+/// <param name="Pools">Huge page pools.</param>
+/// <param name="Config">Kernel configuration as far as it matters here; empty if it is not published.</param>
+/// <param name="TransparentHugePages">transparent_hugepage/enabled, the chosen word.</param>
+/// <param name="ShmemHugePages">transparent_hugepage/shmem_enabled, the chosen word.</param>
+/// <param name="Settings">vm.* settings that matter here.</param>
+public sealed record MachineFacts(
+    string KernelRelease,
+    int Levels,
+    int Processors,
+    long MemoryBytes,
+    long PageTableBytes,
+    long? SecondaryTableBytes,
+    bool Isolation,
+    IReadOnlyList<HugePagePool> Pools,
+    IReadOnlyDictionary<string, string> Config,
+    string TransparentHugePages,
+    string ShmemHugePages,
+    IReadOnlyDictionary<string, string> Settings);

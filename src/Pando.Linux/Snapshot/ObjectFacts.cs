@@ -1,0 +1,14 @@
+namespace Pando.Linux.Snapshot;
+
+/// <summary>An object that processes map: number in the snapshot, kind, name (path), device ("8:1") and inode that
+/// identify it, size of its pages in bytes where the object fixes it (hugetlb; 0 elsewhere), file system and, for
+/// DAX, its place on the device.</summary>
+public sealed record ObjectFacts(
+    int Number,
+    ObjectKind Kind,
+    string Name,
+    string Device,
+    ulong Inode,
+    ulong HugePageSize = 0,
+    string FileSystem = "",
+    DaxFacts? Dax = null);

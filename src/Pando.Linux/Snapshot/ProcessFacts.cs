@@ -1,0 +1,26 @@
+namespace Pando.Linux.Snapshot;
+
+/// <summary>What was read of one process.</summary>
+/// <param name="Pid">Process id.</param>
+/// <param name="Name">The kernel's name of it (comm).</param>
+/// <param name="User">Effective user id.</param>
+/// <param name="Cgroup">Its cgroup's path (v2, else v1 memory); empty if not readable.</param>
+/// <param name="TableBytes">VmPTE of /proc/PID/status, in bytes: PTE, PMD and PUD tables, without the root.</param>
+/// <param name="HugetlbBytes">HugetlbPages of status, in bytes.</param>
+/// <param name="ResidentBytes">VmRSS of status, in bytes: what smaps would have to walk.</param>
+/// <param name="Mappings">Its maps in order of address; null if not permitted.</param>
+/// <param name="Populated">Which windows are populated; null if the process was not read to the page.</param>
+/// <param name="Unread">Bytes of address space whose population could not be read (device memory).</param>
+/// <param name="VmFlags">VmFlags of smaps by number of mapping, where they were needed.</param>
+public sealed record ProcessFacts(
+    int Pid,
+    string Name,
+    int User,
+    string Cgroup,
+    long TableBytes,
+    long HugetlbBytes,
+    long ResidentBytes,
+    IReadOnlyList<MappingFacts>? Mappings,
+    IReadOnlyList<PopulatedRun>? Populated = null,
+    long Unread = 0,
+    IReadOnlyDictionary<int, string>? VmFlags = null);

@@ -1,0 +1,59 @@
+using System.Runtime.InteropServices;
+
+namespace Pando.Linux.TestProcess;
+
+/// <summary>
+/// Calls of the C library, made as plain calls (without a transition of the garbage collector): in a forked child the
+/// threads that a transition may wait for do not exist.
+/// </summary>
+internal static unsafe partial class LibC
+{
+    public const int Shared = 1; // MAP_SHARED
+    public const int Private = 2; // MAP_PRIVATE
+    public const int WithoutFile = 0x20; // MAP_ANONYMOUS
+    public const int FixedNoReplace = 0x100000;
+    public const int DontNeed = 4; // MADV_DONTNEED
+    public const int DontDump = 16; // MADV_DONTDUMP
+    public const int HugePage = 14; // MADV_HUGEPAGE
+    public const uint HugetlbMemfd = 4; // MFD_HUGETLB
+
+    [SuppressGCTransition]
+    [LibraryImport("libc", EntryPoint = "fork")]
+    public static partial int Fork();
+
+    [SuppressGCTransition]
+    [LibraryImport("libc", EntryPoint = "memfd_create")]
+    public static partial int CreateMemfd(byte* name, uint flags);
+
+    [SuppressGCTransition]
+    [LibraryImport("libc", EntryPoint = "ftruncate")]
+    public static partial int Truncate(int file, long size);
+
+    [SuppressGCTransition]
+    [LibraryImport("libc", EntryPoint = "mmap")]
+    public static partial void* Map(void* address, nuint size, int rights, int flags, int file, long offset);
+
+    [SuppressGCTransition]
+    [LibraryImport("libc", EntryPoint = "mprotect")]
+    public static partial int Protect(void* address, nuint size, int rights);
+
+    [SuppressGCTransition]
+    [LibraryImport("libc", EntryPoint = "munmap")]
+    public static partial int Unmap(void* address, nuint size);
+
+    [SuppressGCTransition]
+    [LibraryImport("libc", EntryPoint = "madvise")]
+    public static partial int Advise(void* address, nuint size, int advice);
+
+    [SuppressGCTransition]
+    [LibraryImport("libc", EntryPoint = "write")]
+    public static partial nint Write(int file, byte* bytes, nuint count);
+
+    [SuppressGCTransition]
+    [LibraryImport("libc", EntryPoint = "read")]
+    public static partial nint Read(int file, byte* bytes, nuint count);
+
+    [SuppressGCTransition]
+    [LibraryImport("libc", EntryPoint = "_exit")]
+    public static partial void Exit(int code);
+}

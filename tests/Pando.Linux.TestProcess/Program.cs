@@ -1,0 +1,159 @@
+using System.Runtime.CompilerServices;
+
+namespace Pando.Linux.TestProcess;
+
+/// <summary>
+/// Maps memory as its arguments say, prints a line ("ready", or "failed" and the step's number) for each process that
+/// it is by then, and waits until standard input is closed. After a fork nothing may be allocated, compiled or
+/// waited for: steps are parsed before, every path is taken once before, and calls into the C library are plain.
+/// </summary>
+internal static unsafe class Program
+{
+    // The number of this process, in memory of the C library: the runtime keeps static fields in memory that it maps
+    // shared (to write code that it may not write through the mapping that runs it), and a child would change them
+    // in its parent too.
+    private static int* _number;
+    private static int _file = -1;
+    private static byte* _text;
+
+    private static int Main(string[] arguments)
+    {
+        var steps = arguments.Select(Step.Parse).ToArray();
+        _text = (byte*)System.Runtime.InteropServices.NativeMemory.Alloc(64);
+        _number = (int*)System.Runtime.InteropServices.NativeMemory.AllocZeroed(sizeof(int));
+        WarmUp();
+        return RunAll(steps, isRehearsal: false);
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    private static int RunAll(Step[] steps, bool isRehearsal)
+    {
+        for (var i = 0; i < steps.Length; i++)
+        {
+            ref readonly var step = ref steps[i];
+            if ((step.Only < 0 || step.Only == *_number) && !Run(step) && !isRehearsal)
+            {
+                Say("failed "u8, i);
+                LibC.Exit(1);
+            }
+        }
+
+        Say("ready"u8, isRehearsal ? -2 : -1);
+        while (!isRehearsal && LibC.Read(0, _text, 1) > 0)
+        {
+            // Whatever is written is passed over: only the end of input counts.
+        }
+
+        if (!isRehearsal)
+        {
+            LibC.Exit(0);
+        }
+
+        return 0;
+    }
+
+    /// <summary>Takes every path once, so that nothing is left to compile or to bind in a child.</summary>
+    private static void WarmUp()
+    {
+        const ulong Address = 0x100000000000;
+        const ulong Size = 4 << 20;
+        _ = RunAll(
+        [
+            new Step(-1, Verb.Memfd, 0, 0, Size, 0, 3),
+            .. new[] { Verb.Map, Verb.Touch, Verb.Write, Verb.Protect, Verb.DontNeed, Verb.DontDump, Verb.HugePage, Verb.Unmap, Verb.Anonymous, Verb.Unmap, Verb.None }
+                .Select(verb => new Step(-1, verb, Address, 1, Size, 1 << 20, 3)),
+            new Step(7, Verb.None, 0, 0, 0, 0, 0),
+            new Step(-1, Verb.Fork, 0, 0, 0, 0, 0),
+        ], isRehearsal: true);
+        _file = -1;
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveOptimization | MethodImplOptions.NoInlining)]
+    private static bool Run(in Step step)
+    {
+        var address = (byte*)(step.Address + (step.Shift * (ulong)*_number));
+        var size = (nuint)step.Size;
+        switch (step.Verb)
+        {
+            case Verb.Memfd:
+            case Verb.Hugetlb:
+                fixed (byte* name = "pando-test"u8)
+                {
+                    _file = LibC.CreateMemfd(name, step.Verb == Verb.Hugetlb ? LibC.HugetlbMemfd : 0);
+                }
+
+                return _file >= 0 && LibC.Truncate(_file, (long)step.Size) == 0;
+            case Verb.Fork:
+                for (var i = 1; i <= (int)step.Value; i++)
+                {
+                    if (LibC.Fork() == 0)
+                    {
+                        *_number = i;
+                        break;
+                    }
+                }
+
+                return true;
+            case Verb.Map:
+                return LibC.Map(address, size, step.Rights, LibC.Shared | LibC.FixedNoReplace, _file, 0) == address;
+            case Verb.Anonymous:
+                return LibC.Map(address, size, 3, LibC.Private | LibC.WithoutFile | LibC.FixedNoReplace, -1, 0) == address;
+            case Verb.Touch:
+                byte sum = 0;
+                for (ulong i = 0; i < step.Size; i += step.Value)
+                {
+                    sum |= Volatile.Read(ref address[i]);
+                }
+
+                return sum == 0;
+            case Verb.Write:
+                for (ulong i = 0; i < step.Size; i += step.Value)
+                {
+                    Volatile.Write(ref address[i], 0);
+                }
+
+                return true;
+            case Verb.Protect:
+                return LibC.Protect(address, size, step.Rights) == 0;
+            case Verb.DontNeed:
+                // In pieces: below 2 MiB even kernels that free empty tables leave them.
+                for (ulong i = 0; i < step.Size; i += step.Value)
+                {
+                    if (LibC.Advise(address + i, (nuint)step.Value, LibC.DontNeed) != 0)
+                    {
+                        return false;
+                    }
+                }
+
+                return true;
+            case Verb.DontDump:
+                return LibC.Advise(address, size, LibC.DontDump) == 0;
+            case Verb.HugePage:
+                return LibC.Advise(address, size, LibC.HugePage) == 0;
+            case Verb.Unmap:
+                return LibC.Unmap(address, size) == 0;
+            default:
+                return true;
+        }
+    }
+
+    /// <summary>Writes a line in one piece; a step's number has at most two digits. -1: no number, -2: no output.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    private static void Say(ReadOnlySpan<byte> word, int number)
+    {
+        var length = 0;
+        for (; length < word.Length; length++)
+        {
+            _text[length] = word[length];
+        }
+
+        if (number >= 0)
+        {
+            _text[length++] = (byte)('0' + (number / 10 % 10));
+            _text[length++] = (byte)('0' + (number % 10));
+        }
+
+        _text[length++] = (byte)'\n';
+        _ = LibC.Write(1, _text, number == -2 ? 0 : (nuint)length);
+    }
+}

@@ -1,0 +1,33 @@
+using System.Globalization;
+
+namespace Pando.Linux.TestProcess;
+
+/// <summary>One step of the script, parsed before any fork: "[NUMBER:]verb,word,word,...". With a number it is done by
+/// that process alone.</summary>
+internal readonly record struct Step(int Only, Verb Verb, ulong Address, ulong Shift, ulong Size, ulong Value, int Rights)
+{
+    /// <summary>Words are key=value: at (hexadecimal), shift (bytes for each process number), size, value, rights
+    /// (r or rw).</summary>
+    public static Step Parse(string text)
+    {
+        var colon = text.IndexOf(':', StringComparison.Ordinal);
+        var only = colon < 0 ? -1 : int.Parse(text[..colon], CultureInfo.InvariantCulture);
+        var words = text[(colon + 1)..].Split(',');
+        var step = new Step(only, Enum.Parse<Verb>(words[0], ignoreCase: true), 0, 0, 0, 0, 1);
+        foreach (var word in words.Skip(1))
+        {
+            var pair = word.Split('=');
+            step = pair[0] switch
+            {
+                "at" => step with { Address = ulong.Parse(pair[1], NumberStyles.HexNumber, CultureInfo.InvariantCulture) },
+                "shift" => step with { Shift = ulong.Parse(pair[1], CultureInfo.InvariantCulture) },
+                "size" => step with { Size = ulong.Parse(pair[1], CultureInfo.InvariantCulture) },
+                "value" => step with { Value = ulong.Parse(pair[1], CultureInfo.InvariantCulture) },
+                "rights" => step with { Rights = pair[1] == "rw" ? 3 : 1 },
+                _ => throw new ArgumentException($"unknown word '{word}'"),
+            };
+        }
+
+        return step;
+    }
+}

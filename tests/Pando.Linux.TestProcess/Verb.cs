@@ -1,0 +1,43 @@
+namespace Pando.Linux.TestProcess;
+
+/// <summary>What a step does; the names, in lower case, are the words of the script.</summary>
+internal enum Verb
+{
+    None,
+
+    /// <summary>Make a memfd of "size" bytes; later steps map it.</summary>
+    Memfd,
+
+    /// <summary>The same with huge pages of 2 MiB.</summary>
+    Hugetlb,
+
+    /// <summary>Make "value" children, which carry on with the next step.</summary>
+    Fork,
+
+    /// <summary>Map the memfd.</summary>
+    Map,
+
+    /// <summary>Map private memory.</summary>
+    Anonymous,
+
+    /// <summary>Read a byte every "value" bytes.</summary>
+    Touch,
+
+    /// <summary>Write a byte every "value" bytes.</summary>
+    Write,
+
+    /// <summary>Change rights.</summary>
+    Protect,
+
+    /// <summary>MADV_DONTNEED in pieces of "value" bytes.</summary>
+    DontNeed,
+
+    /// <summary>MADV_DONTDUMP.</summary>
+    DontDump,
+
+    /// <summary>MADV_HUGEPAGE.</summary>
+    HugePage,
+
+    /// <summary>Unmap.</summary>
+    Unmap,
+}

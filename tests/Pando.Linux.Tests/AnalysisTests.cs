@@ -1,0 +1,137 @@
+using Pando.Linux.Analysis;
+using Pando.Linux.Snapshot;
+
+namespace Pando.Linux.Tests;
+
+/// <summary>The analysis on machines that are not at hand.</summary>
+public class AnalysisTests
+{
+    private const long Table = 4096;
+    private const ulong TiB = 1UL << 40;
+    private const MappingRights ReadWrite = MappingRights.Read | MappingRights.Write | MappingRights.Shared;
+
+    private static MachineSnapshot Machine(IReadOnlyList<ObjectFacts> objects, IEnumerable<ProcessFacts> processes, IReadOnlyList<HugetlbProbe>? probes = null)
+    {
+        var config = new Dictionary<string, string> { ["CONFIG_HUGETLB_PAGE"] = "y", ["CONFIG_HUGETLB_PMD_PAGE_TABLE_SHARING"] = "y", ["CONFIG_FS_DAX_PMD"] = "y", ["CONFIG_TRANSPARENT_HUGEPAGE"] = "y" };
+        return new MachineSnapshot(DateTimeOffset.UnixEpoch, 1, true,
+            new MachineFacts("6.12.0", 4, 2, 24L << 30, 1L << 30, 0, false, [], config, "madvise", "never", new Dictionary<string, string>()),
+            objects, [.. processes], [], probes ?? [], []);
+    }
+
+    private static ProcessFacts Mapper(int pid, MappingFacts mapping, int leaf, long tables) =>
+        new(pid, "oracle", 54, "/", tables * Table, 0, 0, [mapping], [new PopulatedRun(0, mapping.Start, mapping.End, leaf)]);
+
+    private static ObjectFacts Anonymous => new(0, ObjectKind.Anonymous, "[anonymous]", "", 0);
+
+    [Fact]
+    public void Six_TiB_of_persistent_memory_cost_234_GiB_at_ten_thousand_processes_and_24_MiB_once()
+    {
+        var file = new ObjectFacts(1, ObjectKind.DaxFile, "/pmem/db", "103:0", 7, 0, "xfs",
+            new DaxFacts(0, (long)(6 * TiB), "xfs", [new FileExtent(0, 2 << 20, 6 * TiB, 0)]));
+        var mapping = new MappingFacts(TiB, 7 * TiB, 0, ReadWrite, 1);
+
+        var report = ScanAnalysis.Analyse(
+            Machine([Anonymous, file], Enumerable.Range(1, 4).Select(i => Mapper(i, mapping, 1, 6144 + 12))),
+            new ReportOptions { At = 10_000, ObjectName = "/pmem/db" });
+        var dax = Assert.Single(report.Objects);
+        var proposal = dax.Cures.Single(c => c.Id == "dax-pmd-shared");
+
+        Assert.Equal((4 * (6144 + 12) * Table, (6144 + 12) * Table, 3 * (6144 + 12) * Table, 0L), (dax.TableBytes, dax.NeededOnce, dax.Duplicate, dax.Empty));
+        Assert.Equal((0L, 4L * 6144 * 512), (dax.Dax!.Windows4KiB, dax.Dax.Windows2MiB));
+        Assert.Empty(dax.Dax.Reasons);
+        Assert.Equal(10_000L * (6144 + 12) * Table, proposal.AtBytesNow);
+        Assert.Equal((6144 + (10_000L * 12)) * Table, proposal.AtBytesAfter);
+        Assert.Equal((6144 + 12) * Table, dax.Cures.Single(c => c.Id == "pando-512g").AtBytesAfter);
+    }
+
+    [Fact]
+    public void A_DAX_file_in_a_badly_placed_partition_is_told_to_be_made_anew()
+    {
+        const ulong GiB = 1UL << 30;
+        var file = new ObjectFacts(1, ObjectKind.DaxFile, "/pmem/db", "103:1", 7, 0, "xfs",
+            new DaxFacts(1 << 20, (long)GiB, "xfs", [new FileExtent(0, 2 << 20, GiB, 0)]));
+
+        var report = ScanAnalysis.Analyse(Machine([Anonymous, file], [Mapper(1, new MappingFacts(GiB, 2 * GiB, 0, ReadWrite, 1), 0, 514)]), new ReportOptions());
+
+        Assert.Equal(new Dictionary<string, long> { ["PhysicalNotAligned"] = 512 }, report.Objects.Single(o => o.Number == 1).Dax!.Reasons);
+        var advice = Assert.Single(report.Advice);
+        Assert.Contains(advice.Lines, l => l.StartsWith("mkfs.xfs", StringComparison.Ordinal));
+        Assert.Equal(512 * Table, advice.SavedBytes);
+    }
+
+    [Fact]
+    public void Without_kpagecount_sharing_is_judged_by_the_rules_and_the_report_says_so()
+    {
+        const ulong GiB = 1UL << 30;
+        var segment = new ObjectFacts(1, ObjectKind.Hugetlb, "/anon_hugepage (deleted)", "00:10", 9, 2 << 20, "hugetlbfs");
+        var processes = Enumerable.Range(1, 3).Select(i => Mapper(i, new MappingFacts(GiB, 3 * GiB, 0, ReadWrite, 1), 1, 3));
+
+        var report = ScanAnalysis.Analyse(Machine([Anonymous, segment], processes, [new HugetlbProbe(1, 0, [1, 2, 3], null), new HugetlbProbe(1, (long)GiB, [1, 2, 3], null)]), new ReportOptions());
+        var sharing = report.Objects.Single(o => o.Number == 1).Sharing!;
+
+        Assert.False(sharing.Measured);
+        Assert.Equal((6L, 2L, 3), (sharing.TablesIfPrivate, sharing.Tables, sharing.SharingProcesses));
+    }
+
+    [Theory]
+    [InlineData(MappingRights.Read | MappingRights.Write, "rd wr mr mw me ht", ShareRefusal.PrivateMapping, "MAP_PRIVATE")]
+    [InlineData(ReadWrite, "rd wr sh mr mw me ms uw ht", ShareRefusal.Userfaultfd, "write-protect")]
+    [InlineData(ReadWrite, "rd wr sh mr mw me ms ui ht", ShareRefusal.Userfaultfd, "minor")]
+    [InlineData(ReadWrite, "rd wr sh mr mw me ms dc ht", ShareRefusal.FlagsDiffer, "only here [dc]")]
+    [InlineData(ReadWrite, "rd wr sh mr mw me ms lo ht", null, null)]
+    public void The_flags_of_one_mapping_decide_whether_it_shares_and_locked_does_not_matter(MappingRights rights, string flags, ShareRefusal? reason, string? detail)
+    {
+        const ulong GiB = 1UL << 30;
+        var segment = new ObjectFacts(1, ObjectKind.Hugetlb, "/anon_hugepage (deleted)", "00:10", 9, 2 << 20, "hugetlbfs");
+        var mapping = new MappingFacts(GiB, 2 * GiB, 0, ReadWrite, 1);
+        var plain = new Dictionary<int, string> { [0] = "rd wr sh mr mw me ms ht" };
+        var others = Enumerable.Range(1, 3).Select(i => Mapper(i, mapping, 1, 2) with { VmFlags = plain });
+        var odd = Mapper(4, mapping with { Rights = rights }, 1, 2) with { VmFlags = new Dictionary<int, string> { [0] = flags } };
+
+        var sharing = ScanAnalysis.Analyse(Machine([Anonymous, segment], [.. others, odd], [new HugetlbProbe(1, 0, [1, 2, 3, 4], reason is null ? 1 : 2)]), new ReportOptions())
+            .Objects.Single(o => o.Number == 1).Sharing!;
+
+        Assert.Empty(sharing.Remarks);
+        Assert.Equal(reason is null ? 1 : 2, sharing.Tables);
+        if (reason is null)
+        {
+            Assert.Empty(sharing.Outsiders);
+            return;
+        }
+
+        var outsider = Assert.Single(sharing.Outsiders);
+        Assert.Equal((4, 1), (outsider.Pid, outsider.OwnTables));
+        Assert.Equal(reason, Assert.Single(outsider.Reasons).Reason);
+        Assert.Contains(detail!, outsider.Reasons[0].Detail, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void Pages_of_1_GiB_have_no_PMD_table_to_share()
+    {
+        const ulong GiB = 1UL << 30;
+        var segment = new ObjectFacts(1, ObjectKind.Hugetlb, "/anon_hugepage (deleted)", "00:10", 9, GiB, "hugetlbfs");
+
+        var report = ScanAnalysis.Analyse(Machine([Anonymous, segment], [Mapper(1, new MappingFacts(GiB, 3 * GiB, 0, ReadWrite, 1), 2, 1)]), new ReportOptions()).Objects.Single(o => o.Number == 1);
+
+        Assert.StartsWith("PageSize", Assert.Single(report.Sharing!.Remarks), StringComparison.Ordinal);
+        Assert.Equal((0L, 0L, Table), (report.Live.Pte, report.Live.Pmd, report.Live.Pud));
+        Assert.Equal(["1 GiB"], report.PageSizes.Keys);
+    }
+
+    [Fact]
+    public void An_Oracle_SGA_gets_its_settings_with_the_number_of_pages_computed()
+    {
+        const ulong GiB = 1UL << 30;
+        var segment = new ObjectFacts(1, ObjectKind.SystemV, "/SYSV00000000 (deleted)", "00:01", 65536);
+        var processes = Enumerable.Range(1, 50).Select(i => Mapper(i, new MappingFacts(GiB, 9 * GiB, 0, ReadWrite, 1), 0, 4096 + 8 + 1));
+
+        var report = ScanAnalysis.Analyse(Machine([Anonymous, segment], processes), new ReportOptions());
+
+        var advice = report.Advice.Single(a => a.Title.StartsWith("Oracle", StringComparison.Ordinal));
+        Assert.Contains(advice.Lines, l => l.StartsWith("sysctl -w vm.nr_hugepages=4096 ", StringComparison.Ordinal));
+        Assert.Contains("ALTER SYSTEM SET use_large_pages='ONLY' SCOPE=SPFILE;", advice.Lines);
+
+        // Fifty times 4,096 PTE and 8 PMD tables go; 8 shared PMD tables stay.
+        Assert.Equal(((50 * 4104) - 8) * Table, advice.SavedBytes);
+    }
+}

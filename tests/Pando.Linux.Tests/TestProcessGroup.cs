@@ -1,0 +1,88 @@
+using System.Diagnostics;
+using System.Reflection;
+
+namespace Pando.Linux.Tests;
+
+/// <summary>
+/// Real processes that map memory as the steps say (see Pando.Linux.TestProcess), all forked from one. They live
+/// until the group is disposed.
+/// </summary>
+internal sealed class TestProcessGroup : IDisposable
+{
+    private readonly Process _process;
+
+    private TestProcessGroup(Process process, IReadOnlyList<int> pids) => (_process, Pids) = (process, pids);
+
+    /// <summary>Process ids; the first is the parent of the others, which are in the order of their numbers.</summary>
+    public IReadOnlyList<int> Pids { get; }
+
+    public static TestProcessGroup Start(int count, params string[] steps)
+    {
+        var start = new ProcessStartInfo(Environment.ProcessPath is { } p && Path.GetFileNameWithoutExtension(p) == "dotnet" ? p : "dotnet")
+        {
+            RedirectStandardInput = true,
+            RedirectStandardOutput = true,
+        };
+        start.ArgumentList.Add(Path.Combine(Path.GetDirectoryName(Assembly.GetExecutingAssembly().Location)!, "Pando.Linux.TestProcess.dll"));
+        start.Environment["DOTNET_EnableWriteXorExecute"] = "0"; // else the runtime's own memory is shared by forked processes
+        foreach (var step in steps)
+        {
+            start.ArgumentList.Add(step);
+        }
+
+        var process = Process.Start(start)!;
+        var said = new List<string>();
+        while (said.Count < count && Next(process) is { } line)
+        {
+            said.Add(line);
+        }
+
+        if (said.Count < count || said.Any(l => l != "ready"))
+        {
+            process.StandardInput.Close();
+            process.Kill(entireProcessTree: true);
+            throw new InvalidOperationException($"The test process said: {string.Join(" / ", said)}");
+        }
+
+        var children = File.ReadAllText($"/proc/{process.Id}/task/{process.Id}/children").Split(' ', StringSplitOptions.RemoveEmptyEntries).Select(int.Parse).Order();
+        return new TestProcessGroup(process, [process.Id, .. children]);
+    }
+
+    /// <summary>The next line, or null at the end of output or after a minute of silence.</summary>
+    private static string? Next(Process process)
+    {
+        var line = process.StandardOutput.ReadLineAsync();
+        return line.Wait(TimeSpan.FromMinutes(1)) ? line.Result : "(silence)";
+    }
+
+    public void Dispose()
+    {
+        _process.StandardInput.Close(); // all read it, and end at its end
+        if (!_process.WaitForExit(20_000))
+        {
+            _process.Kill(entireProcessTree: true);
+        }
+
+        foreach (var pid in Pids.Skip(1))
+        {
+            for (var i = 0; i < 200 && Directory.Exists($"/proc/{pid}") && !IsZombie(pid); i++)
+            {
+                Thread.Sleep(10);
+            }
+        }
+
+        _process.Dispose();
+    }
+
+    private static bool IsZombie(int pid)
+    {
+        try
+        {
+            return File.ReadAllText($"/proc/{pid}/stat").Contains(") Z", StringComparison.Ordinal);
+        }
+        catch (IOException)
+        {
+            return true;
+        }
+    }
+}
