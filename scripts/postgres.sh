@@ -2,6 +2,7 @@
 # A PostgreSQL server of its own, from the distribution's packages, for measuring page tables.
 # Runs as root on Debian; touches nothing outside DIR (and never the distribution's own cluster).
 #
+#   scripts/postgres.sh check                   succeed if a server is installed
 #   scripts/postgres.sh install                 install the server if it is missing
 #   scripts/postgres.sh create DIR              make a cluster in DIR and fill four tables of 0.97 GiB
 #   scripts/postgres.sh up DIR HUGE CLIENTS     start it (huge_pages = HUGE: on or off, shared_buffers = 4 GB) with
@@ -47,8 +48,13 @@ down() {
 }
 
 [ "$(id -u)" = 0 ] || fail "needs root (to install, and to run the server as user postgres)"
-[ $# -ge 1 ] || fail "which verb? install, create DIR, up DIR on|off CLIENTS, down DIR, remove DIR"
+[ $# -ge 1 ] || fail "which verb? check, install, create DIR, up DIR on|off CLIENTS, down DIR, remove DIR"
 VERB=$1
+if [ "$VERB" = check ]; then
+    find_bin >/dev/null || fail "PostgreSQL is not installed: run '$0 install'"
+    exit 0
+fi
+
 if [ "$VERB" = install ]; then
     find_bin >/dev/null && exit 0
     apt-get update -q && DEBIAN_FRONTEND=noninteractive apt-get install -qy --no-install-recommends postgresql
@@ -114,5 +120,5 @@ remove)
     down
     rm -rf "$DIR"
     ;;
-*) fail "unknown verb '$VERB': install, create, up, down, remove" ;;
+*) fail "unknown verb '$VERB': check, install, create, up, down, remove" ;;
 esac

@@ -278,7 +278,7 @@ public sealed partial class DaxFile
     /// <summary>After a shift, everything from an offset on counts as written: the marks stood at the old offsets.</summary>
     private void MarkMoved(long from)
     {
-        _dirty.Take(from, long.MaxValue / 4);
+        _dirty.Forget(from, long.MaxValue / 4);
         foreach (var extent in _extents.Where(extent => extent.FileEnd > from))
         {
             MarkOrMakeDurable(extent.FileOffset, extent.Length);

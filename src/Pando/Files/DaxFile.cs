@@ -150,7 +150,7 @@ public sealed partial class DaxFile : MappedFile
             Device.Give(extent.DeviceOffset, extent.Length);
         }
 
-        _dirty.Take(start, end);
+        _dirty.Forget(start, end);
     }
 
     private protected override void FreeStorage()
