@@ -6,7 +6,7 @@ namespace Pando.Cli.Run;
 /// <param name="Loads">Loads of what was stored, through other processes.</param>
 /// <param name="FirstOffset">The lowest offset in the memory that was stored to.</param>
 /// <param name="LastOffset">The highest.</param>
-/// <param name="StoreFaults">Page faults that the stores took: each is the first to its page, which the file notes.</param>
+/// <param name="StoreFaults">Page faults that the stores took: there may be none.</param>
 /// <param name="LoadFaults">Page faults that the loads took: there may be none.</param>
 /// <param name="Wrong">Loads that did not give what had been stored, accesses that failed, bytes that are not in the file.</param>
 /// <param name="FirstWrong">The first of those, in words.</param>
@@ -36,5 +36,5 @@ internal sealed record ProofReport(
     IReadOnlyList<string> Violations)
 {
     /// <summary>Whether the world is right.</summary>
-    public bool Passed => Wrong == 0 && LoadFaults == 0 && Violations.Count == 0;
+    public bool Passed => Wrong == 0 && StoreFaults == 0 && LoadFaults == 0 && Violations.Count == 0;
 }

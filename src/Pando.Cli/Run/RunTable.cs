@@ -62,7 +62,7 @@ internal static class RunTable
         table.AddEmptyRow();
         Row(table, "processes that processors ran in", worlds, world => Count(world.Proof.Spaces));
         Row(table, worlds.All(world => world.Proof.HasBytes) ? "stores / loads through others" : "translations compared", worlds, world => Invariant($"{world.Proof.Stores:N0} / {world.Proof.Loads:N0}"));
-        Row(table, "  faults of first stores / of loads", worlds, world => Invariant($"{world.Proof.StoreFaults:N0} / {world.Proof.LoadFaults:N0}"));
+        Row(table, "  faults of stores / of loads", worlds, world => Invariant($"{world.Proof.StoreFaults:N0} / {world.Proof.LoadFaults:N0}"));
         Row(table, "  wrong", worlds, world => Count(world.Proof.Wrong));
         if (report.Pmem is not null)
         {

@@ -161,7 +161,7 @@ internal sealed class World : IDisposable
     }
 
     /// <summary>
-    /// As if every page were loaded. Not as if stored to: a file notes every page that is written, 192 MiB for 6 TiB.
+    /// As if every page were stored to, so that no later load or store of any process finds anything left to do.
     /// </summary>
     private void FaultIn(AddressSpace space, IRunProgress progress, CancellationToken cancellation)
     {
@@ -170,7 +170,7 @@ internal sealed class World : IDisposable
         {
             cancellation.ThrowIfCancellationRequested();
             long step = Math.Min(PopulateStep, memory - done);
-            var result = space.Populate(AddressRange.FromLength(Start + done, step), AccessKind.Read);
+            var result = space.Populate(AddressRange.FromLength(Start + done, step), AccessKind.Write);
             if (!result.IsResolved)
             {
                 throw new InvalidOperationException($"The page at {result.Address} could not be faulted in: {result.Kind}.");
