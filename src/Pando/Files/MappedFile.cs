@@ -90,7 +90,10 @@ public abstract class MappedFile : IDisposable
     public abstract PhysicalAddress? Locate(long offset);
 
     /// <summary>Sets the file's size (ftruncate(2)). What lies past a smaller size is gone, private copies too.</summary>
-    /// <returns>EINVAL for a negative size, or one that is no multiple of <see cref="MappingAlignment"/>.</returns>
+    /// <returns>
+    /// EINVAL for a negative size, or one that is no multiple of <see cref="MappingAlignment"/>; EFBIG; ENOSPC if the
+    /// new end cuts a page where other files lie too, and there is no room to copy it.
+    /// </returns>
     public Errno SetSize(long size)
     {
         if (size < 0 || size > long.MaxValue / 4 || (MappingAlignment > Level.PageSize && size % MappingAlignment != 0))
@@ -98,9 +101,16 @@ public abstract class MappedFile : IDisposable
             return size > long.MaxValue / 4 ? Errno.EFBIG : Errno.EINVAL;
         }
 
-        Tables.Invalidate.Enter();
+        // The page that the new end cuts is filled with zeroes from there on: not where other files lie too.
+        var error = EnterOwning(size, size);
+        if (error != Errno.None)
+        {
+            return error;
+        }
+
         long before = Size;
         Size = size;
+        NoteMetadata();
 
         // The leaf that holds the old end may be large, or become so: it is decided anew.
         long from = Math.Min(before, size) & -Level.EntrySpan(Level.Pmd);
@@ -117,6 +127,8 @@ public abstract class MappedFile : IDisposable
         }
         else
         {
+            // What was stored past the end, in the page that the end cut, is no part of the file.
+            ClearBytes(before, Math.Min(size, (before + PageSize - 1) & -PageSize));
             JoinLargePages(from, (before & -Level.EntrySpan(Level.Pmd)) + Level.EntrySpan(Level.Pmd));
         }
 
@@ -128,7 +140,10 @@ public abstract class MappedFile : IDisposable
     /// Takes the storage of a range away; it reads as zeroes (fallocate(2), FALLOC_FL_PUNCH_HOLE with KEEP_SIZE).
     /// Parts of pages at the ends are filled with zeroes. Private copies stay.
     /// </summary>
-    /// <returns>EINVAL for a negative offset or a length that is not positive.</returns>
+    /// <returns>
+    /// EINVAL for a negative offset or a length that is not positive; ENOSPC if an end cuts a page where other files lie
+    /// too, and there is no room to copy it.
+    /// </returns>
     public Errno PunchHole(long offset, long length)
     {
         if (offset < 0 || length <= 0 || offset > long.MaxValue / 4 - length)
@@ -138,9 +153,17 @@ public abstract class MappedFile : IDisposable
 
         long start = (offset + MappingAlignment - 1) & -MappingAlignment;
         long end = (offset + length) & -MappingAlignment;
+
+        // Also where only parts of pages are cleared: a page that somebody else frees meanwhile is not ours to clear.
+        var error = EnterOwning(offset, offset + length);
+        if (error != Errno.None)
+        {
+            return error;
+        }
+
         if (start < end)
         {
-            ChangeLayout(start, end, () => Errno.None, () =>
+            ChangeLayoutEntered(start, end, () =>
             {
                 FreeRange(start, end);
                 ClearBytes(offset, start);
@@ -152,6 +175,7 @@ public abstract class MappedFile : IDisposable
             ClearBytes(offset, offset + length);
         }
 
+        Tables.Invalidate.Exit();
         return Errno.None;
     }
 
@@ -228,10 +252,21 @@ public abstract class MappedFile : IDisposable
     internal virtual PageStatus Allocate(long offset) => PageStatus.Found;
 
     /// <summary>
+    /// Whether the page at an offset lies where other files lie too, so that it must be given storage of its own by
+    /// <see cref="Allocate"/> before a store. True until the sequence moves.
+    /// </summary>
+    internal virtual bool MustCopyToStore(long offset) => false;
+
+    /// <summary>
     /// Notes that a leaf is about to be write-enabled: from here on the range counts as written. Under the lock of
     /// the leaf's table. False where memory is out.
     /// </summary>
     internal bool TryNoteWrite(long offset, long length) => Dirty?.TryMark(offset, length) ?? true;
+
+    /// <summary>The file's metadata have changed and are not durable yet.</summary>
+    private protected virtual void NoteMetadata()
+    {
+    }
 
     /// <summary>Makes changes of the file's metadata durable.</summary>
     internal virtual void CommitMetadata()
@@ -245,6 +280,24 @@ public abstract class MappedFile : IDisposable
         {
             throw new ObjectDisposedException(Name, "The file has been closed and nobody maps it any more.");
         }
+    }
+
+    /// <summary>The same for somebody who only knows that the file existed a moment ago. False where it has ended.</summary>
+    internal bool TryAddUser()
+    {
+        int users = Volatile.Read(ref _users);
+        while (users > 0)
+        {
+            int seen = Interlocked.CompareExchange(ref _users, users + 1, users);
+            if (seen == users)
+            {
+                return true;
+            }
+
+            users = seen;
+        }
+
+        return false;
     }
 
     /// <summary>Counts one mapping less.</summary>
@@ -299,17 +352,58 @@ public abstract class MappedFile : IDisposable
                 return error;
             }
 
-            var remove = new RemoveLeaves(Store, includingCopies: false);
-            ChangeLeaves(start, end, remove);
-            Store.Shootdown.FlushShared(Tables);
-            change();
-            JoinLargePages(start, end);
+            ChangeLayoutEntered(start, end, change);
             return Errno.None;
         }
         finally
         {
             Tables.Invalidate.Exit();
         }
+    }
+
+    private void ChangeLayoutEntered(long start, long end, Action change)
+    {
+        ChangeLeaves(start, end, new RemoveLeaves(Store, includingCopies: false));
+        Store.Shootdown.FlushShared(Tables);
+        change();
+        JoinLargePages(start, end);
+    }
+
+    /// <summary>
+    /// Takes away the private copies of all that lies past the end of a file that has just become smaller. Under the
+    /// invalidate lock.
+    /// </summary>
+    private protected void DropCopiesPastEnd()
+    {
+        var remove = new RemoveLeaves(Store, includingCopies: true);
+        ChangeLeaves((Size + MappingAlignment - 1) & -MappingAlignment, long.MaxValue / 4, remove);
+        Store.Shootdown.FlushShared(Tables);
+        remove.Release();
+    }
+
+    /// <summary>
+    /// Enters the invalidate lock when the pages that two offsets cut, if they do, are the file's own: what is cleared
+    /// in them must not be cleared in another file.
+    /// </summary>
+    private Errno EnterOwning(long first, long second)
+    {
+        while (true)
+        {
+            Tables.Invalidate.Enter();
+            long? shared = IsCutShared(first) ? first : IsCutShared(second) ? second : null;
+            if (shared is not { } offset)
+            {
+                return Errno.None;
+            }
+
+            Tables.Invalidate.Exit();
+            if (Allocate(offset) is not (PageStatus.Found or PageStatus.PastEnd))
+            {
+                return Errno.ENOSPC;
+            }
+        }
+
+        bool IsCutShared(long offset) => (offset & (Level.PageSize - 1)) != 0 && MustCopyToStore(offset);
     }
 
     /// <summary>
@@ -381,7 +475,7 @@ public abstract class MappedFile : IDisposable
         Store.Epochs.Exit(epoch);
     }
 
-    /// <summary>Fills a part of a page with zeroes, where the file has bytes.</summary>
+    /// <summary>Fills parts of pages with zeroes, where the file has bytes, and makes that durable (Linux: dax_zero_range).</summary>
     private void ClearBytes(long start, long end)
     {
         end = Math.Min(end, (Size + Level.PageSize - 1) & -(long)Level.PageSize);
@@ -391,6 +485,7 @@ public abstract class MappedFile : IDisposable
             if (Locate(start) is { } place && !Store.IsZeroPage(place) && Store.Memory.HasBytes(place))
             {
                 Store.Memory.Bytes(place, count).Clear();
+                MakeDurable(start & -(long)Level.PageSize, (start & -(long)Level.PageSize) + Level.PageSize);
             }
 
             start += count;

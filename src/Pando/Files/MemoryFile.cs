@@ -133,8 +133,9 @@ public sealed class MemoryFile : MappedFile
             Store.Retire(frame);
         }
 
-        // Pages of 2 MiB that a hole of small pages only cuts stay, and read as zeroes there.
-        for (long at = start; _pageLevel > Level.Pte && at < Math.Min(end, Size); at += Level.PageSize)
+        // Pages of 2 MiB that a hole of small pages only cuts stay, and read as zeroes there: to their ends, where the
+        // file may have become smaller just now.
+        for (long at = start; _pageLevel > Level.Pte && at < Math.Min(end, (Size + PageSize - 1) & -PageSize); at += Level.PageSize)
         {
             if (Locate(at) is { } place)
             {

@@ -196,7 +196,7 @@ public sealed partial class AddressSpace
         {
             if (error == Errno.None)
             {
-                file.PunchHole(offset, length);
+                error = file.PunchHole(offset, length);
             }
 
             file.RemoveUser();

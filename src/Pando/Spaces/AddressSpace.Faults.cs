@@ -492,7 +492,7 @@ public sealed partial class AddressSpace
         }
 
         var target = Store.Format.TargetOf(leaf, level);
-        if (target == _memory.ZeroPage.Address)
+        if (target == _memory.ZeroPage.Address || fault.Area.File!.MustCopyToStore((long)fault.Address.Value + fault.Area.Delta))
         {
             return FaultStep.MustAllocate;
         }
