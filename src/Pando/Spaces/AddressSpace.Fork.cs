@@ -66,7 +66,7 @@ public sealed partial class AddressSpace
     private bool CopyTo(AddressSpace child)
     {
         // Locks and user-fault handlers are not inherited (mlock(2), userfaultfd(2)).
-        const AreaFlags own = AnyLock | AreaFlags.UserMissing | AreaFlags.UserMinor | AreaFlags.UserWriteProtect;
+        const AreaFlags own = AnyLock | AnyUserFault;
         var areas = new List<Area>(_areas.Count);
         foreach (var area in _areas.All)
         {
@@ -80,11 +80,6 @@ public sealed partial class AddressSpace
             if (area.File is { } file)
             {
                 child.AddFile(file);
-                if (area.IsIndexed && !area.IsShared)
-                {
-                    // Truncation must find the child's copies as well.
-                    Index(copied);
-                }
             }
         }
 
@@ -92,9 +87,12 @@ public sealed partial class AddressSpace
 
         // Private pages: both sides refer to the same frame, read-only, until one of them writes.
         var gather = new FlushGather(Store, this);
-        var everything = new AddressRange(new VirtualAddress(0), UserEnd.AlignUp(Level.PageSize) + Level.PageSize);
-        var copy = new CopyVisitor(this, child);
-        _memory.Walker.VisitWithin(this, everything, ref copy, ref gather);
+        var copy = new CopyVisitor(child);
+        foreach (var area in areas)
+        {
+            CopyArea(area, ref copy, ref gather);
+        }
+
         gather.Finish();
         if (copy.OutOfMemory)
         {
@@ -109,12 +107,36 @@ public sealed partial class AddressSpace
         return true;
     }
 
-    private struct CopyVisitor(AddressSpace parent, AddressSpace child) : IEntryVisitor
+    /// <summary>
+    /// Copies the private pages of one area. Where a truncation may come for copies, it finds those of both spaces
+    /// before or after: one that went through the child before a page came, and through the parent after it had been
+    /// copied, would leave the child a page past the end.
+    /// </summary>
+    private void CopyArea(Area copied, ref CopyVisitor copy, ref FlushGather gather)
+    {
+        if (copied.IsShared || (copied.Traits.Flags & AreaFlags.WipeOnFork) != 0 || copy.OutOfMemory)
+        {
+            return;
+        }
+
+        if (copied.File is not { } file)
+        {
+            _memory.Walker.VisitWithin(this, copied.Range, ref copy, ref gather);
+        }
+        else if (_areas.Find(copied.Range.Start)!.IsIndexed)
+        {
+            file.PrivateMappings.Enter();
+            copied.IsIndexed = true;
+            file.PrivateMappings.Add(copied);
+            _memory.Walker.VisitWithin(this, copied.Range, ref copy, ref gather);
+            file.PrivateMappings.Exit();
+        }
+    }
+
+    private struct CopyVisitor(AddressSpace child) : IEntryVisitor
     {
         private Frame _table;
         private AddressRange _tableSpan;
-        private AddressRange _areaRange;
-        private bool _skip;
 
         public bool OutOfMemory { get; private set; }
 
@@ -126,20 +148,9 @@ public sealed partial class AddressSpace
                 return;
             }
 
-            if (!_areaRange.Contains(entry.Range))
-            {
-                var area = parent._areas.Find(entry.Range.Start)!;
-                _areaRange = area.Range;
-                _skip = (area.Traits.Flags & (AreaFlags.DontFork | AreaFlags.WipeOnFork)) != 0;
-            }
-
-            if (_skip)
-            {
-                return;
-            }
-
-            // Nobody else knows the child yet: its tables are written without their locks, and must be, since the
-            // walker holds that of the parent's table.
+            // Nobody can change the child yet but a truncation, which takes copies out of areas that are done: the
+            // child's tables are written without their locks, and must be, since the walker holds that of the
+            // parent's table. What such a table counts, both change by atomic steps.
             var store = child.Store;
             if (!_tableSpan.Contains(entry.Range))
             {
@@ -157,7 +168,7 @@ public sealed partial class AddressSpace
             Interlocked.Increment(ref store.Memory.Record(frame).References);
             var leaf = store.Format.MakeLeaf(Level.Pte, frame.Address, rights, protectionKey: store.Format.ProtectionKeyOf(entry.Entry, Level.Pte));
             store.Prepare(_table, Level.Index(entry.Range.Start.Value, Level.Pte), leaf);
-            store.Memory.Record(_table).AnonymousLeaves++;
+            Interlocked.Increment(ref store.Memory.Record(_table).AnonymousLeaves);
         }
     }
 }
