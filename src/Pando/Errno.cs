@@ -9,6 +9,9 @@ public enum Errno
     /// <summary>It may not be done: a sealed range, or an address that only the privileged may map (vm.mmap_min_addr).</summary>
     EPERM = 1,
 
+    /// <summary>Nothing of the kind is there.</summary>
+    ENOENT = 2,
+
     /// <summary>A transfer failed: the storage is bad, or the file cannot be written.</summary>
     EIO = 5,
 

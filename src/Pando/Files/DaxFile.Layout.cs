@@ -22,7 +22,10 @@ public sealed partial class DaxFile
             SetExtents(ExtentMap.Shifted(_extents, offset + length, -length));
             Size -= length;
             MarkMoved(offset);
-        }, newEnd: () => Size - length);
+
+            // Copies move with nothing; those that now lie past the end go, as with truncation.
+            DropCopiesPastEnd();
+        });
     }
 
     /// <summary>
@@ -63,7 +66,9 @@ public sealed partial class DaxFile
         if (source.Device != Device
             || sourceOffset < 0 || offset < 0 || length <= 0
             || ((sourceOffset | length | offset) & (Level.PageSize - 1)) != 0
-            || (source == this && sourceOffset < offset + length && offset < sourceOffset + length))
+            || (source == this && sourceOffset < offset + length && offset < sourceOffset + length)
+            || offset > long.MaxValue / 4 - length || sourceOffset > long.MaxValue / 4 - length
+            || offset + length > ((Size + Level.PageSize - 1) & -(long)Level.PageSize))
         {
             return Errno.EINVAL;
         }
@@ -82,6 +87,8 @@ public sealed partial class DaxFile
                     Device.Space.Share(extent.DeviceOffset, extent.Length);
                 }
 
+                // What this file is given is not marked in it as written: it must be durable already.
+                source.MakeDurable(sourceOffset, sourceOffset + length);
                 source.SetExtents(ExtentMap.With(source._extents, pieces));
             });
         if (error != Errno.None)
@@ -144,6 +151,9 @@ public sealed partial class DaxFile
                 {
                     Device.Copy(old.DeviceOffset, taken.DeviceOffset + (old.FileOffset - taken.FileOffset), old.Length);
                     Device.Give(old.DeviceOffset, old.Length);
+
+                    // The whole copy is new to the device, not only the page that is stored to.
+                    MarkOrMakeDurable(old.FileOffset, old.Length);
                 }
 
                 SetExtents(ExtentMap.With(_extents, [taken]));
@@ -154,28 +164,46 @@ public sealed partial class DaxFile
     /// <summary>
     /// Moves what lies on a range of the device elsewhere. While a piece is copied, who touches it waits: no store is lost.
     /// </summary>
-    /// <returns>ENOSPC if the device has no room; what was moved by then stays moved.</returns>
+    /// <returns>
+    /// ENOSPC if the device has no room; what was moved by then stays moved. What has failed stays where it is: its
+    /// bytes are lost, and a copy would hide that.
+    /// </returns>
     internal Errno MoveAway(long deviceStart, long deviceEnd)
     {
         while (true)
         {
-            var piece = _extents
-                .Where(extent => extent.DeviceOffset < deviceEnd && deviceStart < extent.DeviceEnd)
-                .Select(extent => ExtentMap.Slice(extent, extent.FileOffset + (deviceStart - extent.DeviceOffset), extent.FileOffset + (deviceEnd - extent.DeviceOffset)))
-                .FirstOrDefault();
+            // One 2 MiB of the file at a time, so that nobody waits long.
+            var piece = Movable(deviceStart, deviceEnd).FirstOrDefault();
             if (piece.Length == 0)
             {
                 return Errno.None;
             }
 
-            // One 2 MiB of the file at a time, so that nobody waits long.
-            long block = piece.FileOffset & -Level.EntrySpan(Level.Pmd);
-            piece = ExtentMap.Slice(piece, block, block + Level.EntrySpan(Level.Pmd));
             var error = Move(piece);
             if (error is not (Errno.None or Errno.EAGAIN))
             {
                 return error;
             }
+        }
+    }
+
+    /// <summary>Whether any of the file that has not failed lies on a range of the device.</summary>
+    internal bool CanMoveFrom(long deviceStart, long deviceEnd) => Movable(deviceStart, deviceEnd).Any();
+
+    /// <summary>The pieces of the file on a range of the device that have not failed, none larger than 2 MiB.</summary>
+    private IEnumerable<FileExtent> Movable(long deviceStart, long deviceEnd) =>
+        Volatile.Read(ref _extents)
+            .Where(extent => extent.DeviceOffset < deviceEnd && deviceStart < extent.DeviceEnd)
+            .Select(extent => ExtentMap.Slice(extent, extent.FileOffset + (deviceStart - extent.DeviceOffset), extent.FileOffset + (deviceEnd - extent.DeviceOffset)))
+            .SelectMany(InBlocks)
+            .SelectMany(Device.WithoutPoison);
+
+    private static IEnumerable<FileExtent> InBlocks(FileExtent extent)
+    {
+        long size = Level.EntrySpan(Level.Pmd);
+        for (long block = extent.FileOffset & -size; block < extent.FileEnd; block += size)
+        {
+            yield return ExtentMap.Slice(extent, block, block + size);
         }
     }
 
@@ -188,7 +216,9 @@ public sealed partial class DaxFile
             () =>
             {
                 var present = ExtentMap.At(_extents, piece.FileOffset);
-                if (present.Length == 0 || ExtentMap.Slice(present, piece.FileOffset, piece.FileEnd) is var now && (now.DeviceOffset != piece.DeviceOffset || now.Length != piece.Length))
+                if (present.Length == 0
+                    || Device.IsPoisoned(piece.DeviceOffset, piece.Length)
+                    || ExtentMap.Slice(present, piece.FileOffset, piece.FileEnd) is var now && (now.DeviceOffset != piece.DeviceOffset || now.Length != piece.Length))
                 {
                     return Errno.EAGAIN;
                 }
@@ -203,14 +233,16 @@ public sealed partial class DaxFile
             {
                 Device.Copy(piece.DeviceOffset, target, piece.Length);
                 SetExtents(ExtentMap.With(_extents, [new FileExtent(piece.FileOffset, target, piece.Length)]));
-
-                // Not free in between, where the next piece could come to lie on it.
-                Device.Retire(piece.DeviceOffset, piece.Length);
+                Device.Give(piece.DeviceOffset, piece.Length);
 
                 // The copy is new to the device: it is written back with the next fsync.
                 MarkOrMakeDurable(piece.FileOffset, piece.Length);
             });
     }
+
+    /// <summary>Whether any of the file lies on a range of the device.</summary>
+    internal bool LiesOn(long deviceStart, long deviceEnd) =>
+        Volatile.Read(ref _extents).Any(extent => extent.DeviceOffset < deviceEnd && deviceStart < extent.DeviceEnd);
 
     /// <summary>
     /// Removes the leaves of a range of the device whose memory has failed, wherever the file shows it; from then on
@@ -236,6 +268,7 @@ public sealed partial class DaxFile
         long block = offset & -Level.EntrySpan(Level.Pmd);
         long end = block + Level.EntrySpan(Level.Pmd);
         return end <= Size
+            && (present.Length == 0 || !Device.IsPoisoned(present.DeviceOffset + (block - present.FileOffset), end - block))
             && (present.Length == 0 ? ExtentMap.IsHole(extents, block, end) : present.IsShared && present.FileOffset <= block && end <= present.FileEnd);
     }
 

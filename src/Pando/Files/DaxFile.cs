@@ -117,6 +117,12 @@ public sealed partial class DaxFile : MappedFile
     }
 
     /// <inheritdoc/>
+    internal override bool MustCopyToStore(long offset) => ExtentMap.At(Volatile.Read(ref _extents), offset).IsShared;
+
+    /// <inheritdoc/>
+    private protected override void NoteMetadata() => Interlocked.Increment(ref _metadataVersion);
+
+    /// <inheritdoc/>
     internal override void CommitMetadata()
     {
         // The version is read before what it stands for is made durable.
@@ -129,9 +135,6 @@ public sealed partial class DaxFile : MappedFile
             // Somebody else has made a version durable; ours may be the later one.
         }
     }
-
-    private protected override bool IsOwn(long start, long end) =>
-        IsPastEnd(start) || !ExtentMap.Within(_extents, start, end).Any(extent => extent.IsShared);
 
     private protected override void MakeDurable(long start, long end)
     {
@@ -165,7 +168,7 @@ public sealed partial class DaxFile : MappedFile
     private void SetExtents(FileExtent[] extents)
     {
         Volatile.Write(ref _extents, extents);
-        Interlocked.Increment(ref _metadataVersion);
+        NoteMetadata();
     }
 
     private SmallPageReason WhySmall(long offset, in LeafLimits limits, FileExtent extent)

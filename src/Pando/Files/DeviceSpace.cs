@@ -11,6 +11,10 @@ internal sealed class DeviceSpace
     // Both by start; pieces never overlap and free ones never touch.
     private readonly SortedList<long, long> _free = [];
     private readonly SortedList<long, (long Length, int Files)> _shared = [];
+
+    // What may be given to nobody any more.
+    private readonly List<(long Start, long End)> _outOfUse = [];
+    private long _retired;
     private int _lock;
 
     public DeviceSpace(long size) => _free.Add(0, size);
@@ -65,12 +69,17 @@ internal sealed class DeviceSpace
         return taken;
     }
 
-    /// <summary>Takes whatever is free in a range, for ever.</summary>
-    /// <returns>How many bytes that were.</returns>
-    public long Retire(long start, long end)
+    /// <summary>Bytes that are out of use for ever.</summary>
+    public long Retired => Interlocked.Read(ref _retired);
+
+    /// <summary>
+    /// Takes a range out of use for ever: what is free of it now, and the rest in the moment in which it is given
+    /// back, so that nobody can take it in between.
+    /// </summary>
+    public void Retire(long start, long end)
     {
-        long retired = 0;
         WordLock.Enter(ref _lock, LockRank.FileStorage);
+        _outOfUse.Add((start, end));
         for (int i = 0; i < _free.Count; i++)
         {
             long from = Math.Max(start, _free.Keys[i]);
@@ -78,13 +87,12 @@ internal sealed class DeviceSpace
             if (from < to)
             {
                 Carve(i, from, to - from);
-                retired += to - from;
+                _retired += to - from;
                 i = -1;
             }
         }
 
         WordLock.Exit(ref _lock, LockRank.FileStorage);
-        return retired;
     }
 
     /// <summary>One file more lies on a piece that is taken.</summary>
@@ -109,24 +117,15 @@ internal sealed class DeviceSpace
         return shared;
     }
 
-    /// <summary>
-    /// One file less lies on a piece; what no file lies on any more is free, and joined to its neighbours, or is out
-    /// of use for ever.
-    /// </summary>
-    /// <returns>How many bytes went out of use.</returns>
-    public long Give(long start, long length, bool retire = false)
+    /// <summary>One file less lies on a piece; what no file lies on any more is free, and joined to its neighbours.</summary>
+    public void Give(long start, long length)
     {
-        long retired = 0;
         WordLock.Enter(ref _lock, LockRank.FileStorage);
         ForEachPiece(start, length, (from, count, files) =>
         {
-            if (files == 1 && retire)
+            if (files == 1)
             {
-                retired += count;
-            }
-            else if (files == 1)
-            {
-                AddFree(from, count);
+                GiveOrRetire(from, count);
             }
             else if (files == 2)
             {
@@ -138,7 +137,6 @@ internal sealed class DeviceSpace
             }
         });
         WordLock.Exit(ref _lock, LockRank.FileStorage);
-        return retired;
     }
 
     /// <summary>Cuts a range along the pieces that are shared and visits each part with the number of its files.</summary>
@@ -175,6 +173,32 @@ internal sealed class DeviceSpace
                 return;
             }
         }
+    }
+
+    private void GiveOrRetire(long start, long length)
+    {
+        foreach (var (from, to) in _outOfUse)
+        {
+            if (from < start + length && start < to)
+            {
+                long first = Math.Max(start, from);
+                long last = Math.Min(start + length, to);
+                _retired += last - first;
+                if (first > start)
+                {
+                    GiveOrRetire(start, first - start);
+                }
+
+                if (last < start + length)
+                {
+                    GiveOrRetire(last, start + length - last);
+                }
+
+                return;
+            }
+        }
+
+        AddFree(start, length);
     }
 
     private void AddFree(long start, long length)

@@ -91,8 +91,8 @@ public abstract class MappedFile : IDisposable
 
     /// <summary>Sets the file's size (ftruncate(2)). What lies past a smaller size is gone, private copies too.</summary>
     /// <returns>
-    /// EINVAL for a negative size, or one that is no multiple of the page size of a file whose pages are fixed; EFBIG
-    /// for one past all limits; ENOSPC where the last page is shared with another file and there is no room for a copy.
+    /// EINVAL for a negative size, or one that is no multiple of <see cref="MappingAlignment"/>; EFBIG; ENOSPC if the
+    /// new end cuts a page where other files lie too, and there is no room to copy it.
     /// </returns>
     public Errno SetSize(long size)
     {
@@ -101,9 +101,8 @@ public abstract class MappedFile : IDisposable
             return size > long.MaxValue / 4 ? Errno.EFBIG : Errno.EINVAL;
         }
 
-        // What is left of the last page is filled with zeroes, in storage that no other file shows.
-        long pastEnd = (size + MappingAlignment - 1) & -MappingAlignment;
-        var error = EnterOwning(size, pastEnd);
+        // The page that the old or the new end cuts is filled with zeroes from there on: not where other files lie too.
+        var error = EnterOwning(size, Size);
         if (error != Errno.None)
         {
             return error;
@@ -111,9 +110,11 @@ public abstract class MappedFile : IDisposable
 
         long before = Size;
         Size = size;
+        NoteMetadata();
 
         // The leaf that holds the old end may be large, or become so: it is decided anew.
         long from = Math.Min(before, size) & -Level.EntrySpan(Level.Pmd);
+        long pastEnd = (size + MappingAlignment - 1) & -MappingAlignment;
         if (size < before)
         {
             ChangeLeaves(from, pastEnd, new RemoveLeaves(Store, includingCopies: false));
@@ -126,6 +127,8 @@ public abstract class MappedFile : IDisposable
         }
         else
         {
+            // What was stored past the end, in the page that the end cut, is no part of the file.
+            ClearBytes(before, Math.Min(size, (before + PageSize - 1) & -PageSize));
             JoinLargePages(from, (before & -Level.EntrySpan(Level.Pmd)) + Level.EntrySpan(Level.Pmd));
         }
 
@@ -138,8 +141,8 @@ public abstract class MappedFile : IDisposable
     /// Parts of pages at the ends are filled with zeroes. Private copies stay.
     /// </summary>
     /// <returns>
-    /// EINVAL for a negative offset or a length that is not positive; ENOSPC where a page at an end is shared with
-    /// another file and there is no room for a copy.
+    /// EINVAL for a negative offset or a length that is not positive; ENOSPC if an end cuts a page where other files lie
+    /// too, and there is no room to copy it.
     /// </returns>
     public Errno PunchHole(long offset, long length)
     {
@@ -150,12 +153,9 @@ public abstract class MappedFile : IDisposable
 
         long start = (offset + MappingAlignment - 1) & -MappingAlignment;
         long end = (offset + length) & -MappingAlignment;
-        if (start > end)
-        {
-            start = end = offset + length;
-        }
 
-        var error = EnterOwning(offset, start, end, offset + length);
+        // Also where only parts of pages are cleared: a page that somebody else frees meanwhile is not ours to clear.
+        var error = EnterOwning(offset, offset + length);
         if (error != Errno.None)
         {
             return error;
@@ -163,14 +163,18 @@ public abstract class MappedFile : IDisposable
 
         if (start < end)
         {
-            ChangeLeaves(start, end, new RemoveLeaves(Store, includingCopies: false));
-            Store.Shootdown.FlushShared(Tables);
-            FreeRange(start, end);
-            JoinLargePages(start, end);
+            ChangeLayoutEntered(start, end, () =>
+            {
+                FreeRange(start, end);
+                ClearBytes(offset, start);
+                ClearBytes(end, offset + length);
+            });
+        }
+        else
+        {
+            ClearBytes(offset, offset + length);
         }
 
-        ClearBytes(offset, start);
-        ClearBytes(end, offset + length);
         Tables.Invalidate.Exit();
         return Errno.None;
     }
@@ -248,64 +252,52 @@ public abstract class MappedFile : IDisposable
     internal virtual PageStatus Allocate(long offset) => PageStatus.Found;
 
     /// <summary>
+    /// Whether the page at an offset lies where other files lie too, so that it must be given storage of its own by
+    /// <see cref="Allocate"/> before a store. True until the sequence moves.
+    /// </summary>
+    internal virtual bool MustCopyToStore(long offset) => false;
+
+    /// <summary>
     /// Notes that a leaf is about to be write-enabled: from here on the range counts as written. Under the lock of
     /// the leaf's table. False where memory is out.
     /// </summary>
     internal bool TryNoteWrite(long offset, long length) => Dirty?.TryMark(offset, length) ?? true;
+
+    /// <summary>The file's metadata have changed and are not durable yet.</summary>
+    private protected virtual void NoteMetadata()
+    {
+    }
 
     /// <summary>Makes changes of the file's metadata durable.</summary>
     internal virtual void CommitMetadata()
     {
     }
 
-    /// <summary>
-    /// Whether stores to a range reach this file alone. False where it lies where other files lie too.
-    /// </summary>
-    private protected virtual bool IsOwn(long start, long end) => true;
-
-    /// <summary>
-    /// Takes the invalidate lock at a moment at which two ranges, each within a page, are this file's own: the file
-    /// is about to store zeroes there itself.
-    /// </summary>
-    private Errno EnterOwning(long start, long end, long start2 = 0, long end2 = 0)
-    {
-        while (true)
-        {
-            Tables.Invalidate.Enter();
-            bool first = start >= end || IsOwn(start, end);
-            if (first && (start2 >= end2 || IsOwn(start2, end2)))
-            {
-                return Errno.None;
-            }
-
-            Tables.Invalidate.Exit();
-            if (Allocate(first ? start2 : start) == PageStatus.OutOfSpace)
-            {
-                return Errno.ENOSPC;
-            }
-        }
-    }
-
     /// <summary>Counts one mapping more. The caller has the file open or mapped.</summary>
     internal void AddUser()
     {
-        int users = Volatile.Read(ref _users);
-        while (true)
+        if (!TryAddUser())
         {
-            // From zero no way leads back: the file has given up what it had.
-            if (users == 0)
-            {
-                throw new ObjectDisposedException(Name, "The file has been closed and nobody maps it any more.");
-            }
+            throw new ObjectDisposedException(Name, "The file has been closed and nobody maps it any more.");
+        }
+    }
 
+    /// <summary>The same for somebody who only knows that the file existed a moment ago. False where it has ended.</summary>
+    internal bool TryAddUser()
+    {
+        int users = Volatile.Read(ref _users);
+        while (users > 0)
+        {
             int seen = Interlocked.CompareExchange(ref _users, users + 1, users);
             if (seen == users)
             {
-                return;
+                return true;
             }
 
             users = seen;
         }
+
+        return false;
     }
 
     /// <summary>Counts one mapping less.</summary>
@@ -349,8 +341,7 @@ public abstract class MappedFile : IDisposable
     /// <param name="end">The first file offset past the range.</param>
     /// <param name="begin">Looks whether it can be done and sets aside what it needs; nothing has changed yet.</param>
     /// <param name="change">Changes the layout: nobody can reach the range now.</param>
-    /// <param name="newEnd">Where the file will end, if it becomes shorter: private copies of what lies further go too.</param>
-    private protected Errno ChangeLayout(long start, long end, Func<Errno> begin, Action change, Func<long>? newEnd = null)
+    private protected Errno ChangeLayout(long start, long end, Func<Errno> begin, Action change)
     {
         Tables.Invalidate.Enter();
         try
@@ -361,23 +352,58 @@ public abstract class MappedFile : IDisposable
                 return error;
             }
 
-            ChangeLeaves(start, end, new RemoveLeaves(Store, includingCopies: false));
-            var copies = new RemoveLeaves(Store, includingCopies: true);
-            if (newEnd is not null)
-            {
-                ChangeLeaves((newEnd() + Level.PageSize - 1) & -(long)Level.PageSize, long.MaxValue / 4, copies);
-            }
-
-            Store.Shootdown.FlushShared(Tables);
-            copies.Release();
-            change();
-            JoinLargePages(start, end);
+            ChangeLayoutEntered(start, end, change);
             return Errno.None;
         }
         finally
         {
             Tables.Invalidate.Exit();
         }
+    }
+
+    private void ChangeLayoutEntered(long start, long end, Action change)
+    {
+        ChangeLeaves(start, end, new RemoveLeaves(Store, includingCopies: false));
+        Store.Shootdown.FlushShared(Tables);
+        change();
+        JoinLargePages(start, end);
+    }
+
+    /// <summary>
+    /// Takes away the private copies of all that lies past the end of a file that has just become smaller. Under the
+    /// invalidate lock.
+    /// </summary>
+    private protected void DropCopiesPastEnd()
+    {
+        var remove = new RemoveLeaves(Store, includingCopies: true);
+        ChangeLeaves((Size + MappingAlignment - 1) & -MappingAlignment, long.MaxValue / 4, remove);
+        Store.Shootdown.FlushShared(Tables);
+        remove.Release();
+    }
+
+    /// <summary>
+    /// Enters the invalidate lock when the pages that two offsets cut, if they do, are the file's own: what is cleared
+    /// in them must not be cleared in another file.
+    /// </summary>
+    private Errno EnterOwning(long first, long second)
+    {
+        while (true)
+        {
+            Tables.Invalidate.Enter();
+            long? shared = IsCutShared(first) ? first : IsCutShared(second) ? second : null;
+            if (shared is not { } offset)
+            {
+                return Errno.None;
+            }
+
+            Tables.Invalidate.Exit();
+            if (Allocate(offset) is not (PageStatus.Found or PageStatus.PastEnd))
+            {
+                return Errno.ENOSPC;
+            }
+        }
+
+        bool IsCutShared(long offset) => (offset & (Level.PageSize - 1)) != 0 && MustCopyToStore(offset);
     }
 
     /// <summary>
@@ -449,7 +475,7 @@ public abstract class MappedFile : IDisposable
         Store.Epochs.Exit(epoch);
     }
 
-    /// <summary>Fills a part of a page with zeroes, where the file has bytes.</summary>
+    /// <summary>Fills parts of pages with zeroes, where the file has bytes, and makes that durable (Linux: dax_zero_range).</summary>
     private void ClearBytes(long start, long end)
     {
         end = Math.Min(end, (Size + Level.PageSize - 1) & -(long)Level.PageSize);
@@ -459,6 +485,7 @@ public abstract class MappedFile : IDisposable
             if (Locate(start) is { } place && !Store.IsZeroPage(place) && Store.Memory.HasBytes(place))
             {
                 Store.Memory.Bytes(place, count).Clear();
+                MakeDurable(start & -(long)Level.PageSize, (start & -(long)Level.PageSize) + Level.PageSize);
             }
 
             start += count;

@@ -18,7 +18,6 @@ public sealed class PmemDevice : IDisposable
     // Pages whose memory has failed, by device offset, sorted. Replaced as a whole; read without a lock.
     private long[] _poison = [];
     private long _metadataSyncs;
-    private long _retired;
 
     internal PmemDevice(TableStore store, long size, PhysicalAddress start, PmemBacking backing, string? path, Frame zero)
     {
@@ -76,8 +75,8 @@ public sealed class PmemDevice : IDisposable
     /// <summary>Bytes that no file has.</summary>
     public long FreeBytes => Space.Free;
 
-    /// <summary>Bytes that have been taken out of use by <see cref="Migrate"/>.</summary>
-    public long RetiredBytes => Interlocked.Read(ref _retired);
+    /// <summary>Bytes that are out of use: those from which <see cref="Migrate"/> has moved files away, and those that have failed.</summary>
+    public long RetiredBytes => Space.Retired;
 
     /// <summary>How often metadata of files have been made durable.</summary>
     public long MetadataSyncs => Interlocked.Read(ref _metadataSyncs);
@@ -165,7 +164,7 @@ public sealed class PmemDevice : IDisposable
     /// </summary>
     /// <returns>
     /// EINVAL if the range is not whole 4 KiB pages of the device; ENOSPC if there is no room, and then what could be
-    /// moved has been moved.
+    /// moved has been moved; EIO if a part has failed already: that part stays where it is, everything else has been moved.
     /// </returns>
     public Errno Migrate(long offset, long length)
     {
@@ -174,25 +173,19 @@ public sealed class PmemDevice : IDisposable
             return Errno.EINVAL;
         }
 
-        Interlocked.Add(ref _retired, Space.Retire(offset, offset + length));
-        long retired;
+        Space.Retire(offset, offset + length);
+
+        // Again where a file that had been dealt with was given a part of another that had not (reflink).
         do
         {
-            foreach (var file in Files())
+            var error = ForEachFile(file => file.MoveAway(offset, offset + length));
+            if (error != Errno.None)
             {
-                var error = file.MoveAway(offset, offset + length);
-                if (error != Errno.None)
-                {
-                    return error;
-                }
+                return error;
             }
-
-            // What was given back meanwhile goes out of use too, before somebody takes it.
-            retired = Space.Retire(offset, offset + length);
-            Interlocked.Add(ref _retired, retired);
         }
-        while (retired > 0);
-        return Errno.None;
+        while (ForEachFile(file => file.CanMoveFrom(offset, offset + length) ? Errno.EAGAIN : Errno.None) == Errno.EAGAIN);
+        return ForEachFile(file => file.LiesOn(offset, offset + length) ? Errno.EIO : Errno.None);
     }
 
     /// <summary>
@@ -212,12 +205,31 @@ public sealed class PmemDevice : IDisposable
         }
 
         // Faults see the poison from here on; who shows the page already loses it now.
-        foreach (var file in Files())
+        ForEachFile(file =>
         {
             file.RemovePoisoned(offset, offset + Level.PageSize);
-        }
+            return Errno.None;
+        });
 
+        // Nobody is given it any more.
+        Space.Retire(offset, offset + Level.PageSize);
         return Errno.None;
+    }
+
+    /// <summary>The parts of an extent whose memory has not failed.</summary>
+    internal IEnumerable<FileExtent> WithoutPoison(FileExtent extent)
+    {
+        long[] poison = Volatile.Read(ref _poison);
+        long from = extent.DeviceOffset;
+        foreach (long page in poison.Where(page => page >= extent.DeviceOffset && page < extent.DeviceEnd).Append(extent.DeviceEnd))
+        {
+            if (page > from)
+            {
+                yield return ExtentMap.Slice(extent, extent.FileOffset + (from - extent.DeviceOffset), extent.FileOffset + (page - extent.DeviceOffset));
+            }
+
+            from = page + Level.PageSize;
+        }
     }
 
     internal bool IsPoisoned(long offset, long length)
@@ -248,21 +260,8 @@ public sealed class PmemDevice : IDisposable
         }
     }
 
-    /// <summary>Takes a piece that a file had out of use.</summary>
-    internal void Retire(long offset, long length) => Interlocked.Add(ref _retired, Space.Give(offset, length, retire: true));
-
-    /// <summary>Gives back a piece that a file had. What was poisoned there is out of use for ever.</summary>
-    internal void Give(long offset, long length)
-    {
-        Space.Give(offset, length);
-        foreach (long page in Volatile.Read(ref _poison))
-        {
-            if (page >= offset && page < offset + length)
-            {
-                Interlocked.Add(ref _retired, Space.Retire(page, page + Level.PageSize));
-            }
-        }
-    }
+    /// <summary>Gives back a piece that a file had.</summary>
+    internal void Give(long offset, long length) => Space.Give(offset, length);
 
     /// <summary>Copies bytes from one place of the device to another.</summary>
     internal void Copy(long from, long to, long length)
@@ -276,12 +275,35 @@ public sealed class PmemDevice : IDisposable
     /// <summary>Makes the metadata of files durable. (The device keeps them in memory: this only counts.)</summary>
     internal void SyncMetadata() => Interlocked.Increment(ref _metadataSyncs);
 
-    private List<DaxFile> Files()
+    /// <summary>
+    /// Does something to every file, up to the first that fails. Each is kept from ending meanwhile, which would give
+    /// back its storage a second time.
+    /// </summary>
+    private Errno ForEachFile(Func<DaxFile, Errno> action)
     {
+        DaxFile[] files;
         lock (_lock)
         {
-            return [.. _files];
+            files = [.. _files];
         }
+
+        foreach (var file in files.Where(file => file.TryAddUser()))
+        {
+            try
+            {
+                var error = action(file);
+                if (error != Errno.None)
+                {
+                    return error;
+                }
+            }
+            finally
+            {
+                file.RemoveUser();
+            }
+        }
+
+        return Errno.None;
     }
 
     /// <summary>Fills a range of the device with zeroes.</summary>

@@ -19,7 +19,8 @@ internal sealed class RemoveLeaves(TableStore store, bool includingCopies) : Fil
         var copy = Store.AnonymousFrameOf(leaf, level);
         if (!copy.IsNone)
         {
-            Store.Memory.Record(table).AnonymousLeaves--;
+            // Atomic for a child that fork is still making (see AddressSpace.Fork).
+            Interlocked.Decrement(ref Store.Memory.Record(table).AnonymousLeaves);
             _copies.Add(copy);
         }
     }

@@ -309,7 +309,8 @@ internal sealed class Auditor(Machine machine)
                     && level == cached.Level
                     && _store.Format.IsLeaf(entry, level) == cached.IsLeaf
                     && _store.Format.TargetOf(entry, level) == cached.Target
-                    && (cached.Rights & ~rights) == 0;
+                    && (cached.Rights & ~rights) == 0
+                    && (!cached.IsLeaf || _store.Format.ProtectionKeyOf(entry, level) == cached.ProtectionKey);
                 Expect(same, $"processor {processor.Number} remembers a {(cached.IsLeaf ? "leaf" : "slot")} of {cached.Space} at {cached.Address} to {cached.Target} with {cached.Rights}; the tables say {entry} with {rights} at level {level}");
             }
         }

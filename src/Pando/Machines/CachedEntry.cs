@@ -23,6 +23,9 @@ internal struct CachedEntry
     /// <summary>What all entries on the way down to here grant together (SDM vol. 3A, 4.10.2.2 and 4.10.3.1).</summary>
     public Rights Rights;
 
+    /// <summary>Leaf: its protection key. Whether it denies an access is asked anew for each (SDM vol. 3A, 4.6.2).</summary>
+    public byte ProtectionKey;
+
     /// <summary>Leaf: whether the entry in memory was dirty when it was cached; a store need not mark it again.</summary>
     public bool Dirty;
 

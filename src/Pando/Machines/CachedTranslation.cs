@@ -10,6 +10,7 @@ namespace Pando.Machines;
 /// <param name="IsLeaf">Whether it is a leaf; else an upper entry.</param>
 /// <param name="Target">Where the page or the table lies.</param>
 /// <param name="Rights">What all entries down to here grant together.</param>
+/// <param name="ProtectionKey">Leaf: the protection key.</param>
 /// <param name="Dirty">Whether stores go ahead without marking the leaf again.</param>
 internal readonly record struct CachedTranslation(
     SpaceTables Space,
@@ -18,4 +19,5 @@ internal readonly record struct CachedTranslation(
     bool IsLeaf,
     PhysicalAddress Target,
     Rights Rights,
+    int ProtectionKey,
     bool Dirty);

@@ -67,6 +67,14 @@ public sealed class Machine : IDisposable
     /// <param name="pageSize">4 KiB or 2 MiB.</param>
     public MemoryFile CreateMemoryFile(string name, long size, long pageSize = Level.PageSize) => new(Store, name, size, pageSize);
 
+    /// <summary>
+    /// Makes a file in RAM whose pages are 2 MiB and never smaller, as those of hugetlbfs are: mappings, sizes and holes
+    /// of it go by 2 MiB.
+    /// </summary>
+    /// <param name="name">Its name, for reports.</param>
+    /// <param name="size">Bytes; a multiple of 2 MiB.</param>
+    public MemoryFile CreateHugeFile(string name, long size) => new(Store, name, size, Level.EntrySpan(Level.Pmd), fixedPages: true);
+
     /// <summary>Makes an empty address space.</summary>
     /// <exception cref="InsufficientMemoryException">No frame is free for its root table.</exception>
     public AddressSpace CreateSpace()

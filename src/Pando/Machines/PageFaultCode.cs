@@ -21,4 +21,7 @@ public enum PageFaultCode
 
     /// <summary>I/D: the access was an instruction fetch.</summary>
     Fetch = 1 << 4,
+
+    /// <summary>PK: the protection-key rights register denies the data access.</summary>
+    ProtectionKey = 1 << 5,
 }

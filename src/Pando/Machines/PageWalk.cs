@@ -52,11 +52,19 @@ internal sealed class PageWalk(TableStore store, TranslationCaches caches)
     /// <param name="address">A canonical address.</param>
     /// <param name="access">What is tried.</param>
     /// <param name="markDirty">Whether a store follows at once, so that the leaf is to be marked dirty for it.</param>
+    /// <param name="keys">The protection-key rights.</param>
     /// <param name="leaf">The leaf, as it is cached.</param>
     /// <param name="level">The level of the table that has the leaf.</param>
     /// <returns>Null where the access may be made; else the error code of the page fault.</returns>
     public PageFaultCode? Walk(
-        PhysicalAddress root, uint pcid, VirtualAddress address, AccessKind access, bool markDirty, out CachedEntry leaf, out int level)
+        PhysicalAddress root,
+        uint pcid,
+        VirtualAddress address,
+        AccessKind access,
+        bool markDirty,
+        ProtectionKeyRights keys,
+        out CachedEntry leaf,
+        out int level)
     {
         leaf = default;
         Walks++;
@@ -94,9 +102,13 @@ internal sealed class PageWalk(TableStore store, TranslationCaches caches)
 
             bool store = isLeaf && access == AccessKind.Write;
             var rights = isLeaf || _format.HasSlotRights ? above & _format.RightsOf(entry, level) : above;
-            if (isLeaf && ((rights & NeededFor(access)) == 0 || LacksMark(entry, level, store)))
+
+            // Keys concern user pages only, and a page without any right is none.
+            int key = isLeaf ? _format.ProtectionKeyOf(entry, level) : 0;
+            bool denied = isLeaf && rights != Rights.None && keys.Denies(key, access);
+            if (isLeaf && (denied || (rights & NeededFor(access)) == 0 || LacksMark(entry, level, store)))
             {
-                return CodeOf(access) | PageFaultCode.Present;
+                return CodeOf(access) | PageFaultCode.Present | (denied ? PageFaultCode.ProtectionKey : 0);
             }
 
             var marked = _format.SetsAccessedAndDirty ? _format.Touched(entry, level, store && markDirty) : entry;
@@ -113,7 +125,7 @@ internal sealed class PageWalk(TableStore store, TranslationCaches caches)
             var target = _format.TargetOf(entry, level);
             if (isLeaf)
             {
-                leaf = new CachedEntry { Host = HostOf(target, level), Target = target, Rights = rights, Dirty = _format.IsDirty(marked, level) };
+                leaf = new CachedEntry { Host = HostOf(target, level), Target = target, Rights = rights, ProtectionKey = (byte)key, Dirty = _format.IsDirty(marked, level) };
                 _caches.AddLeaf(address, pcid, level, ref leaf);
                 return null;
             }

@@ -76,6 +76,12 @@ public sealed class SoftwareProcessor : ITranslationCache
     /// <summary>The processor's number in its machine, from 0.</summary>
     public int Number { get; }
 
+    /// <summary>
+    /// The protection-key rights register (PKRU). Set by whoever drives the processor, between accesses; it belongs to
+    /// the thread that runs, not to the space, and changing it flushes nothing.
+    /// </summary>
+    public ProtectionKeyRights ProtectionKeys { get; set; }
+
     /// <summary>What the processor has counted. Exact while nobody drives it.</summary>
     public ProcessorCounters Counters
     {
@@ -440,7 +446,8 @@ public sealed class SoftwareProcessor : ITranslationCache
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private AccessResult Locate(VirtualAddress address, AccessKind access, Rights needed, FaultDelivery delivery, out nint host)
     {
-        host = _caches.FindHost(address, _contexts.CurrentPcid, needed);
+        // With key rights in force every access takes the longer way, which looks at the leaf's key.
+        host = ProtectionKeys.Value == 0 ? _caches.FindHost(address, _contexts.CurrentPcid, needed) : 0;
         if (host != 0)
         {
             _tlbHits++;
@@ -577,14 +584,17 @@ public sealed class SoftwareProcessor : ITranslationCache
         if (_caches.TryFindLeaf(address, pcid, out var leaf, out int level) && !NeedsDirtyMark(leaf, access, markDirty))
         {
             _tlbHits++;
-            fault = (leaf.Rights & PageWalk.NeededFor(access)) == 0 ? PageWalk.CodeOf(access) | PageFaultCode.Present : null;
+            bool denied = ProtectionKeys.Denies(leaf.ProtectionKey, access);
+            fault = denied || (leaf.Rights & PageWalk.NeededFor(access)) == 0
+                ? PageWalk.CodeOf(access) | PageFaultCode.Present | (denied ? PageFaultCode.ProtectionKey : 0)
+                : null;
         }
         else
         {
             _tlbMisses++;
             try
             {
-                fault = _walk.Walk(space.RootAddress, pcid, address, access, markDirty, out leaf, out level);
+                fault = _walk.Walk(space.RootAddress, pcid, address, access, markDirty, ProtectionKeys, out leaf, out level);
             }
             catch
             {
@@ -620,6 +630,13 @@ public sealed class SoftwareProcessor : ITranslationCache
     {
         if (delivery == FaultDelivery.ToCaller || _handler is null)
         {
+            return false;
+        }
+
+        if ((fault.Code & PageFaultCode.ProtectionKey) != 0)
+        {
+            // Decided by the register alone (Linux: access_error looks at X86_PF_PK before anything is resolved).
+            fault = fault with { Outcome = AccessOutcome.DeniedByKey };
             return false;
         }
 

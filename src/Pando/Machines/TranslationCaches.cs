@@ -192,7 +192,7 @@ internal sealed class TranslationCaches
                 cache.CollectInto(found, pcid);
                 foreach (var (address, entry) in found)
                 {
-                    list.Add(new CachedTranslation(space, address, cache.Level, isLeaf, entry.Target, entry.Rights, entry.Dirty));
+                    list.Add(new CachedTranslation(space, address, cache.Level, isLeaf, entry.Target, entry.Rights, entry.ProtectionKey, entry.Dirty));
                 }
             }
         }

@@ -80,10 +80,17 @@ public sealed partial class AddressSpace
     private Errno WhyNotAdvise(AddressRange range, Advice advice)
     {
         bool drops = advice is Advice.DontNeed or Advice.Free;
+        bool discards = drops || advice is Advice.DontFork or Advice.WipeOnFork;
+        bool reclaims = advice is Advice.Cold or Advice.PageOut;
         foreach (var area in _areas.Overlapping(range))
         {
             bool anonymous = area.File is null;
-            if (drops && (area.Traits.Flags & (AreaFlags.Locked | AreaFlags.LockedOnFault)) != 0)
+            if (reclaims && area.File is { MappingAlignment: > Level.PageSize })
+            {
+                return Errno.EINVAL;
+            }
+
+            if ((drops || reclaims) && (area.Traits.Flags & (AreaFlags.Locked | AreaFlags.LockedOnFault)) != 0)
             {
                 return Errno.EINVAL;
             }
@@ -93,14 +100,14 @@ public sealed partial class AddressSpace
                 return Errno.EINVAL;
             }
 
-            if (drops && (area.Traits.Flags & AreaFlags.Sealed) != 0 && !area.IsShared && (area.Rights & Rights.Write) == 0)
+            if (discards && (area.Traits.Flags & AreaFlags.Sealed) != 0 && !area.IsShared && (area.Rights & Rights.Write) == 0)
             {
                 // What a sealed read-only range shows may not be thrown away (mm/mseal.c).
                 return Errno.EPERM;
             }
         }
 
-        return drops && !MayCutAt(range) ? Errno.EINVAL : Errno.None;
+        return (drops || FlagsOf(advice) != (0, 0)) && !MayCutAt(range) ? Errno.EINVAL : Errno.None;
     }
 
     private static (AreaFlags Set, AreaFlags Cleared) FlagsOf(Advice advice) => advice switch
@@ -196,7 +203,7 @@ public sealed partial class AddressSpace
         {
             if (error == Errno.None)
             {
-                file.PunchHole(offset, length);
+                error = file.PunchHole(offset, length);
             }
 
             file.RemoveUser();

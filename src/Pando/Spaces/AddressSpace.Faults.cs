@@ -496,7 +496,7 @@ public sealed partial class AddressSpace
         }
 
         var target = Store.Format.TargetOf(leaf, level);
-        if (target == _memory.ZeroPage.Address)
+        if (target == _memory.ZeroPage.Address || fault.Area.File!.MustCopyToStore((long)fault.Address.Value + fault.Area.Delta))
         {
             return FaultStep.MustAllocate;
         }
@@ -623,7 +623,14 @@ public sealed partial class AddressSpace
             return false;
         }
 
-        bool exists = fault.Area.File?.Locate((long)fault.Address.Value + fault.Area.Delta) is not null;
+        long offset = (long)fault.Address.Value + fault.Area.Delta;
+        if (fault.Area.File is { } file && offset >= ((file.Size + Level.PageSize - 1) & -(long)Level.PageSize))
+        {
+            // Past the end nothing can be provided: a bus error, as without a handler.
+            return false;
+        }
+
+        bool exists = fault.Area.File?.Locate(offset) is not null;
         fault.Question = exists ? UserFaultKind.Minor : UserFaultKind.Missing;
         return (flags & (exists ? AreaFlags.UserMinor : AreaFlags.UserMissing)) != 0;
     }

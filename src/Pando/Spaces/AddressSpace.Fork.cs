@@ -70,7 +70,7 @@ public sealed partial class AddressSpace
     private bool CopyTo(AddressSpace child)
     {
         // Locks and user-fault handlers are not inherited (mlock(2), userfaultfd(2)).
-        const AreaFlags own = AnyLock | AreaFlags.UserMissing | AreaFlags.UserMinor | AreaFlags.UserWriteProtect;
+        const AreaFlags own = AnyLock | AnyUserFault;
         var pairs = new List<(Area Parent, Area Child)>(_areas.Count);
         foreach (var area in _areas.All)
         {

@@ -19,7 +19,7 @@ public sealed partial class AddressSpace
     /// <param name="address">The first address; rounded down to a page.</param>
     /// <param name="length">Bytes.</param>
     /// <param name="onFault">MLOCK_ONFAULT: pages stay once they are faulted in, but are not faulted in now.</param>
-    /// <returns>ENOMEM if a part is not mapped or cannot be faulted in; EINVAL if the end wraps round.</returns>
+    /// <returns>ENOMEM if a part is not mapped, or cannot be faulted in (then it is locked all the same); EINVAL if the end wraps round.</returns>
     public Errno LockMemory(VirtualAddress address, long length, bool onFault = false)
     {
         var error = SetLock(address, length, onFault ? AreaFlags.LockedOnFault : AreaFlags.Locked, out var range);
@@ -44,7 +44,7 @@ public sealed partial class AddressSpace
         _lockFuture = future ? flag : 0;
         if (current)
         {
-            Rewrite(all, area => area.Traits.With(flag, AnyLock));
+            Rewrite(all, area => LockTraits(area, flag));
         }
 
         _lock.ExitWrite(LockRank.Space);
@@ -65,7 +65,7 @@ public sealed partial class AddressSpace
     {
         _lock.EnterWrite(LockRank.Space);
         _lockFuture = 0;
-        Rewrite(new AddressRange(new VirtualAddress(0), UserEnd), area => area.Traits.With(0, AnyLock));
+        Rewrite(new AddressRange(new VirtualAddress(0), UserEnd), area => LockTraits(area, 0));
         _lock.ExitWrite(LockRank.Space);
         return Errno.None;
     }
@@ -96,7 +96,6 @@ public sealed partial class AddressSpace
                 return Errno.ENOMEM;
             }
 
-            var epoch = Store.Epochs.Enter();
             for (int i = 0; i < resident.Length; i++)
             {
                 var at = address + ((long)i * Level.PageSize);
@@ -105,7 +104,6 @@ public sealed partial class AddressSpace
                     || (area.File is { } file && file.Locate((long)at.Value + area.Delta) is { } place && !Store.IsZeroPage(place));
             }
 
-            Store.Epochs.Exit(epoch);
             return Errno.None;
         }
         finally
@@ -162,7 +160,7 @@ public sealed partial class AddressSpace
     }
 
     /// <summary>Seals a range: it can no more be unmapped, moved, or given other rights (mseal(2)).</summary>
-    /// <returns>EINVAL if the address is not aligned; ENOMEM if a part is not mapped.</returns>
+    /// <returns>EINVAL if the address is not aligned, or the range cuts a page of a file whose pages are fixed; ENOMEM if a part is not mapped.</returns>
     public Errno Seal(VirtualAddress address, long length)
     {
         if (address.PageOffset != 0 || length < 0)
@@ -182,15 +180,19 @@ public sealed partial class AddressSpace
 
         var range = AddressRange.FromLength(address, (length + Level.PageSize - 1) & -(long)Level.PageSize);
         _lock.EnterWrite(LockRank.Space);
-        bool mapped = IsMapped(range);
-        if (mapped)
+        var error = !IsMapped(range) ? Errno.ENOMEM : MayCutAt(range) ? Errno.None : Errno.EINVAL;
+        if (error == Errno.None)
         {
             Rewrite(range, area => area.Traits.With(AreaFlags.Sealed, 0));
         }
 
         _lock.ExitWrite(LockRank.Space);
-        return mapped ? Errno.None : Errno.ENOMEM;
+        return error;
     }
+
+    /// <summary>The traits of an area that is locked in one way, or no more. The pages of files with fixed pages are in memory always (Linux: mlock_fixup leaves hugetlbfs alone).</summary>
+    private static AreaTraits LockTraits(Area area, AreaFlags flag) =>
+        area.File is { MappingAlignment: > Level.PageSize } ? area.Traits : area.Traits.With(flag, AnyLock);
 
     private Errno SetLock(VirtualAddress address, long length, AreaFlags flag, out AddressRange range)
     {
@@ -222,7 +224,7 @@ public sealed partial class AddressSpace
         bool mapped = IsMapped(range);
         if (mapped)
         {
-            Rewrite(range, area => area.Traits.With(flag, AnyLock));
+            Rewrite(range, area => LockTraits(area, flag));
         }
 
         _lock.ExitWrite(LockRank.Space);
@@ -231,12 +233,13 @@ public sealed partial class AddressSpace
 
     private Errno FaultInLocked(AddressRange range)
     {
-        // Private writable memory is written to, so that no later store needs a frame; what may not be read is left.
+        // Private writable memory is written to, so that no later store needs a frame. What may not be read cannot be
+        // faulted in, which mlock reports although the lock is there (Linux: __mlock_posix_error_return).
         var result = Errno.None;
         foreach (var area in Areas)
         {
             var part = area.Range.Intersect(range);
-            if (part.IsEmpty || area.Rights == Rights.None)
+            if (part.IsEmpty)
             {
                 continue;
             }
@@ -251,8 +254,19 @@ public sealed partial class AddressSpace
         return result;
     }
 
-    /// <summary>The leaf for an address in the space's own tables; none where there is none, or the way leads to a file's table.</summary>
+    /// <summary>
+    /// The leaf for an address in the space's own tables; none where there is none, or the way leads to a file's table.
+    /// Under the space's lock; in an epoch, since a fault may leave a file's table while this looks at whose it is.
+    /// </summary>
     private Entry OwnLeaf(VirtualAddress address)
+    {
+        var epoch = Store.Epochs.Enter();
+        var leaf = FindOwnLeaf(address);
+        Store.Epochs.Exit(epoch);
+        return leaf;
+    }
+
+    private Entry FindOwnLeaf(VirtualAddress address)
     {
         var table = Root;
         for (int level = Store.Format.Levels; ; level--)

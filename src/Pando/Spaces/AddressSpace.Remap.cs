@@ -19,7 +19,7 @@ public sealed partial class AddressSpace
     /// <returns>
     /// The new address; or EINVAL (not aligned, flags that do not go together, new and old overlap, old length 0 of a
     /// private mapping), EFAULT (the old range is not mapped, or not in one way), ENOMEM (no room, or memory is out),
-    /// EPERM (sealed). After an error nothing has changed.
+    /// EPERM (sealed, or to below <see cref="LowestAddress"/>). After an error nothing has changed.
     /// </returns>
     public MapResult Remap(VirtualAddress oldAddress, long oldLength, long newLength, RemapFlags flags = RemapFlags.None, VirtualAddress newAddress = default)
     {
@@ -80,7 +80,18 @@ public sealed partial class AddressSpace
         }
 
         long alignment = area.File?.MappingAlignment ?? Level.PageSize;
-        if (((old.Start - area.Range.Start) | old.Length | newLength) % alignment != 0 || ((flags & RemapFlags.Fixed) != 0 && !newAddress.IsAligned(alignment)))
+        if (alignment > Level.PageSize)
+        {
+            // Lengths are rounded up to the file's pages, and such mappings do not grow (Linux: mremap of hugetlbfs).
+            old = AddressRange.FromLength(old.Start, (old.Length + alignment - 1) & -alignment);
+            newLength = (newLength + alignment - 1) & -alignment;
+            if (newLength > old.Length || !area.Range.Contains(old))
+            {
+                return MapResult.Failed(Errno.EINVAL);
+            }
+        }
+
+        if ((old.Start - area.Range.Start) % alignment != 0 || ((flags & RemapFlags.Fixed) != 0 && !newAddress.IsAligned(alignment)))
         {
             return MapResult.Failed(Errno.EINVAL);
         }
@@ -126,6 +137,11 @@ public sealed partial class AddressSpace
             return MapResult.Failed(Errno.ENOMEM);
         }
 
+        if ((flags & RemapFlags.Fixed) != 0 && newAddress.Value < LowestAddress)
+        {
+            return MapResult.Failed(Errno.EPERM);
+        }
+
         var target = newAddress;
         if ((flags & RemapFlags.Fixed) == 0)
         {
@@ -166,7 +182,9 @@ public sealed partial class AddressSpace
         var file = area.File;
         file?.AddUser();
         Remove(target);
-        var destination = new Area(this, target, area.Traits, file, offset);
+
+        // Who handles user faults has not asked to follow the mapping (Linux: mremap_userfaultfd_prep).
+        var destination = new Area(this, target, area.Traits.With(0, AnyUserFault) with { UserFaults = null }, file, offset);
         PrepareToDiverge(moved);
         PrepareToDiverge(target);
         _memory.Walker.Isolate(this, target);
@@ -203,6 +221,8 @@ public sealed partial class AddressSpace
         }
         else if (keepOld)
         {
+            // What is left behind is empty, so that nothing of it is locked.
+            Rewrite(old, left => left.Traits.With(0, AnyLock));
             Settle(old);
         }
 
@@ -267,7 +287,7 @@ public sealed partial class AddressSpace
                 }
 
                 Store.Lock(table, Level.Pte);
-                Store.Fill(table, Level.Pte, Level.Index(at.Value, Level.Pte), entry);
+                Store.Fill(table, Level.Pte, Level.Index(at.Value, Level.Pte), Store.Format.Marked(entry, Level.Pte, false));
                 Store.Memory.Record(table).AnonymousLeaves++;
                 Store.Unlock(table, Level.Pte);
             }

@@ -8,6 +8,8 @@ namespace Pando.Spaces;
 /// <content>userfaultfd.</content>
 public sealed partial class AddressSpace
 {
+    private const AreaFlags AnyUserFault = AreaFlags.UserMissing | AreaFlags.UserMinor | AreaFlags.UserWriteProtect;
+
     /// <summary>
     /// Lets a handler resolve faults of a range (UFFDIO_REGISTER). Missing keeps the sharing: what the file has, is
     /// not missing. Minor and write-protect are about this space alone, so that it leaves the file's tables there.
@@ -19,7 +21,7 @@ public sealed partial class AddressSpace
     /// <returns>
     /// EINVAL for what is not aligned or not mapped, no mode, memory other than anonymous and memory files (as on
     /// Linux, DAX files cannot be registered), or minor faults of private memory; EBUSY if another handler has a part;
-    /// EPERM for write-protection of what may not be written.
+    /// EPERM for a shared mapping of a file that was not opened for writing.
     /// </returns>
     public Errno RegisterUserFaults(VirtualAddress address, long length, UserFaultModes modes, IUserFaultHandler handler)
     {
@@ -78,13 +80,13 @@ public sealed partial class AddressSpace
         try
         {
             ThrowIfExited();
-            if (!IsMapped(range))
+            if (!IsMapped(range) || !MayCutAt(range))
             {
                 return Errno.EINVAL;
             }
 
             var gather = new FlushGather(Store, this);
-            var unmark = new MarkVisitor(Store, Marked: false);
+            var unmark = new MarkVisitor(Marked: false);
             _memory.Walker.VisitWithin(this, range, ref unmark, ref gather);
             gather.Finish();
             Rewrite(range, area => area.Traits.With(0, AreaFlags.UserMissing | AreaFlags.UserMinor | AreaFlags.UserWriteProtect) with { UserFaults = null });
@@ -101,7 +103,10 @@ public sealed partial class AddressSpace
     /// <param name="address">The first address; a multiple of 4 KiB.</param>
     /// <param name="contents">The bytes, whole pages.</param>
     /// <param name="writeProtect">Whether stores to the pages go to the handler too.</param>
-    /// <returns>EINVAL (not aligned), ENOENT's case is EINVAL too (not registered); EEXIST if a page is there; ENOMEM. Pages before the one at fault are resolved.</returns>
+    /// <returns>
+    /// EINVAL (not aligned); ENOENT (not registered); EFAULT (past the end of the file); EEXIST if a page is there;
+    /// ENOMEM. Pages before the one at fault are resolved.
+    /// </returns>
     public Errno UserCopy(VirtualAddress address, ReadOnlySpan<byte> contents, bool writeProtect = false)
     {
         if (!IsUserFaultRange(address, contents.Length, out var range))
@@ -145,7 +150,7 @@ public sealed partial class AddressSpace
     }
 
     /// <summary>Resolves minor faults: maps what the file has (UFFDIO_CONTINUE).</summary>
-    /// <returns>EINVAL (not aligned, not registered); EFAULT if the file has no page there.</returns>
+    /// <returns>EINVAL (not aligned); ENOENT (not registered); EFAULT if the file has no page there; EEXIST if it is mapped already.</returns>
     public Errno UserContinue(VirtualAddress address, long length)
     {
         if (!IsUserFaultRange(address, length, out var range))
@@ -159,10 +164,11 @@ public sealed partial class AddressSpace
             var area = _areas.Find(at);
             bool registered = area is not null && (area.Traits.Flags & AreaFlags.UserMinor) != 0;
             bool exists = registered && area!.File!.Locate((long)at.Value + area.Delta) is not null;
+            bool mapped = !OwnLeaf(at).IsNone;
             _lock.ExitRead(LockRank.Space);
-            if (!exists)
+            if (!exists || mapped)
             {
-                return registered ? Errno.EFAULT : Errno.EINVAL;
+                return !registered ? Errno.ENOENT : mapped ? Errno.EEXIST : Errno.EFAULT;
             }
         }
 
@@ -173,7 +179,7 @@ public sealed partial class AddressSpace
     /// Protects pages against stores, so that these go to the handler, or stops it (UFFDIO_WRITEPROTECT). Pages of
     /// files are mapped first; private pages that do not exist yet cannot be protected.
     /// </summary>
-    /// <returns>EINVAL (not aligned); ENOMEM; EFAULT if a part is not registered for it.</returns>
+    /// <returns>EINVAL (not aligned); ENOMEM; ENOENT if a part is not mapped or not registered for it.</returns>
     public Errno UserWriteProtect(VirtualAddress address, long length, bool protect)
     {
         if (!IsUserFaultRange(address, length, out var range))
@@ -203,19 +209,19 @@ public sealed partial class AddressSpace
             ThrowIfExited();
             if (!IsMapped(range))
             {
-                return Errno.EFAULT;
+                return Errno.ENOENT;
             }
 
             foreach (var area in _areas.Overlapping(range))
             {
                 if ((area.Traits.Flags & AreaFlags.UserWriteProtect) == 0)
                 {
-                    return Errno.EFAULT;
+                    return Errno.ENOENT;
                 }
             }
 
             var gather = new FlushGather(Store, this);
-            var mark = new MarkVisitor(Store, protect);
+            var mark = new MarkVisitor(protect);
             _memory.Walker.Change(this, range, default, ref mark, ref gather);
             gather.Finish();
             return Errno.None;
@@ -252,7 +258,7 @@ public sealed partial class AddressSpace
                 return Errno.EBUSY;
             }
 
-            if ((modes & UserFaultModes.WriteProtect) != 0 && (area.Traits.MostRights & Rights.Write) == 0)
+            if ((area.Traits.MostRights & Rights.Write) == 0)
             {
                 return Errno.EPERM;
             }
@@ -280,7 +286,7 @@ public sealed partial class AddressSpace
         {
             if (_areas.Find(address) is not { } area || area.Traits.UserFaults is null)
             {
-                return Errno.EINVAL;
+                return Errno.ENOENT;
             }
 
             if (area.File is MemoryFile file && area.IsShared)
@@ -337,12 +343,11 @@ public sealed partial class AddressSpace
         }
     }
 
-    private readonly record struct MarkVisitor(TableStore Store, bool Marked) : IEntryVisitor
+    private readonly record struct MarkVisitor(bool Marked) : IEntryVisitor
     {
         public void Visit(EntryRef entry, ref FlushGather gather)
         {
-            // The page of zeroes stays read-only and unmarked: a store to it makes a page, which was not there to protect.
-            if (entry.IsLeaf && !Store.IsZeroPage(Store.Format.TargetOf(entry.Entry, entry.Level)))
+            if (entry.IsLeaf)
             {
                 entry.SetMark(Marked, ref gather);
             }

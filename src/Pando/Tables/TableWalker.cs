@@ -93,6 +93,8 @@ internal sealed class TableWalker(TableStore store, int attachable)
         var shared = _store.TableOf(slot, level);
         var span = EntryRange(table, level, index);
 
+        // What the file's table leads to may be detached from it, reclaimed and used anew while it is being copied.
+        var epoch = _store.Epochs.Enter();
         var copy = Frame.None;
         var owner = (SharedTableOwner)_store.Owners[_store.Memory.Record(shared).Owner]!;
         if (owner.Invalidate.TryReadSequence(out long sequence)
@@ -106,6 +108,7 @@ internal sealed class TableWalker(TableStore store, int attachable)
             }
         }
 
+        _store.Epochs.Exit(epoch);
         _store.Take(table, level, index);
         var gather = new FlushGather(_store, space);
         gather.Drop(span, tables: true);

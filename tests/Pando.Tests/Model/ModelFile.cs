@@ -78,6 +78,11 @@ internal sealed class ModelFile(string name, long size, ModelDevice? device, Dic
             Zero(size, End);
             Drop(End / ModelPage.Size, long.MaxValue / ModelPage.Size);
         }
+        else
+        {
+            // What was stored past the end, in the page that the end cut, is no part of the file.
+            Zero(before, (before + ModelPage.Size - 1) / ModelPage.Size * ModelPage.Size);
+        }
     }
 
     public void Punch(long offset, long length)

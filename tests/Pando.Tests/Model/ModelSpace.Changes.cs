@@ -48,7 +48,7 @@ internal sealed partial class ModelSpace
         }
 
         var areas = Areas.Where(area => area.Start < end && address < area.End).ToList();
-        if ((advice is Advice.DontNeed or Advice.Free && areas.Any(area => (area.Flags & AnyLock) != 0))
+        if ((advice is Advice.DontNeed or Advice.Free or Advice.Cold or Advice.PageOut && areas.Any(area => (area.Flags & AnyLock) != 0))
             || (advice is Advice.WipeOnFork or Advice.Free && areas.Any(area => area.File is not null)))
         {
             return Errno.EINVAL;
@@ -102,11 +102,11 @@ internal sealed partial class ModelSpace
         return flag == AreaFlags.Locked ? FaultIn(start, end) : Errno.None;
     }
 
-    /// <summary>Faults in what is locked; other areas go on where one cannot.</summary>
+    /// <summary>Faults in what is locked; other areas go on where one cannot. What may not be read cannot.</summary>
     public Errno FaultIn(ulong start, ulong end)
     {
         var result = Errno.None;
-        foreach (var area in Areas.Where(area => area.Start < end && start < area.End && area.Rights != Rights.None).ToList())
+        foreach (var area in Areas.Where(area => area.Start < end && start < area.End).ToList())
         {
             bool write = !area.Shared && (area.Rights & Rights.Write) != 0;
             if (Populate(Math.Max(start, area.Start), Math.Min(end, area.End), write ? AccessKind.Write : AccessKind.Read).Outcome != Touch.Allowed)
@@ -197,7 +197,11 @@ internal sealed partial class ModelSpace
         }
 
         Areas.Add(area.From(old) with { Start = target, End = target + newBytes });
-        if (!keepOld)
+        if (keepOld)
+        {
+            Change(old, old + oldBytes, left => left with { Flags = left.Flags & ~AnyLock });
+        }
+        else
         {
             Remove(old, old + oldBytes);
         }
