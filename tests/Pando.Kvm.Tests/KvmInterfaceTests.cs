@@ -28,6 +28,7 @@ public class KvmInterfaceTests
     [InlineData(nameof(KvmRun.IoDirection), 32)]
     [InlineData(nameof(KvmRun.IoPort), 34)]
     [InlineData(nameof(KvmRun.MmioAddress), 32)]
+    [InlineData(nameof(KvmRun.MmioData), 40)]
     [InlineData(nameof(KvmRun.MmioLength), 48)]
     [InlineData(nameof(KvmRun.MmioIsWrite), 52)]
     [InlineData(nameof(KvmRun.InternalError), 32)]

@@ -16,6 +16,7 @@ internal static class KvmRequest
     internal const uint GetVcpuMapSize = 0xAE04;
     internal const uint GetSupportedCpuid = 0xC008AE05;
     internal const uint CreateVcpu = 0xAE41;
+    internal const uint SetMmuPages = 0xAE44;
     internal const uint SetUserMemoryRegion = 0x4020AE46;
     internal const uint Run = 0xAE80;
     internal const uint GetRegisters = 0x8090AE81;
@@ -233,6 +234,7 @@ internal struct KvmRun
 
     // KVM_EXIT_MMIO
     [FieldOffset(32)] internal ulong MmioAddress;
+    [FieldOffset(40)] internal ulong MmioData;
     [FieldOffset(48)] internal uint MmioLength;
     [FieldOffset(52)] internal byte MmioIsWrite;
 

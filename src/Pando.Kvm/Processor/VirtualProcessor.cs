@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
 using Pando.Kvm.Machine;
 using Pando.Kvm.Native;
@@ -225,6 +226,9 @@ internal sealed unsafe class VirtualProcessor : IDisposable
         }
     }
 
+    /// <summary>The vCPU's registers and the walk of the address that matters, for a report of something else than a failure.</summary>
+    internal FailureReport Describe(string cause) => FailureReport.Of(cause, _run, _machine);
+
     /// <summary>What KVM says that <paramref name="address"/> translates to in the present space (KVM_TRANSLATE).</summary>
     /// <returns>The guest-physical address, or null where there is no translation.</returns>
     /// <remarks>KVM walks the tables in memory. Its rights fields are constants on x86 (always writable, never user), so they are left out.</remarks>
@@ -311,8 +315,16 @@ internal sealed unsafe class VirtualProcessor : IDisposable
         _run->ValidRegisters = KvmRun.SyncRegisters | KvmRun.SyncSpecialRegisters;
         _run->DirtyRegisters = KvmRun.SyncRegisters | (_specialChanged ? KvmRun.SyncSpecialRegisters : 0);
         _specialChanged = false;
-        var result = LibC.Ioctl(_descriptor, KvmRequest.Run, 0);
-        var error = result < 0 ? Marshal.GetLastPInvokeError() : 0;
+        var error = RunOnce(out var result);
+        while (result >= 0 && _run->ExitReason == KvmExitReason.Mmio && TrySupplyMemory())
+        {
+            // The call completes the access and then returns before guest mode, as for a signal.
+            _run->DirtyRegisters = 0;
+            Volatile.Write(ref _run->ImmediateExit, 1);
+            error = RunOnce(out result);
+            Volatile.Write(ref _run->ImmediateExit, 0);
+        }
+
         Gate.Leave();
         if (result >= 0)
         {
@@ -327,6 +339,43 @@ internal sealed unsafe class VirtualProcessor : IDisposable
 
         Marshal.SetLastPInvokeError(error);
         throw KvmException.FromErrno($"KVM_RUN of vCPU {Index}");
+    }
+
+    private int RunOnce(out int result)
+    {
+        result = LibC.Ioctl(_descriptor, KvmRequest.Run, 0);
+        return result < 0 ? Marshal.GetLastPInvokeError() : 0;
+    }
+
+    /// <summary>
+    /// Lets the machine's user attach memory that was not there and makes the access in ring 3's place. Still inside
+    /// the gate, so that who kicks the vCPU out waits until the access is made.
+    /// </summary>
+    private bool TrySupplyMemory()
+    {
+        var address = _run->MmioAddress;
+        var length = (int)_run->MmioLength;
+        if (_machine.AttachMissing is not { } attach || !attach(address, length) || !_machine.TryGetBytes(address, length, out var memory))
+        {
+            return false;
+        }
+
+        var data = new Span<byte>(&_run->MmioData, length);
+        if (_run->MmioIsWrite == 0)
+        {
+            memory.CopyTo(data);
+        }
+        else if (length == 8 && (address & 7) == 0)
+        {
+            // In one piece, as the processor would.
+            Volatile.Write(ref Unsafe.As<byte, ulong>(ref memory[0]), _run->MmioData);
+        }
+        else
+        {
+            data.CopyTo(memory);
+        }
+
+        return true;
     }
 
     private ProcessorExit Decode() => _run->ExitReason switch
