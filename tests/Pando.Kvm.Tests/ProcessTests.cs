@@ -195,6 +195,11 @@ public class ProcessTests
             UserProgram.Call(a, SystemCallNumber.Write);
             a.sub(rax, 5);
             a.or(r14, rax);
+            a.mov(rdi, KernelLayout.Virtual(KernelLayout.StubPage)); // not the program's own
+            a.mov(esi, 5);
+            UserProgram.Call(a, SystemCallNumber.Write);
+            a.add(rax, (int)Errno.EFAULT);
+            a.or(r14, rax);
             a.mov(rdi, 12345); // not a page: refused
             UserProgram.Call(a, SystemCallNumber.Unmap);
             a.add(rax, (int)Errno.EINVAL);
@@ -298,6 +303,18 @@ public class ProcessTests
         }
 
         Assert.Equal(64, joined.Kvm.AttachedPieces);
+    }
+
+    [Fact]
+    public void A_program_that_lies_on_a_device_runs_from_where_nothing_was_attached_before()
+    {
+        using var joined = new JoinedMachine();
+        using var file = joined.Device.CreateFile("program", 4096);
+        var program = UserProgram.EndingWithExit("on a device", JoinedMachine.Data.Value, static a => a.mov(eax, 42));
+        program.Code.CopyTo(joined.Machine.Memory.Bytes(file.Locate(0)!.Value, 4096));
+        var space = joined.Machine.CreateSpace();
+        JoinedMachine.Map(space, file, Rights.Read | Rights.Execute);
+        Assert.Equal(42UL, joined.Run(new GuestProcess(space, program.Address)));
     }
 
     [Fact]

@@ -170,9 +170,14 @@ public sealed class KvmMachine : ITranslationCache, ITableWatcher, IDisposable
     void ITableWatcher.BeforeReuse() => Flush();
 
     /// <summary>Copies bytes from a space, as its own loads would see them; faults are resolved.</summary>
-    /// <returns>Whether all of them could be read.</returns>
+    /// <returns>Whether all of them could be read: they are the user's, and readable.</returns>
     internal bool TryCopyFrom(AddressSpace space, VirtualAddress address, Span<byte> bytes)
     {
+        if (address >= space.UserEnd || bytes.Length > space.UserEnd - address)
+        {
+            return false;
+        }
+
         lock (_copyLock)
         {
             _copier ??= _machine.AddProcessor();

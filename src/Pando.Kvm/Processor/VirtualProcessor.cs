@@ -46,6 +46,7 @@ internal sealed unsafe class VirtualProcessor : IDisposable
     private bool _specialChanged;
     private bool _inKernel;
     private int _flushRequested;
+    private ulong _codeAttachedAt;
     private bool _disposed;
 
     [ThreadStatic]
@@ -271,7 +272,14 @@ internal sealed unsafe class VirtualProcessor : IDisposable
         {
             if (Enter(finishStub))
             {
-                return Decode();
+                var exit = Decode();
+                if (exit is { Kind: ExitKind.Failed } or { Kind: ExitKind.Exception, Vector: StubCode.InvalidOpcodeVector } && TryAttachCode())
+                {
+                    finishStub = false;
+                    continue;
+                }
+
+                return exit;
             }
 
             // Out without an exit: a kick. Between an exception and the stub's OUT the host must let it finish,
@@ -376,6 +384,33 @@ internal sealed unsafe class VirtualProcessor : IDisposable
         }
 
         return true;
+    }
+
+    /// <summary>
+    /// Whether an instruction could not be carried out because its own bytes lay in memory that was not attached, and
+    /// now is. KVM fetches no code through an exit: it gives up, or has ring 3 take an invalid opcode, then or next.
+    /// </summary>
+    private bool TryAttachCode()
+    {
+        const int LongestInstruction = 15;
+        var instruction = Registers.Rip;
+        if (_machine.AttachMissing is not { } attach || (_run->SpecialRegisters.Cs.Selector & 3) == 0)
+        {
+            return false;
+        }
+
+        var attached = false;
+        foreach (var address in (ReadOnlySpan<ulong>)[instruction, instruction + LongestInstruction - 1])
+        {
+            attached |= TableWalk.From(_machine, Space, address).Target() is { } target
+                && !_machine.TryGetBytes(target, 1, out _)
+                && attach(target, 1);
+        }
+
+        // Once more for the exception that was queued before the memory was there.
+        var again = attached || instruction == _codeAttachedAt;
+        _codeAttachedAt = attached ? instruction : 0;
+        return again;
     }
 
     private ProcessorExit Decode() => _run->ExitReason switch
