@@ -56,9 +56,10 @@ public class KvmInterfaceTests
         static int Size(uint request) => (int)(request >> 16 & 0x3FFF);
 
         Assert.Equal(
-            (144, 312, 32, 24, 8, 8, 4),
+            (144, 312, 32, 24, 8, 8, 4, 64),
             (Size(KvmRequest.SetRegisters), Size(KvmRequest.SetSpecialRegisters), Size(KvmRequest.SetUserMemoryRegion),
-                Size(KvmRequest.Translate), Size(KvmRequest.SetCpuid2), Size(KvmRequest.SetMsrs), Size(KvmRequest.SetSignalMask)));
+                Size(KvmRequest.Translate), Size(KvmRequest.SetCpuid2), Size(KvmRequest.SetMsrs), Size(KvmRequest.SetSignalMask), Size(KvmRequest.GetVcpuEvents)));
+        Assert.Equal(64, Unsafe.SizeOf<KvmVcpuEvents>());
     }
 
     [Fact]

@@ -27,6 +27,7 @@ internal static class KvmRequest
     internal const uint SetMsrs = 0x4008AE89;
     internal const uint SetSignalMask = 0x4004AE8B;
     internal const uint SetCpuid2 = 0x4008AE90;
+    internal const uint GetVcpuEvents = 0x8040AE9F;
 }
 
 /// <summary>Extensions asked for with KVM_CHECK_EXTENSION: linux/kvm.h.</summary>
@@ -215,6 +216,14 @@ internal struct KvmSignalMask
 {
     internal uint Length;
     internal ulong Signals;
+}
+
+/// <summary>struct kvm_vcpu_events, of which the exception alone is used.</summary>
+[StructLayout(LayoutKind.Explicit, Size = 64)]
+internal struct KvmVcpuEvents
+{
+    [FieldOffset(0)] internal byte ExceptionInjected;
+    [FieldOffset(3)] internal byte ExceptionPending;
 }
 
 /// <summary>struct kvm_run: the page that a vCPU and its user share.</summary>

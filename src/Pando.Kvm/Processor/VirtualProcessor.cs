@@ -284,7 +284,9 @@ internal sealed unsafe class VirtualProcessor : IDisposable
 
             // Out without an exit: a kick. Between an exception and the stub's OUT the host must let it finish,
             // or ring 3's registers would be on the ring-0 stack.
-            finishStub = (_run->SpecialRegisters.Cs.Selector & 3) == 0;
+            // So too where KVM had begun to deliver an exception: it would go on with it in whatever space is next,
+            // with that space's RIP and this one's CR2.
+            finishStub = (_run->SpecialRegisters.Cs.Selector & 3) == 0 || (Gate.IsStopAsked && IsExceptionUnderWay());
             if (finishStub)
             {
                 continue;
@@ -347,6 +349,13 @@ internal sealed unsafe class VirtualProcessor : IDisposable
 
         Marshal.SetLastPInvokeError(error);
         throw KvmException.FromErrno($"KVM_RUN of vCPU {Index}");
+    }
+
+    private bool IsExceptionUnderWay()
+    {
+        KvmVcpuEvents events;
+        Call(KvmRequest.GetVcpuEvents, &events, "KVM_GET_VCPU_EVENTS");
+        return (events.ExceptionInjected | events.ExceptionPending) != 0;
     }
 
     private int RunOnce(out int result)
