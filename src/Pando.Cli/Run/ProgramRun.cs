@@ -118,7 +118,8 @@ internal sealed class ProgramRun
 
         processor.Switch(null);
         faults += processor.Counters.Faults;
-        return new RoundReport(spaces, sum, faults, TimeSpan.Zero, 0, Stopwatch.GetElapsedTime(begin), failures);
+        var elapsed = Stopwatch.GetElapsedTime(begin);
+        return new RoundReport(spaces, sum, faults, TimeSpan.Zero, 0, elapsed, elapsed, failures);
     }
 
     private void Check(RoundReport round, ulong sum)

@@ -7,6 +7,7 @@ namespace Pando.Kvm.Engine;
 /// <param name="FaultTime">Time in the engine's fault handler, of all vCPUs together.</param>
 /// <param name="Exits">Returns of a vCPU to the host, for whatever reason.</param>
 /// <param name="Elapsed">Time on the clock.</param>
+/// <param name="ProcessorTime">Time that the vCPUs' threads spent in rounds, faults included, all together.</param>
 /// <param name="Failures">Spaces in which it did not come to its end, and why: one line each.</param>
 public sealed record RoundReport(
-    int Spaces, ulong Sum, long Faults, TimeSpan FaultTime, long Exits, TimeSpan Elapsed, IReadOnlyList<string> Failures);
+    int Spaces, ulong Sum, long Faults, TimeSpan FaultTime, long Exits, TimeSpan Elapsed, TimeSpan ProcessorTime, IReadOnlyList<string> Failures);

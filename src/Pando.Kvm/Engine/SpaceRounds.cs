@@ -24,6 +24,7 @@ internal sealed class SpaceRounds(KvmMachine machine, UserProgram program, TimeS
     private ulong _sum;
     private long _faults;
     private long _faultTicks;
+    private long _ticks;
     private long _exits;
 
     /// <summary>Runs it. Called once.</summary>
@@ -41,8 +42,8 @@ internal sealed class SpaceRounds(KvmMachine machine, UserProgram program, TimeS
         }
 
         return new RoundReport(
-            _completed, _sum, _faults, new TimeSpan((long)(_faultTicks * (TimeSpan.TicksPerSecond / (double)Stopwatch.Frequency))),
-            _exits, Stopwatch.GetElapsedTime(start), _failures);
+            _completed, _sum, _faults, Stopwatch.GetElapsedTime(0, _faultTicks),
+            _exits, Stopwatch.GetElapsedTime(start), Stopwatch.GetElapsedTime(0, _ticks), _failures);
     }
 
     private void Drive(SpaceProcessor processor)
@@ -61,6 +62,7 @@ internal sealed class SpaceRounds(KvmMachine machine, UserProgram program, TimeS
                 spaces[i] = _spaces[first + i];
             }
 
+            long start = Stopwatch.GetTimestamp();
             processor.Occupy(spaces);
             try
             {
@@ -70,6 +72,7 @@ internal sealed class SpaceRounds(KvmMachine machine, UserProgram program, TimeS
             {
                 processor.Cpu.ClearRound();
                 processor.Vacate();
+                Interlocked.Add(ref _ticks, Stopwatch.GetTimestamp() - start);
             }
         }
     }
