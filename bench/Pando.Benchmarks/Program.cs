@@ -6,5 +6,15 @@ if (args is ["kvm-costs"])
     return KvmCosts.Run();
 }
 
+if (args is ["kvm-faults"])
+{
+    return KvmFaults.Run();
+}
+
+if (args is ["kvm-sharing"])
+{
+    return KvmSharing.Run();
+}
+
 BenchmarkSwitcher.FromAssembly(typeof(Program).Assembly).Run(args);
 return 0;

@@ -15,6 +15,9 @@ public enum Errno
     /// <summary>A transfer failed: the storage is bad, or the file cannot be written.</summary>
     EIO = 5,
 
+    /// <summary>There is no file of that number.</summary>
+    EBADF = 9,
+
     /// <summary>Try again: something else is under way.</summary>
     EAGAIN = 11,
 
@@ -41,6 +44,9 @@ public enum Errno
 
     /// <summary>The device is full.</summary>
     ENOSPC = 28,
+
+    /// <summary>There is no system call of that number.</summary>
+    ENOSYS = 38,
 
     /// <summary>The file is of a kind that cannot do it.</summary>
     EOPNOTSUPP = 95,

@@ -28,6 +28,7 @@ public class KvmInterfaceTests
     [InlineData(nameof(KvmRun.IoDirection), 32)]
     [InlineData(nameof(KvmRun.IoPort), 34)]
     [InlineData(nameof(KvmRun.MmioAddress), 32)]
+    [InlineData(nameof(KvmRun.MmioData), 40)]
     [InlineData(nameof(KvmRun.MmioLength), 48)]
     [InlineData(nameof(KvmRun.MmioIsWrite), 52)]
     [InlineData(nameof(KvmRun.InternalError), 32)]
@@ -55,9 +56,10 @@ public class KvmInterfaceTests
         static int Size(uint request) => (int)(request >> 16 & 0x3FFF);
 
         Assert.Equal(
-            (144, 312, 32, 24, 8, 8, 4),
+            (144, 312, 32, 24, 8, 8, 4, 64),
             (Size(KvmRequest.SetRegisters), Size(KvmRequest.SetSpecialRegisters), Size(KvmRequest.SetUserMemoryRegion),
-                Size(KvmRequest.Translate), Size(KvmRequest.SetCpuid2), Size(KvmRequest.SetMsrs), Size(KvmRequest.SetSignalMask)));
+                Size(KvmRequest.Translate), Size(KvmRequest.SetCpuid2), Size(KvmRequest.SetMsrs), Size(KvmRequest.SetSignalMask), Size(KvmRequest.GetVcpuEvents)));
+        Assert.Equal(64, Unsafe.SizeOf<KvmVcpuEvents>());
     }
 
     [Fact]

@@ -41,13 +41,14 @@ internal static class RunCommand
     private static readonly Option<string?> Pmem = new("--pmem") { Description = "A file that keeps the memory's bytes; made (sparse) if it does not exist. The proof stores to it. Otherwise the bytes are gone afterwards.", HelpName = "FILE" };
     private static readonly Option<string?> Threads = new("--threads") { Description = "Threads that build. [default: one for each processor]", HelpName = "COUNT" };
     private static readonly Option<string?> Budget = new("--budget") { Description = "The most RAM that the page tables of one world may take; of a world that is larger, as many processes are built as fit. [default: 1GiB, or half of the RAM that is free]", HelpName = "SIZE" };
+    private static readonly Option<string> Processor = new("--processor") { Description = "What runs a program in every process: kvm (real processors), software, or auto: kvm where it can be used.", HelpName = "KIND", DefaultValueFactory = _ => "auto" };
     private static readonly Option<bool> Json = new("--json") { Description = "Write the report as JSON." };
 
     public static Command Create()
     {
         var command = new Command("run", "Build a world of processes that map the same memory, and see what their page tables cost.")
         {
-            Memory, Processes, Page, Share, Levels, Pmem, Threads, Budget, Json,
+            Memory, Processes, Page, Share, Levels, Pmem, Threads, Budget, Processor, Json,
         };
         command.SetAction(Run);
         command.Options.Add(new HelpOption { Action = new ExamplesAfterHelp() });
@@ -101,6 +102,7 @@ internal static class RunCommand
         Pmem = parsed.GetValue(Pmem),
         Threads = parsed.GetValue(Threads),
         Budget = parsed.GetValue(Budget),
+        Processor = parsed.GetValue(Processor)!,
     };
 
     private static IRunProgress CreateProgress() =>

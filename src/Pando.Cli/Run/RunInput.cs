@@ -28,6 +28,8 @@ internal sealed record RunInput
 
     public string? Budget { get; init; }
 
+    public string Processor { get; init; } = "auto";
+
     /// <summary>Checks every option, and them together.</summary>
     /// <param name="available">RAM that the host has to give, in bytes.</param>
     /// <exception cref="InputException">One of them cannot be used.</exception>
@@ -53,7 +55,10 @@ internal sealed record RunInput
         var shares = Share.Count == 0
             ? [ShareLevel.HalfTiB, ShareLevel.OneGiB, ShareLevel.None]
             : Share.SelectMany(text => text.Split(',')).Select(ShareLevel.Parse).Distinct().ToList();
-        var options = new RunOptions(memory, processes, page, shares, [], format, Pmem, threads, ReadBudget(available));
+        var options = new RunOptions(memory, processes, page, shares, [], format, Pmem, threads, ReadBudget(available))
+        {
+            Processor = ProcessorChoice.Choose(Processor, format),
+        };
         if (Share.Count == 0 && shares.Any(share => WorldPlan.For(options, share).Fits))
         {
             // Nobody asked for those that do not fit.

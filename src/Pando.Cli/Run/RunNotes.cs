@@ -33,6 +33,11 @@ internal static class RunNotes
                 $"  {ByteSize.Format(unshared.TotalBytesOfAll)} is with all levels. The thread's {rounded} GiB counts the PMD pages alone ({ByteSize.Format(pmd.TotalOfAll)}), with 1000 MiB to a GiB.");
         }
 
+        foreach (string note in ProgramRows.Notes(report.Worlds))
+        {
+            yield return note;
+        }
+
         foreach (var world in report.Worlds)
         {
             if (!world.Proof.HasBytes)

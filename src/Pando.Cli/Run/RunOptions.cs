@@ -23,6 +23,9 @@ internal sealed record RunOptions(
     int Threads,
     long Budget)
 {
+    /// <summary>What runs the program in every process.</summary>
+    public ProcessorChoice Processor { get; init; } = ProcessorChoice.Software("");
+
     /// <summary>The level of the tables that hold the leaves.</summary>
     public int LeafLevel => PageSize == Level.PageSize ? Level.Pte : Level.Pmd;
 }

@@ -60,6 +60,8 @@ internal static class RunTable
         Row(table, "memory of this command (VmRSS)", worlds, world => ByteSize.Format(world.ResidentBytes));
         Row(table, "  the most so far (VmHWM)", worlds, world => ByteSize.Format(world.ResidentPeakBytes));
         table.AddEmptyRow();
+        ProgramRows.Write(worlds, (name, cell) => Row(table, name, worlds, cell));
+        table.AddEmptyRow();
         Row(table, "processes that processors ran in", worlds, world => Count(world.Proof.Spaces));
         Row(table, worlds.All(world => world.Proof.HasBytes) ? "stores / loads through others" : "translations compared", worlds, world => Invariant($"{world.Proof.Stores:N0} / {world.Proof.Loads:N0}"));
         Row(table, "  faults of stores / of loads", worlds, world => Invariant($"{world.Proof.StoreFaults:N0} / {world.Proof.LoadFaults:N0}"));

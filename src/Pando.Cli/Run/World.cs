@@ -1,6 +1,7 @@
 using System.Diagnostics;
 using Pando.Files;
 using Pando.Hardware;
+using Pando.Kvm.Engine;
 using Pando.Machines;
 using Pando.Spaces;
 using Pando.Tables;
@@ -50,6 +51,9 @@ internal sealed class World : IDisposable
     /// <summary>The processes, in the order in which they were asked for.</summary>
     public AddressSpace[] Spaces { get; }
 
+    /// <summary>The machine's real processors; null where software runs the program.</summary>
+    public KvmMachine? Kvm { get; private set; }
+
     /// <summary>Where every process has mapped the file.</summary>
     public VirtualAddress Start { get; private set; }
 
@@ -80,13 +84,17 @@ internal sealed class World : IDisposable
             Sharing = plan.Share.Levels,
             LargePages = options.LeafLevel > Level.Pte,
         });
+        KvmMachine? kvm = null;
         try
         {
+            // Before the first space: each root table has the entry that the vCPUs' stub needs.
+            kvm = options.Processor.UsesKvm ? new KvmMachine(machine, options.Threads) : null;
             var device = AddDevice(machine, options.Memory, pmemPath);
-            return new World(plan, machine, device, device.CreateFile("database", options.Memory));
+            return new World(plan, machine, device, device.CreateFile("database", options.Memory)) { Kvm = kvm };
         }
         catch
         {
+            kvm?.Dispose();
             machine.Dispose();
             throw;
         }
@@ -113,8 +121,12 @@ internal sealed class World : IDisposable
         Times = new WorldTimes(first, watch.Elapsed, Machine.Count(TableEvent.Attached) - attachedBefore);
     }
 
+    /// <summary>Ends the real processors, where there are any; the world goes on without.</summary>
+    public void StopProcessors() => Kvm?.Dispose();
+
     public void Dispose()
     {
+        Kvm?.Dispose();
         File.Dispose();
         Machine.Dispose();
     }

@@ -20,6 +20,7 @@ internal static class WorldMeasure
         long attaches = world.Machine.Count(TableEvent.Attached);
         long resident = HostMemory.Resident;
         long peak = HostMemory.ResidentPeak;
+        var program = ProgramRun.Run(world, pmem, progress, cancellation);
         var proof = WorldProof.Prove(world, pmem, progress, cancellation);
         cancellation.ThrowIfCancellationRequested();
         return new WorldReport(
@@ -41,7 +42,8 @@ internal static class WorldMeasure
             TimeExit(world)?.TotalMicroseconds,
             resident,
             peak,
-            proof);
+            proof,
+            program);
     }
 
     /// <summary>What all processes come to, if each costs as much as those that were built.</summary>

@@ -20,6 +20,7 @@ namespace Pando.Cli.Run;
 /// <param name="ResidentBytes">Resident memory of the command while the world stood (VmRSS).</param>
 /// <param name="ResidentPeakBytes">The most that it had been until then (VmHWM).</param>
 /// <param name="Proof">How it was proved right.</param>
+/// <param name="Program">What came of the program that ran in every process.</param>
 internal sealed record WorldReport(
     string Share,
     int ProcessesBuilt,
@@ -39,8 +40,9 @@ internal sealed record WorldReport(
     double? ExitMicroseconds,
     long ResidentBytes,
     long ResidentPeakBytes,
-    ProofReport Proof)
+    ProofReport Proof,
+    ProgramReport Program)
 {
     /// <summary>Whether all of it is as it should be.</summary>
-    public bool Passed => AllCostTheSame && Proof.Passed;
+    public bool Passed => AllCostTheSame && Proof.Passed && Program.Passed;
 }

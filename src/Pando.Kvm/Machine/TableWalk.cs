@@ -44,6 +44,19 @@ internal sealed class TableWalk
         return walk;
     }
 
+    /// <summary>The guest-physical address that the walk leads to; null where it leads nowhere.</summary>
+    internal ulong? Target()
+    {
+        var (level, _, _, last) = _steps[^1];
+        if (last is not { } entry || (entry & PresentBit) == 0 || level > 3 || (level > 1 && (entry & LargePageBit) == 0))
+        {
+            return null;
+        }
+
+        var offset = (1UL << (12 + (9 * (level - 1)))) - 1;
+        return (entry & AddressBits & ~offset) | (Address & offset);
+    }
+
     public override string ToString()
     {
         var text = new StringBuilder();

@@ -100,6 +100,12 @@ internal sealed unsafe class VirtualMachine : IDisposable
     /// <summary>The root-table entry that maps the stub: the same value in every root.</summary>
     internal ulong KernelEntry => _image.RootEntry;
 
+    /// <summary>
+    /// Asked, on a vCPU's thread, for memory that an access leads to and no slot holds (address, bytes): true where it
+    /// has attached the memory. It may take no lock that is held while a vCPU is kicked. Set before vCPUs run.
+    /// </summary>
+    internal Func<ulong, int, bool>? AttachMissing { get; set; }
+
     /// <summary>The user's vCPUs.</summary>
     internal ReadOnlySpan<VirtualProcessor> Processors => Volatile.Read(ref _processors).AsSpan(1);
 
@@ -121,6 +127,23 @@ internal sealed unsafe class VirtualMachine : IDisposable
         word = host != 0 ? Volatile.Read(ref Unsafe.AsRef<ulong>((void*)host)) : 0;
         return host != 0;
     }
+
+    /// <summary>The bytes behind a guest-physical range; false where one slot does not hold all of it.</summary>
+    internal bool TryGetBytes(ulong guestPhysical, int length, out Span<byte> bytes)
+    {
+        var host = _slots.HostOf(guestPhysical);
+        bytes = host != 0 && _slots.HostOf(guestPhysical + (ulong)length - 1) == host + length - 1
+            ? new Span<byte>((void*)host, length)
+            : default;
+        return !bytes.IsEmpty;
+    }
+
+    /// <summary>
+    /// How many pages the hypervisor may spend on shadows of tables; by default it has 2 % of the memory that is
+    /// attached, and drops shadows beyond that (Documentation/virt/kvm/api.rst 4.44).
+    /// </summary>
+    internal void AllowShadowPages(int pages) =>
+        Require(LibC.Ioctl(_vm, KvmRequest.SetMmuPages, (nuint)pages), $"KVM_SET_NR_MMU_PAGES {pages}");
 
     /// <summary>A new vCPU; the machine disposes of it.</summary>
     internal VirtualProcessor CreateProcessor()

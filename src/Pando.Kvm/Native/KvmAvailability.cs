@@ -13,7 +13,8 @@ public readonly record struct KvmAvailability(bool IsUsable, string Reason)
     private const int ApiVersion = 12; // fixed since Linux 2.6.22 (api.rst 4.1)
 
     /// <summary>Asks the running kernel. Cheap (an open and a few calls); the answer is not cached.</summary>
-    public static KvmAvailability Check()
+    /// <param name="levels">Levels of page tables that the processors are to walk: 4, or 5 (LA57).</param>
+    public static KvmAvailability Check(int levels = 4)
     {
         if (!OperatingSystem.IsLinux() || RuntimeInformation.ProcessArchitecture != Architecture.X64)
         {
@@ -29,7 +30,7 @@ public readonly record struct KvmAvailability(bool IsUsable, string Reason)
 
         try
         {
-            return Inspect(device);
+            return Inspect(device, levels);
         }
         finally
         {
@@ -37,7 +38,7 @@ public readonly record struct KvmAvailability(bool IsUsable, string Reason)
         }
     }
 
-    private static KvmAvailability Inspect(int device)
+    private static KvmAvailability Inspect(int device, int levels)
     {
         var version = LibC.Ioctl(device, KvmRequest.GetApiVersion, 0);
         if (version != ApiVersion)
@@ -58,7 +59,28 @@ public readonly record struct KvmAvailability(bool IsUsable, string Reason)
             return No($"{Device} lacks KVM_CAP_READONLY_MEM (Linux 3.7)");
         }
 
-        return new KvmAvailability(true, "");
+        return levels == 5 && !OffersFiveLevels(device)
+            ? No($"{Device} offers its guests no 5-level paging (CPUID 7.0 ECX bit 16, LA57)")
+            : new KvmAvailability(true, "");
+    }
+
+    private static unsafe bool OffersFiveLevels(int device)
+    {
+        var cpuid = new KvmCpuid { Count = KvmCpuid.Capacity };
+        if (LibC.Ioctl(device, KvmRequest.GetSupportedCpuid, &cpuid) < 0)
+        {
+            return false;
+        }
+
+        for (var i = 0; i < cpuid.Count; i++)
+        {
+            if (cpuid.Entries[i] is { Function: 7, Index: 0, Ecx: var bits })
+            {
+                return (bits & (1u << 16)) != 0;
+            }
+        }
+
+        return false;
     }
 
     private static KvmAvailability No(string reason) => new(false, reason);

@@ -16,6 +16,7 @@ internal static class KvmRequest
     internal const uint GetVcpuMapSize = 0xAE04;
     internal const uint GetSupportedCpuid = 0xC008AE05;
     internal const uint CreateVcpu = 0xAE41;
+    internal const uint SetMmuPages = 0xAE44;
     internal const uint SetUserMemoryRegion = 0x4020AE46;
     internal const uint Run = 0xAE80;
     internal const uint GetRegisters = 0x8090AE81;
@@ -26,6 +27,7 @@ internal static class KvmRequest
     internal const uint SetMsrs = 0x4008AE89;
     internal const uint SetSignalMask = 0x4004AE8B;
     internal const uint SetCpuid2 = 0x4008AE90;
+    internal const uint GetVcpuEvents = 0x8040AE9F;
 }
 
 /// <summary>Extensions asked for with KVM_CHECK_EXTENSION: linux/kvm.h.</summary>
@@ -216,6 +218,14 @@ internal struct KvmSignalMask
     internal ulong Signals;
 }
 
+/// <summary>struct kvm_vcpu_events, of which the exception alone is used.</summary>
+[StructLayout(LayoutKind.Explicit, Size = 64)]
+internal struct KvmVcpuEvents
+{
+    [FieldOffset(0)] internal byte ExceptionInjected;
+    [FieldOffset(3)] internal byte ExceptionPending;
+}
+
 /// <summary>struct kvm_run: the page that a vCPU and its user share.</summary>
 [StructLayout(LayoutKind.Explicit, Size = 2352)]
 internal struct KvmRun
@@ -233,6 +243,7 @@ internal struct KvmRun
 
     // KVM_EXIT_MMIO
     [FieldOffset(32)] internal ulong MmioAddress;
+    [FieldOffset(40)] internal ulong MmioData;
     [FieldOffset(48)] internal uint MmioLength;
     [FieldOffset(52)] internal byte MmioIsWrite;
 

@@ -114,6 +114,9 @@ internal sealed unsafe class EntryGate
         }
     }
 
+    /// <summary>Whether a stop was asked for and is not answered yet.</summary>
+    internal bool IsStopAsked => Volatile.Read(ref _stopReasons) != 0;
+
     /// <summary>The reasons asked for so far, which count as answered.</summary>
     internal int TakeStopReasons() => Interlocked.Exchange(ref _stopReasons, 0);
 

@@ -10,6 +10,10 @@ internal sealed class KernelImage
     // (Intel SDM vol. 3A, 5.5.4). Supervisor: the U/S bit stays clear at every level.
     private const ulong SupervisorEntry = 0x63;
 
+    // On the way to the page of programs U/S is set; the leaves below decide. That page is read-only.
+    private const ulong SlotEntry = 0x67;
+    private const ulong UserCodeEntry = 0x25;
+
     private readonly HostMemory _memory;
     private readonly ulong _physicalBase;
 
@@ -19,10 +23,11 @@ internal sealed class KernelImage
         _memory = memory;
         _physicalBase = physicalBase;
         Stub = StubCode.Assemble(KernelLayout.Virtual(KernelLayout.StubPage));
-        RootEntry = Physical(fiveLevels ? KernelLayout.Level4Page : KernelLayout.Level3Page) | SupervisorEntry;
+        RootEntry = Physical(fiveLevels ? KernelLayout.Level4Page : KernelLayout.Level3Page) | SlotEntry;
         WriteTables();
         WriteDescriptors();
         WriteGates();
+        CommonCode.Bytes.CopyTo(_memory.Bytes(KernelLayout.UserCodePage * KernelLayout.PageSize, CommonCode.Bytes.Length));
         Stub.Bytes.CopyTo(_memory.Bytes(KernelLayout.StubPage * KernelLayout.PageSize, Stub.Bytes.Length));
         for (var processor = 0; processor < KernelLayout.MaximumProcessors; processor++)
         {
@@ -44,12 +49,12 @@ internal sealed class KernelImage
     {
         ref ulong Entry(int page, int index) => ref _memory.Word(((ulong)page * KernelLayout.PageSize) + ((ulong)index * 8));
 
-        Entry(KernelLayout.Level4Page, 511) = Physical(KernelLayout.Level3Page) | SupervisorEntry;
-        Entry(KernelLayout.Level3Page, 0) = Physical(KernelLayout.Level2Page) | SupervisorEntry;
-        Entry(KernelLayout.Level2Page, 0) = Physical(KernelLayout.Level1Page) | SupervisorEntry;
+        Entry(KernelLayout.Level4Page, 511) = Physical(KernelLayout.Level3Page) | SlotEntry;
+        Entry(KernelLayout.Level3Page, 0) = Physical(KernelLayout.Level2Page) | SlotEntry;
+        Entry(KernelLayout.Level2Page, 0) = Physical(KernelLayout.Level1Page) | SlotEntry;
         for (var page = KernelLayout.GdtPage; page < KernelLayout.Pages; page++)
         {
-            Entry(KernelLayout.Level1Page, page) = Physical(page) | SupervisorEntry;
+            Entry(KernelLayout.Level1Page, page) = Physical(page) | (page == KernelLayout.UserCodePage ? UserCodeEntry : SupervisorEntry);
         }
     }
 

@@ -3,14 +3,15 @@ namespace Pando.Kvm.Processor;
 /// <summary>Where the machine's own pages lie: in guest-physical memory and in every address space.</summary>
 /// <remarks>
 /// An address space needs one entry for them: the last (511) of its root table holds
-/// <see cref="Machine.VirtualMachine.KernelEntry"/>. All else below is built by this project. The range is supervisor-only
-/// and the last 512 GiB of the address space, where no user address can be.
+/// <see cref="Machine.VirtualMachine.KernelEntry"/>. All else below is built by this project. The range is
+/// the last 512 GiB of the address space, where no user address can be; but for one page of programs, which ring 3 may
+/// read and execute (as Linux has its vsyscall page), it is supervisor-only.
 /// <code>
 /// page  holds
 /// 0     level-4 table, used with 5 levels only      4   GDT
 /// 1     level-3 table (PUD)                         5   IDT
 /// 2     level-2 table (PMD)                         6   the stub's code
-/// 3     level-1 table (PTE)                         7   (free)
+/// 3     level-1 table (PTE)                         7   programs that every space has (<see cref="CommonCode"/>)
 /// 8+2i  vCPU i: TSS at the start, ring-0 stack from the end down
 /// 9+2i  vCPU i: run queue (a cursor and 511 CR3 values), or for the toucher its list of tables
 /// </code>
@@ -32,6 +33,7 @@ internal static class KernelLayout
     internal const int GdtPage = 4;
     internal const int IdtPage = 5;
     internal const int StubPage = 6;
+    internal const int UserCodePage = 7;
     internal const int FirstProcessorPage = 8;
     internal const int Pages = 512;
 

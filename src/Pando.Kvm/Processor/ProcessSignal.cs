@@ -1,6 +1,6 @@
 namespace Pando.Kvm.Processor;
 
-/// <summary>How a program ends that its processor stops: the signals of Linux, by their numbers.</summary>
+/// <summary>How a program ends that is stopped: the signals of Linux, by their numbers.</summary>
 internal enum ProcessSignal
 {
     None = 0,
@@ -8,5 +8,8 @@ internal enum ProcessSignal
     Trap = 5,
     Bus = 7,
     FloatingPoint = 8,
+    Kill = 9,
     Segmentation = 11,
+    ProcessorTime = 24,
+    SystemCall = 31,
 }

@@ -15,6 +15,7 @@ internal sealed class StubCode
 {
     internal const int Exceptions = 32;
     internal const byte BreakpointVector = 3;
+    internal const byte InvalidOpcodeVector = 6;
     internal const byte PageFaultVector = 14;
 
     /// <summary>The port that SYSCALL's entry writes to; a port below 32 is an exception's vector.</summary>

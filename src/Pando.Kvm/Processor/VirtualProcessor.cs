@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
 using Pando.Kvm.Machine;
 using Pando.Kvm.Native;
@@ -45,6 +46,7 @@ internal sealed unsafe class VirtualProcessor : IDisposable
     private bool _specialChanged;
     private bool _inKernel;
     private int _flushRequested;
+    private ulong _codeAttachedAt;
     private bool _disposed;
 
     [ThreadStatic]
@@ -225,6 +227,9 @@ internal sealed unsafe class VirtualProcessor : IDisposable
         }
     }
 
+    /// <summary>The vCPU's registers and the walk of the address that matters, for a report of something else than a failure.</summary>
+    internal FailureReport Describe(string cause) => FailureReport.Of(cause, _run, _machine);
+
     /// <summary>What KVM says that <paramref name="address"/> translates to in the present space (KVM_TRANSLATE).</summary>
     /// <returns>The guest-physical address, or null where there is no translation.</returns>
     /// <remarks>KVM walks the tables in memory. Its rights fields are constants on x86 (always writable, never user), so they are left out.</remarks>
@@ -267,12 +272,21 @@ internal sealed unsafe class VirtualProcessor : IDisposable
         {
             if (Enter(finishStub))
             {
-                return Decode();
+                var exit = Decode();
+                if (exit is { Kind: ExitKind.Failed } or { Kind: ExitKind.Exception, Vector: StubCode.InvalidOpcodeVector } && TryAttachCode())
+                {
+                    finishStub = false;
+                    continue;
+                }
+
+                return exit;
             }
 
             // Out without an exit: a kick. Between an exception and the stub's OUT the host must let it finish,
             // or ring 3's registers would be on the ring-0 stack.
-            finishStub = (_run->SpecialRegisters.Cs.Selector & 3) == 0;
+            // So too where KVM had begun to deliver an exception: it would go on with it in whatever space is next,
+            // with that space's RIP and this one's CR2.
+            finishStub = (_run->SpecialRegisters.Cs.Selector & 3) == 0 || (Gate.IsStopAsked && IsExceptionUnderWay());
             if (finishStub)
             {
                 continue;
@@ -311,8 +325,16 @@ internal sealed unsafe class VirtualProcessor : IDisposable
         _run->ValidRegisters = KvmRun.SyncRegisters | KvmRun.SyncSpecialRegisters;
         _run->DirtyRegisters = KvmRun.SyncRegisters | (_specialChanged ? KvmRun.SyncSpecialRegisters : 0);
         _specialChanged = false;
-        var result = LibC.Ioctl(_descriptor, KvmRequest.Run, 0);
-        var error = result < 0 ? Marshal.GetLastPInvokeError() : 0;
+        var error = RunOnce(out var result);
+        while (result >= 0 && _run->ExitReason == KvmExitReason.Mmio && TrySupplyMemory())
+        {
+            // The call completes the access and then returns before guest mode, as for a signal.
+            _run->DirtyRegisters = 0;
+            Volatile.Write(ref _run->ImmediateExit, 1);
+            error = RunOnce(out result);
+            Volatile.Write(ref _run->ImmediateExit, 0);
+        }
+
         Gate.Leave();
         if (result >= 0)
         {
@@ -327,6 +349,77 @@ internal sealed unsafe class VirtualProcessor : IDisposable
 
         Marshal.SetLastPInvokeError(error);
         throw KvmException.FromErrno($"KVM_RUN of vCPU {Index}");
+    }
+
+    private bool IsExceptionUnderWay()
+    {
+        KvmVcpuEvents events;
+        Call(KvmRequest.GetVcpuEvents, &events, "KVM_GET_VCPU_EVENTS");
+        return (events.ExceptionInjected | events.ExceptionPending) != 0;
+    }
+
+    private int RunOnce(out int result)
+    {
+        result = LibC.Ioctl(_descriptor, KvmRequest.Run, 0);
+        return result < 0 ? Marshal.GetLastPInvokeError() : 0;
+    }
+
+    /// <summary>
+    /// Lets the machine's user attach memory that was not there and makes the access in ring 3's place. Still inside
+    /// the gate, so that who kicks the vCPU out waits until the access is made.
+    /// </summary>
+    private bool TrySupplyMemory()
+    {
+        var address = _run->MmioAddress;
+        var length = (int)_run->MmioLength;
+        if (_machine.AttachMissing is not { } attach || !attach(address, length) || !_machine.TryGetBytes(address, length, out var memory))
+        {
+            return false;
+        }
+
+        var data = new Span<byte>(&_run->MmioData, length);
+        if (_run->MmioIsWrite == 0)
+        {
+            memory.CopyTo(data);
+        }
+        else if (length == 8 && (address & 7) == 0)
+        {
+            // In one piece, as the processor would.
+            Volatile.Write(ref Unsafe.As<byte, ulong>(ref memory[0]), _run->MmioData);
+        }
+        else
+        {
+            data.CopyTo(memory);
+        }
+
+        return true;
+    }
+
+    /// <summary>
+    /// Whether an instruction could not be carried out because its own bytes lay in memory that was not attached, and
+    /// now is. KVM fetches no code through an exit: it gives up, or has ring 3 take an invalid opcode, then or next.
+    /// </summary>
+    private bool TryAttachCode()
+    {
+        const int LongestInstruction = 15;
+        var instruction = Registers.Rip;
+        if (_machine.AttachMissing is not { } attach || (_run->SpecialRegisters.Cs.Selector & 3) == 0)
+        {
+            return false;
+        }
+
+        var attached = false;
+        foreach (var address in (ReadOnlySpan<ulong>)[instruction, instruction + LongestInstruction - 1])
+        {
+            attached |= TableWalk.From(_machine, Space, address).Target() is { } target
+                && !_machine.TryGetBytes(target, 1, out _)
+                && attach(target, 1);
+        }
+
+        // Once more for the exception that was queued before the memory was there.
+        var again = attached || instruction == _codeAttachedAt;
+        _codeAttachedAt = attached ? instruction : 0;
+        return again;
     }
 
     private ProcessorExit Decode() => _run->ExitReason switch

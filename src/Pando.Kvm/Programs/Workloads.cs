@@ -18,14 +18,45 @@ internal static class Workloads
     /// The same sum in one space after another: R8 holds RDI's and R9 RDX's start value, R15 the sum of all spaces.
     /// INT3 separates the spaces; the one behind the last space exits.
     /// </summary>
-    internal static UserProgram SequentialReadRound(ulong address) => UserProgram.Assembled("sequential read, round", address, assembler =>
+    internal static UserProgram SequentialReadRound(ulong address) => Round("sequential read, round", address, WriteSequentialRead);
+
+    /// <summary>
+    /// Reads RDX words, RSI bytes apart, from RDI, and adds 1, locked, to the word behind each; in one space after
+    /// another, as <see cref="SequentialReadRound"/>.
+    /// </summary>
+    internal static UserProgram ReadAndCountRound(ulong address) => Round("read and count, round", address, static assembler =>
+    {
+        var next = assembler.CreateLabel();
+        assembler.xor(eax, eax);
+        assembler.Label(ref next);
+        assembler.add(rax, __qword_ptr[rdi]);
+        assembler.@lock.inc(__qword_ptr[rdi + 8]);
+        assembler.add(rdi, rsi);
+        assembler.dec(rdx);
+        assembler.jne(next);
+    });
+
+    /// <summary>
+    /// Sums, in one space after another, R9 words, each at the start of a random one of RSI units of R13 bytes from
+    /// R8; R12 is the seed, which goes on from space to space; R15 the sum of all spaces.
+    /// </summary>
+    internal static UserProgram RandomReadRound(ulong address) => UserProgram.Assembled("random read, round", address, static assembler =>
     {
         var nextSpace = assembler.CreateLabel();
+        var next = assembler.CreateLabel();
+        assembler.mov(r10, RandomMultiplier);
+        assembler.mov(r11, RandomIncrement);
         assembler.Label(ref nextSpace);
-        assembler.mov(rdi, r8);
-        assembler.mov(rdx, r9);
-        WriteSequentialRead(assembler);
-        assembler.add(r15, rax);
+        assembler.mov(rcx, r9);
+        assembler.Label(ref next);
+        assembler.imul(r12, r10);
+        assembler.add(r12, r11);
+        assembler.mov(rax, r12);
+        assembler.mul(rsi);
+        assembler.imul(rdx, r13);
+        assembler.add(r15, __qword_ptr[r8 + rdx]);
+        assembler.dec(rcx);
+        assembler.jne(next);
         assembler.int3();
         assembler.jmp(nextSpace);
     });
@@ -98,6 +129,18 @@ internal static class Workloads
         assembler.mov(rax, __qword_ptr[rax]);
         assembler.dec(rdx);
         assembler.jne(next);
+    });
+
+    private static UserProgram Round(string name, ulong address, Action<Assembler> write) => UserProgram.Assembled(name, address, assembler =>
+    {
+        var nextSpace = assembler.CreateLabel();
+        assembler.Label(ref nextSpace);
+        assembler.mov(rdi, r8);
+        assembler.mov(rdx, r9);
+        write(assembler);
+        assembler.add(r15, rax);
+        assembler.int3();
+        assembler.jmp(nextSpace);
     });
 
     private static void WriteSequentialRead(Assembler assembler)

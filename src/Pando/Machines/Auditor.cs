@@ -76,6 +76,15 @@ internal sealed class Auditor(Machine machine)
     {
         int[] found = new int[Level.Pgd + 1];
         CheckSpaceTable(space, space.Root, _store.Format.Levels, new VirtualAddress(0), found);
+        if (_memory.KernelEntry is { } kernel)
+        {
+            // A processor may mark it as accessed.
+            var entry = _store.Read(space.Root, kernel.Index);
+            Expect(
+                entry == kernel.Entry || entry == _store.Format.Touched(kernel.Entry, _store.Format.Levels, dirty: false),
+                $"{space}: the root's entry {kernel.Index} is {entry}, the kernel's is {kernel.Entry}");
+        }
+
         for (int level = Level.Pte; level <= Level.Pgd; level++)
         {
             Expect(found[level] == space.TablesAt(level), $"{space} has {found[level]} {Level.Name(level)} tables, but counts {space.TablesAt(level)}");
@@ -97,6 +106,11 @@ internal sealed class Auditor(Machine machine)
         int anonymous = 0;
         foreach (int index in UsedEntries(table))
         {
+            if (level == _store.Format.Levels && _memory.KernelEntry?.Index == index)
+            {
+                continue;
+            }
+
             var span = AddressRange.FromLength(start + (index * Level.EntrySpan(level)), Level.EntrySpan(level));
             anonymous += CheckSpaceEntry(space, _store.Read(table, index), level, span, found) ? 1 : 0;
         }

@@ -40,6 +40,11 @@ public sealed partial class AddressSpace : SpaceTables
             throw new InsufficientMemoryException("No frame is free for the root table of another address space; give the machine more RAM.");
         }
 
+        if (memory.KernelEntry is { } kernel)
+        {
+            Store.Prepare(root, kernel.Index, kernel.Entry);
+        }
+
         Root = root;
         memory.Add(this);
     }

@@ -9,6 +9,7 @@ internal sealed class VirtualMemory
 {
     private readonly Lock _lock = new();
     private readonly HashSet<AddressSpace> _spaces = [];
+    private (int Index, Entry Entry)? _kernelEntry;
 
     public VirtualMemory(TableStore store, SharingLevels sharing, bool allowLargePages)
     {
@@ -34,6 +35,32 @@ internal sealed class VirtualMemory
 
     /// <summary>The page of zeroes that stands in for memory never written.</summary>
     public Frame ZeroPage { get; }
+
+    /// <summary>
+    /// The one entry that every root table holds for code above the user's addresses, and its index; null where there
+    /// is none. It belongs to no space: operations on spaces neither see nor change it.
+    /// </summary>
+    public (int Index, Entry Entry)? KernelEntry
+    {
+        get => _kernelEntry;
+        set
+        {
+            if (value is { } kernel && kernel.Index <= Level.Index((Store.Format.UserEnd - 1).Value, Store.Format.Levels))
+            {
+                throw new ArgumentOutOfRangeException(nameof(value), kernel.Index, "The entry must lie above those that user addresses use.");
+            }
+
+            lock (_lock)
+            {
+                if (_spaces.Count > 0)
+                {
+                    throw new InvalidOperationException($"{_spaces.Count} address spaces exist; the kernel's entry is set before the first is made.");
+                }
+
+                _kernelEntry = value;
+            }
+        }
+    }
 
     public bool MayShare(int level) => ((int)Sharing & (1 << level)) != 0;
 

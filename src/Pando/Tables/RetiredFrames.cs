@@ -21,6 +21,10 @@ internal sealed class RetiredFrames(FrameAllocator frames, Epochs epochs)
     private int _count;
     private int _frameCount;
     private int _sinceCollect;
+    private long _added;
+
+    /// <summary>Called, with this class's lock free, before frames that were added before the call are given back. Set at rest.</summary>
+    public Action? BeforeReuse { get; set; }
 
     /// <summary>Frames that wait.</summary>
     public int Count => Volatile.Read(ref _frameCount);
@@ -46,6 +50,7 @@ internal sealed class RetiredFrames(FrameAllocator frames, Epochs epochs)
 
         _ring[(_head + _count) % _ring.Length] = (_epochs.Current, frame.Number, count);
         _count++;
+        _added++;
         _frameCount += count;
         bool collect = ++_sinceCollect >= CollectEvery;
         if (collect)
@@ -67,8 +72,18 @@ internal sealed class RetiredFrames(FrameAllocator frames, Epochs epochs)
         _epochs.TryAdvance();
         _epochs.TryAdvance();
         int freed = 0;
+        long until = long.MaxValue;
+        if (BeforeReuse is { } before)
+        {
+            // What is added after this look must wait for the next time.
+            WordLock.Enter(ref _lock, LockRank.Limbo);
+            until = _added;
+            WordLock.Exit(ref _lock, LockRank.Limbo);
+            before();
+        }
+
         WordLock.Enter(ref _lock, LockRank.Limbo);
-        while (_count > 0 && _epochs.IsOver(_ring[_head].Epoch))
+        while (_count > 0 && _added - _count < until && _epochs.IsOver(_ring[_head].Epoch))
         {
             var (_, frame, count) = _ring[_head];
             _head = (_head + 1) % _ring.Length;

@@ -16,6 +16,7 @@ namespace Pando.Tables;
 internal sealed class TableStore
 {
     private int _openGathers;
+    private ITableWatcher? _watcher;
 
     public TableStore(PhysicalMemory memory, EntryFormat format)
     {
@@ -50,6 +51,18 @@ internal sealed class TableStore
     public void Count(TableEvent what, long times = 1) => Events.Add((int)what, times);
 
     internal void CountGather(int change) => Interlocked.Add(ref _openGathers, change);
+
+    /// <summary>From now on the watcher is told which tables change. At rest, before processors run; one per machine.</summary>
+    public void Watch(ITableWatcher watcher)
+    {
+        if (_watcher is not null)
+        {
+            throw new InvalidOperationException("The tables of a machine have one watcher, and there is one already.");
+        }
+
+        _watcher = watcher;
+        Retired.BeforeReuse = watcher.BeforeReuse;
+    }
 
     // ---- Life ----
 
@@ -87,6 +100,7 @@ internal sealed class TableStore
     /// <summary>Frees a table that nothing points at any more, once nobody can be looking at it. Flushing came before.</summary>
     public void RetireTable(Frame table)
     {
+        _watcher?.Changed(table);
         Uncount(table);
         Retire(table);
     }
@@ -153,7 +167,9 @@ internal sealed class TableStore
     {
         Debug.Assert(LockOrder.Holds(RankOf(level)), "An entry is written under its table's lock.");
         Schedule.Reach(SchedulePoint.EntryWrite);
-        return new Entry(Interlocked.Exchange(ref Memory.EntryAt(table, index), 0));
+        var old = new Entry(Interlocked.Exchange(ref Memory.EntryAt(table, index), 0));
+        _watcher?.Changed(table);
+        return old;
     }
 
     /// <summary>
@@ -194,6 +210,7 @@ internal sealed class TableStore
             ulong before = Volatile.Read(ref word);
             if (Interlocked.CompareExchange(ref word, (before & ~mask.Raw) | value.Raw, before) == before)
             {
+                _watcher?.Changed(table);
                 return;
             }
         }
@@ -211,6 +228,7 @@ internal sealed class TableStore
             var after = Format.Cleaned(Format.WithRights(before, level, Format.RightsOf(before, level) & ~Rights.Write), level);
             if (Interlocked.CompareExchange(ref word, after.Raw, before.Raw) == before.Raw)
             {
+                _watcher?.Changed(table);
                 return;
             }
         }
@@ -228,6 +246,11 @@ internal sealed class TableStore
             ulong after = Format.WithRights(new Entry(before), level, rights).Raw;
             if (Interlocked.CompareExchange(ref word, after, before) == before)
             {
+                if ((Format.RightsOf(new Entry(before), level) & ~rights) != 0)
+                {
+                    _watcher?.Changed(table);
+                }
+
                 return;
             }
         }

@@ -1,0 +1,112 @@
+using System.Globalization;
+using Pando.Hardware;
+using Pando.Kvm.Engine;
+using Pando.Kvm.Native;
+using Pando.Kvm.Processor;
+using Pando.Machines;
+using Pando.Spaces;
+
+namespace Pando.Benchmarks;
+
+/// <summary>
+/// What sharing does for the hardware: many spaces in turn touch random pages, with shared tables and with private
+/// ones; and the same by real processes on a hugetlb memfd, where Linux shares its tables and where it does not.
+/// </summary>
+/// <remarks>
+/// Run by <c>dotnet run -c Release --project bench/Pando.Benchmarks -- kvm-sharing</c>; about two minutes. A turn is
+/// 64 reads of random ones of 512 pages that are spread evenly over the memory. Huge pages are reserved for the part
+/// that uses them and given back.
+/// </remarks>
+internal static class KvmSharing
+{
+    internal const int Pages = 512;
+    internal const int TouchesPerTurn = 64;
+
+    private static readonly int[] _counts = [1, 64, 1000, 4000];
+    private static readonly long[] _gibibytes = [1, 8, 64];
+
+    internal static int Run()
+    {
+        var availability = KvmAvailability.Check();
+        if (!availability.IsUsable || !OperatingSystem.IsLinux())
+        {
+            Console.WriteLine($"nothing measured: {availability.Reason}");
+            return 1;
+        }
+
+        using (var machine = new Pando.Machines.Machine(new MachineOptions()))
+        using (var kvm = new KvmMachine(machine))
+        {
+            Console.WriteLine($"the CPU walks: {(kvm.Translation == Kvm.Machine.TranslationKind.Shadow ? "a shadow of the tables" : "the tables themselves")}");
+        }
+
+        Console.WriteLine("| who | memory | tables | spaces | page tables | first turn: faults | ns per access | second turn: faults | ns per access |");
+        Console.WriteLine("|---|---|---|---|---|---|---|---|---|");
+        foreach (long size in _gibibytes)
+        {
+            foreach (int count in _counts)
+            {
+                MeasurePando(size, count, SharingLevels.All, "shared");
+                MeasurePando(size, count, SharingLevels.None, "private");
+            }
+        }
+
+        using var huge = HugePages.Reserve(Pages + 16);
+        if (!huge.AreThere)
+        {
+            Console.WriteLine($"no processes measured: the kernel gave {huge.Given} of {Pages + 16} huge pages");
+            return 1;
+        }
+
+        foreach (long size in _gibibytes)
+        {
+            foreach (int count in _counts)
+            {
+                Report("Linux processes", size, "shared", count, LinuxSharing.Measure(size << 30, count, aligned: true));
+                Report("Linux processes", size, "private", count, LinuxSharing.Measure(size << 30, count, aligned: false));
+            }
+        }
+
+        return 0;
+    }
+
+    private static void MeasurePando(long size, int count, SharingLevels sharing, string tables)
+    {
+        using var machine = new Pando.Machines.Machine(new MachineOptions { Ram = 2L << 30, Sharing = sharing });
+        using var kvm = new KvmMachine(machine);
+        using var file = machine.AddPmem(size << 30).CreateFile("data", size << 30);
+        var spaces = new AddressSpace[count];
+        var at = new VirtualAddress(1UL << 40);
+        for (int i = 0; i < count; i++)
+        {
+            spaces[i] = machine.CreateSpace();
+            _ = spaces[i].Map(MapRequest.SharedFile(file, Rights.Read) with { Address = at, Placement = MapPlacement.Fixed }).Value;
+        }
+
+        var turns = new (long Faults, double Nanoseconds)[2];
+        for (int turn = 0; turn < 2; turn++)
+        {
+            var report = new SpaceRounds(kvm, CommonCode.RandomReadRound, TimeSpan.FromSeconds(60)).Run(spaces, first => new KvmRegisters
+            {
+                R8 = at.Value,
+                R9 = TouchesPerTurn,
+                R12 = (ulong)first + 1, // the same pages in both turns
+                R13 = (ulong)(size << 30) / Pages,
+                Rsi = Pages,
+            });
+            if (report.Failures.Count > 0)
+            {
+                throw new InvalidOperationException(report.Failures[0]);
+            }
+
+            turns[turn] = (report.Faults, report.ProcessorTime.TotalNanoseconds / count / TouchesPerTurn);
+        }
+
+        Report("Pando on KVM", size, tables, count, new SharingResult(machine.Tables().Bytes, turns[0].Faults, turns[0].Nanoseconds, turns[1].Faults, turns[1].Nanoseconds));
+    }
+
+    private static void Report(string who, long size, string tables, int count, SharingResult result) =>
+        Console.WriteLine(string.Create(
+            CultureInfo.InvariantCulture,
+            $"| {who} | {size} GiB | {tables} | {count:N0} | {result.TableBytes / 1024:N0} KiB | {result.FirstFaults:N0} | {result.FirstNanoseconds:N0} | {result.SecondFaults:N0} | {result.SecondNanoseconds:N0} |"));
+}

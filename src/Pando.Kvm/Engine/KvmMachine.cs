@@ -1,0 +1,236 @@
+using System.Runtime.InteropServices;
+using Pando.Hardware;
+using Pando.Kvm.Machine;
+using Pando.Kvm.Native;
+using Pando.Kvm.Processor;
+using Pando.Machines;
+using Pando.Spaces;
+using Pando.Tables;
+
+namespace Pando.Kvm.Engine;
+
+/// <summary>Real processors for a <see cref="Pando.Machines.Machine"/>: KVM vCPUs that run in its address spaces, on its tables.</summary>
+/// <remarks>
+/// <para>Made before the machine's first address space, because every root table gets the entry that leads to the
+/// ring-0 stub; disposed of before the machine.</para>
+/// <para>Flushes: the vCPUs stand among the machine's processors as one translation cache. A space that was loaded
+/// once counts as loaded until it ends, because a hypervisor's shadow of its tables outlives its time on a vCPU. Which
+/// tables have changed is noted as it happens and flushed by whoever flushes next; so several threads' changes go in
+/// one flush, and who finds nothing left to flush has waited for who took it.</para>
+/// <para>All members but <see cref="Dispose"/> are safe for threads.</para>
+/// </remarks>
+public sealed class KvmMachine : ITranslationCache, ITableWatcher, IDisposable
+{
+    // More tables than this are not noted one by one: forgetting everything is cheaper.
+    private const int MostTables = 256;
+
+    // What a hypervisor may spend on shadows; a shadow page is made only when its table is walked.
+    private const int ShadowPages = 1 << 20;
+
+    private readonly TableStore _store;
+    private readonly VirtualMachine _vm;
+    private readonly DeviceSlots _devices;
+    private readonly int _number;
+    private readonly ChangedTables _changed = new(MostTables);
+    private readonly Lock _flushLock = new();
+    private readonly List<ulong> _flushing = [];
+    private readonly Lock _copyLock = new();
+    private readonly Pando.Machines.Machine _machine;
+    private readonly SpaceProcessor[] _processors;
+    private SoftwareProcessor? _copier;
+    private bool _disposed;
+    private long _flushes;
+    private long _flushedTables;
+    private long _fullFlushes;
+
+    /// <summary>Makes the virtual machine and as many vCPUs as asked for.</summary>
+    /// <param name="machine">The machine; it has no address space yet, and its tables are x86-64's.</param>
+    /// <param name="processors">How many vCPUs.</param>
+    /// <exception cref="KvmException">KVM cannot be used here; see <see cref="KvmAvailability"/>.</exception>
+    public KvmMachine(Pando.Machines.Machine machine, int processors = 1)
+    {
+        ArgumentNullException.ThrowIfNull(machine);
+        ArgumentOutOfRangeException.ThrowIfLessThan(processors, 1);
+        if (machine.Format is not X64Format)
+        {
+            throw new ArgumentException($"KVM's processors here walk x86-64's tables; these are {machine.Format}.", nameof(machine));
+        }
+
+        _machine = machine;
+        _store = machine.Store;
+        _processors = new SpaceProcessor[processors];
+        _vm = new VirtualMachine(machine.Format.Levels);
+        try
+        {
+            if (_vm.Translation == TranslationKind.Shadow)
+            {
+                _vm.AllowShadowPages(ShadowPages);
+            }
+
+            _devices = new DeviceSlots(_vm, machine.Memory);
+            _vm.AttachMissing = _devices.TryAttach;
+            _vm.AddMemory(0, (ulong)machine.Memory.RamBytes, machine.Memory.HostAddressOf(new PhysicalAddress(0)));
+            machine.VirtualMemory.KernelEntry = (KernelLayout.RootIndex, new Entry(_vm.KernelEntry));
+            _number = _store.Shootdown.Add(this);
+            _store.Watch(this);
+            for (int i = 0; i < processors; i++)
+            {
+                _processors[i] = new SpaceProcessor(_vm.CreateProcessor(), _number);
+            }
+        }
+        catch
+        {
+            _disposed = true;
+            _vm.Dispose();
+            throw;
+        }
+    }
+
+    /// <summary>What the CPU walks: the machine's tables or a hypervisor's shadow of them.</summary>
+    public TranslationKind Translation => _vm.Translation;
+
+    /// <summary>How many vCPUs there are.</summary>
+    public int ProcessorCount => _processors.Length;
+
+    /// <summary>Flushes so far, those of everything included.</summary>
+    public long Flushes => Interlocked.Read(ref _flushes);
+
+    /// <summary>Tables that were flushed one by one.</summary>
+    public long FlushedTables => Interlocked.Read(ref _flushedTables);
+
+    /// <summary>Flushes that dropped everything, because too many tables had changed.</summary>
+    public long FullFlushes => Interlocked.Read(ref _fullFlushes);
+
+    /// <summary>Pieces of devices that are memory slots.</summary>
+    public int AttachedPieces => _devices.Pieces;
+
+    internal VirtualMachine Virtual => _vm;
+
+    internal ReadOnlySpan<SpaceProcessor> Processors => _processors;
+
+    /// <summary>
+    /// Reads a word every <paramref name="stride"/> bytes in each space and adds 1, locked, to the word behind each;
+    /// the spaces take turns on all vCPUs, from one to the next without an exit.
+    /// </summary>
+    /// <param name="spaces">The spaces; each maps the words readable and writable at the same addresses.</param>
+    /// <param name="start">The first word's address; a multiple of 8.</param>
+    /// <param name="stride">Bytes from one to the next, at least 16.</param>
+    /// <param name="count">How many words.</param>
+    /// <param name="limit">The most time for one space.</param>
+    public RoundReport ReadAndCount(IReadOnlyList<AddressSpace> spaces, VirtualAddress start, long stride, int count, TimeSpan limit)
+    {
+        ArgumentNullException.ThrowIfNull(spaces);
+        ArgumentOutOfRangeException.ThrowIfLessThan(count, 1);
+        ArgumentOutOfRangeException.ThrowIfLessThan(stride, 16);
+        return new SpaceRounds(this, CommonCode.ReadAndCountRound, limit).Run(
+            spaces, _ => new KvmRegisters { R8 = start.Value, R9 = (ulong)count, Rsi = (ulong)stride });
+    }
+
+    /// <inheritdoc/>
+    public bool Drop(SpaceTables space, AddressRange range, bool tables)
+    {
+        Flush();
+        return true;
+    }
+
+    /// <inheritdoc/>
+    public bool Forget(SpaceTables space)
+    {
+        bool held = false;
+        foreach (var processor in _processors)
+        {
+            held |= processor.Evict(space);
+        }
+
+        // Its mark stays: what was derived from its tables goes when they do, as changed tables.
+        return held;
+    }
+
+    /// <inheritdoc/>
+    public bool DropShared(SharedTableOwner owner)
+    {
+        Flush();
+        return true;
+    }
+
+    void ITableWatcher.Changed(Frame table)
+    {
+        // A space's own table that no vCPU has ever been given leaves no trace. The mark stands before the first walk.
+        ref var record = ref _store.Memory.Record(table);
+        if (record.Kind == FrameKind.SpaceTable
+            && _store.Owners[record.Owner] is SpaceTables space
+            && (space.LoadedOn & (1UL << (_number & 63))) == 0)
+        {
+            return;
+        }
+
+        _changed.Note(table);
+    }
+
+    void ITableWatcher.BeforeReuse() => Flush();
+
+    /// <summary>Copies bytes from a space, as its own loads would see them; faults are resolved.</summary>
+    /// <returns>Whether all of them could be read: they are the user's, and readable.</returns>
+    internal bool TryCopyFrom(AddressSpace space, VirtualAddress address, Span<byte> bytes)
+    {
+        if (address >= space.UserEnd || bytes.Length > space.UserEnd - address)
+        {
+            return false;
+        }
+
+        lock (_copyLock)
+        {
+            _copier ??= _machine.AddProcessor();
+            try
+            {
+                _copier.Switch(space);
+            }
+            catch (InvalidOperationException) when (space.IsEnding)
+            {
+                return false;
+            }
+
+            bool read = _copier.TryRead(address, bytes).IsCompleted;
+            _copier.Switch(null);
+            return read;
+        }
+    }
+
+    /// <summary>When it returns, no vCPU uses what stood in a table before a change that was made before the call.</summary>
+    private void Flush()
+    {
+        // Held while the hypervisor is at work: who finds the list empty must not return before those who emptied it.
+        lock (_flushLock)
+        {
+            if (_disposed || !_changed.TryTake(_flushing, out bool many))
+            {
+                return;
+            }
+
+            Interlocked.Increment(ref _flushes);
+            if (many)
+            {
+                Interlocked.Increment(ref _fullFlushes);
+                _vm.FlushEverything();
+            }
+            else
+            {
+                Interlocked.Add(ref _flushedTables, _flushing.Count);
+                _vm.Flush(CollectionsMarshal.AsSpan(_flushing));
+            }
+        }
+    }
+
+    /// <summary>Ends the virtual machine; no vCPU may be running. The machine goes on without it.</summary>
+    public void Dispose()
+    {
+        lock (_flushLock)
+        {
+            if (!_disposed)
+            {
+                _disposed = true;
+                _vm.Dispose();
+            }
+        }
+    }
+}

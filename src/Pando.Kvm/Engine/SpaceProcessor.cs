@@ -1,0 +1,118 @@
+using System.Diagnostics;
+using Pando.Hardware;
+using Pando.Kvm.Processor;
+using Pando.Spaces;
+using Pando.Tables;
+
+namespace Pando.Kvm.Engine;
+
+/// <summary>A vCPU and the spaces that it may be in at this moment; page faults go from it to the engine.</summary>
+/// <remarks>
+/// One thread drives it. A space that ends gets it out from any thread: the driver says which spaces it is in and
+/// looks then whether one is ending, who ends a space says so and looks then who is in it; one of the two sees the
+/// other. Nobody waits for the driver, which may itself be waiting for the space's lock in a fault.
+/// </remarks>
+internal sealed class SpaceProcessor(VirtualProcessor processor, int number)
+{
+    // Other threads may undo what a fault has resolved, but not this many times in a row.
+    private const int MostFaultsOfOneInstruction = 10_000;
+
+    private AddressSpace[] _spaces = [];
+    private long _since;
+    private ulong _lastFault;
+    private ulong _lastInstruction;
+    private int _repeated;
+
+    /// <summary>The vCPU.</summary>
+    internal VirtualProcessor Cpu { get; } = processor;
+
+    /// <summary>When it entered the spaces that it is in, by the stopwatch; 0 where it is in none. Any thread may ask.</summary>
+    internal long Since => Volatile.Read(ref _since);
+
+    /// <summary>Says which spaces the vCPU is about to be in. The driver then looks which of them are ending.</summary>
+    internal void Occupy(AddressSpace[] spaces)
+    {
+        Volatile.Write(ref _spaces, spaces);
+        foreach (var space in spaces)
+        {
+            space.MarkLoadedOn(number);
+        }
+
+        Interlocked.Exchange(ref _since, Stopwatch.GetTimestamp());
+    }
+
+    /// <summary>The vCPU is in no space any more.</summary>
+    internal void Vacate()
+    {
+        Volatile.Write(ref _since, 0);
+        Volatile.Write(ref _spaces, []);
+    }
+
+    /// <summary>Gets the vCPU out if it may be in a space; it does not go in again before its driver has looked.</summary>
+    /// <returns>Whether it may have been in.</returns>
+    internal bool Evict(SpaceTables space)
+    {
+        if (Array.IndexOf(Volatile.Read(ref _spaces), space) < 0)
+        {
+            return false;
+        }
+
+        Cpu.Stop();
+        Cpu.Gate.Kick();
+        return true;
+    }
+
+    /// <summary>Has the engine resolve a page fault.</summary>
+    /// <returns>How the process ends by it; null where the access can be made again.</returns>
+    internal ProcessEnd? Serve(AddressSpace space, in ProcessorExit exit)
+    {
+        var error = exit.PageFaultError;
+        if ((error & PageFaultError.ReservedBit) != 0)
+        {
+            return Broken(exit, "a reserved bit is set in an entry");
+        }
+
+        if (exit.Address != _lastFault || Cpu.Registers.Rip != _lastInstruction)
+        {
+            (_lastFault, _lastInstruction, _repeated) = (exit.Address, Cpu.Registers.Rip, 0);
+        }
+        else if (++_repeated > MostFaultsOfOneInstruction)
+        {
+            return Broken(exit, $"the fault was resolved {MostFaultsOfOneInstruction} times and is still there");
+        }
+
+        var access = (error & PageFaultError.InstructionFetch) != 0 ? AccessKind.Execute
+            : (error & PageFaultError.Write) != 0 ? AccessKind.Write
+            : AccessKind.Read;
+        var result = space.Fault(new VirtualAddress(exit.Address), access);
+        return result.IsResolved ? null : new ProcessEnd(
+            result.Kind switch
+            {
+                FaultKind.BusError or FaultKind.HardwarePoison => ProcessSignal.Bus,
+                FaultKind.OutOfMemory => ProcessSignal.Kill,
+                _ => ProcessSignal.Segmentation,
+            },
+            Address: exit.Address,
+            Report: result.Kind.ToString());
+    }
+
+    /// <summary>How a process ends by an exit that is neither a page fault nor a system call nor asked for.</summary>
+    internal ProcessEnd EndBy(in ProcessorExit exit)
+    {
+        switch (exit.Kind)
+        {
+            case ExitKind.Failed:
+                Cpu.Reset();
+                return new ProcessEnd(ProcessSignal.Kill, Report: exit.Failure!.ToString());
+            case ExitKind.NoMemory:
+                return new ProcessEnd(
+                    ProcessSignal.Bus,
+                    Report: $"physical address 0x{exit.Address:x} has no bytes that a vCPU can reach: no memory is there, or a device without backing, or it lies above the vCPU's addresses");
+            default:
+                return new ProcessEnd(exit.Signal, Report: $"exception {exit.Vector}, error code {exit.ErrorCode:x}, at 0x{Cpu.Registers.Rip:x}");
+        }
+    }
+
+    private ProcessEnd Broken(in ProcessorExit exit, string what) =>
+        new(ProcessSignal.Kill, Address: exit.Address, Report: Cpu.Describe($"page fault, error code {exit.ErrorCode:x}: {what}").ToString());
+}

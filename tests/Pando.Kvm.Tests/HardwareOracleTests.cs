@@ -1,0 +1,48 @@
+using System.Globalization;
+
+namespace Pando.Kvm.Tests;
+
+public class HardwareOracleTests(ITestOutputHelper output)
+{
+    private const int Layouts = 24;
+    private const int AccessesPerLayout = 500;
+
+    /// <summary>More accesses than a test run makes: so many layouts instead.</summary>
+    private const string MoreLayouts = "PANDO_ORACLE_LAYOUTS";
+
+    /// <summary>The first layout's seed; the others follow.</summary>
+    private const string FirstSeed = "PANDO_ORACLE_SEED";
+
+    [Fact]
+    public void The_same_access_by_software_and_by_hardware_has_the_same_outcome_and_leaves_the_same_marks()
+    {
+        Requires.Kvm();
+        int layouts = Number(MoreLayouts) ?? Layouts;
+        int seed = Number(FirstSeed) ?? Environment.TickCount;
+        output.WriteLine($"seeds {seed} to {seed + layouts - 1}; {MoreLayouts} makes more than {Layouts} layouts, {FirstSeed} repeats");
+        var outcomes = new SortedDictionary<string, int>(StringComparer.Ordinal);
+        for (int i = 0; i < layouts; i++)
+        {
+            using var oracle = new HardwareOracle(seed + i);
+            oracle.Compare(AccessesPerLayout);
+            foreach (var (name, count) in oracle.Outcomes)
+            {
+                outcomes[name] = outcomes.GetValueOrDefault(name) + count;
+            }
+        }
+
+        foreach (var (name, count) in outcomes)
+        {
+            output.WriteLine($"{count,6} {name}");
+        }
+
+        Assert.Equal(layouts * AccessesPerLayout, outcomes.Values.Sum());
+
+        // Enough of each kind that the comparison means something.
+        Assert.True(outcomes["completed"] > layouts * AccessesPerLayout / 10, "too few accesses were allowed");
+        Assert.True(outcomes.Count >= 7, "the layouts did not bring every kind of fault");
+    }
+
+    private static int? Number(string variable) =>
+        Environment.GetEnvironmentVariable(variable) is { Length: > 0 } text ? int.Parse(text, CultureInfo.InvariantCulture) : null;
+}

@@ -1,0 +1,323 @@
+using Pando.Files;
+using Pando.Hardware;
+using Pando.Kvm.Engine;
+using Pando.Kvm.Machine;
+using Pando.Kvm.Processor;
+using Pando.Kvm.Programs;
+using Pando.Machines;
+using Pando.Spaces;
+using static Iced.Intel.AssemblerRegisters;
+
+namespace Pando.Kvm.Tests;
+
+/// <summary>The engine's flushes reach vCPUs: without one of them a stale access happens, with all of them none does.</summary>
+public class JoinedFlushTests
+{
+    private static readonly VirtualAddress Data = JoinedMachine.Data;
+
+    public JoinedFlushTests() => Requires.Kvm();
+
+    public static TheoryData<string> Changes => ["unmap", "protect", "truncate", "punch", "migrate", "remap", "fork", "write back"];
+
+    [Theory]
+    [MemberData(nameof(Changes))]
+    public void Without_its_flush_a_change_leaves_a_stale_access_on_both_kinds_of_processors_and_with_it_none(string change)
+    {
+        foreach (bool leaveOut in (bool[])[true, false])
+        {
+            using var stale = new StaleAccess(change);
+            var (software, hardware) = stale.After(leaveOut);
+            Assert.Equal(leaveOut, software);
+            if (!leaveOut)
+            {
+                Assert.False(hardware, "a vCPU made an access that the change forbids");
+            }
+            else if (stale.Kvm.Translation == TranslationKind.Shadow)
+            {
+                Assert.True(hardware, "the shadow keeps what no flush has dropped");
+            }
+        }
+    }
+
+    [Fact]
+    public void A_space_that_is_on_no_processor_is_flushed_all_the_same()
+    {
+        using var stale = new StaleAccess("unmap", runsElsewhere: true);
+        Assert.Equal((false, false), stale.After(leaveOut: false));
+    }
+
+    [Fact]
+    public void Tables_that_become_others_tables_carry_nothing_over_though_spaces_come_and_go_by_the_hundred()
+    {
+        // Frames are few, so that tables are used again at once, at other addresses and levels.
+        using var joined = new JoinedMachine(processors: 2, ram: 8 * JoinedMachine.Mebi, sharing: SharingLevels.None, largePages: false);
+        using var file = joined.Device.CreateFile("data", 64 << 20);
+        for (long offset = 0; offset < file.Size; offset += 4096)
+        {
+            joined.Word(file, offset) = (ulong)offset;
+        }
+
+        var random = new Random(5);
+        for (int round = 0; round < 60; round++)
+        {
+            var processes = new List<GuestProcess>();
+            var expected = new List<ulong>();
+            for (int i = 0; i < 8; i++)
+            {
+                long first = random.NextInt64(64) << 20;
+                var at = Data + ((long)random.Next(4) << 39) + ((long)random.Next(8) << 30) + ((long)random.Next(64) << 21);
+                var space = joined.Machine.CreateSpace();
+                Assert.True(space.Map(new MapRequest(1 << 20, Rights.Read) { File = file, Offset = first, Shared = true, Address = at, Placement = MapPlacement.Fixed }).Succeeded);
+                var process = new GuestProcess(space, CommonCode.SequentialRead.Address);
+                process.Registers.Rdi = at.Value;
+                process.Registers.Rsi = 4096;
+                process.Registers.Rdx = 256;
+                processes.Add(process);
+                expected.Add(Enumerable.Range(0, 256).Aggregate(0UL, (sum, page) => sum + (ulong)first + ((ulong)page * 4096)));
+            }
+
+            ProcessRunner.Run(joined.Kvm, processes);
+            for (int i = 0; i < processes.Count; i++)
+            {
+                Assert.True(
+                    processes[i].End == new ProcessEnd(ProcessSignal.None, Result: expected[i]),
+                    $"round {round}, process {i}: {processes[i].End}, RDI {processes[i].Registers.Rdi:x}, RIP {processes[i].Registers.Rip:x}; {processes[i].Space.Areas[0]}; expected {expected[i]}");
+            }
+
+            processes.ForEach(p => p.Space.Exit());
+            joined.Machine.Reclaim();
+        }
+    }
+
+    [Fact]
+    public void Counters_that_vcpus_count_lose_nothing_while_their_pages_migrate_are_protected_and_split()
+    {
+        const int Pages = 16;
+        const ulong Times = 60_000;
+        using var joined = new JoinedMachine(processors: 2, device: 256 * JoinedMachine.Mebi);
+        using var file = joined.Device.CreateFile("counters", 4 << 20);
+        var processes = new List<GuestProcess>();
+        for (int i = 0; i < 3; i++)
+        {
+            var space = joined.Machine.CreateSpace();
+            JoinedMachine.Map(space, file);
+            var process = new GuestProcess(space, CommonCode.LockedIncrement.Address) { TimeLimit = TimeSpan.FromSeconds(60) };
+            process.Registers.Rdi = Data.Value;
+            process.Registers.Rsi = 64 << 10;
+            process.Registers.Rdx = Pages;
+            process.Registers.R8 = Times;
+            processes.Add(process);
+        }
+
+        bool running = true;
+        int changes = 0;
+        var changer = new Thread(() =>
+        {
+            var random = new Random(7);
+            for (; Volatile.Read(ref running); changes++)
+            {
+                // Within the file's 4 MiB of the device: a range is retired at most once, so the file wanders.
+                long offset = random.Next(Pages) * (64 << 10);
+                Assert.Equal(Errno.None, file.WriteBack());
+                var place = file.Locate(offset)!.Value - joined.Device.Start;
+                Assert.Equal(Errno.None, joined.Device.Migrate(place & -4096, 4096));
+                var space = processes[random.Next(processes.Count)].Space;
+                Assert.Equal(Errno.None, space.Protect(Data + offset, 4096, Rights.Read));
+                Assert.Equal(Errno.None, space.Protect(Data + offset, 4096, Rights.ReadWrite));
+                Assert.Equal(Errno.None, space.Advise(Data, 4 << 20, Advice.DontNeed));
+            }
+        });
+        changer.Start();
+        ProcessRunner.Run(joined.Kvm, processes);
+        Volatile.Write(ref running, false);
+        changer.Join();
+
+        // A store between the two Protects ends its process, as it should; the additions that were made are all there.
+        Assert.All(processes, static process => Assert.True(process.End!.Signal is ProcessSignal.None or ProcessSignal.Segmentation, $"{process.End}"));
+
+        ulong counted = 0;
+        for (int page = 0; page < Pages; page++)
+        {
+            counted += joined.Word(file, page * (64 << 10));
+        }
+
+        // RAX of an exited process holds the system call's number; what it exited with is the number of additions.
+        ulong made = processes.Aggregate(0UL, static (sum, p) => sum + (p.End!.Signal == ProcessSignal.None ? p.End.Result : p.Registers.Rax));
+        Assert.Equal(made, counted);
+        Assert.True(changes > 3, $"only {changes} changes");
+    }
+
+    [Fact]
+    public void No_store_arrives_after_a_truncation_returned_and_every_one_before_write_back_is_in_what_it_made_durable()
+    {
+        using var joined = new JoinedMachine(device: 64 * JoinedMachine.Mebi, largePages: false);
+        using var file = joined.Device.CreateFile("data", 8192);
+        var counter = UserProgram.Assembled("count for ever", JoinedMachine.Code.Value, static a =>
+        {
+            var again = a.CreateLabel();
+            a.Label(ref again);
+            a.inc(__qword_ptr[rdi]);
+            a.jmp(again);
+        });
+        for (int round = 0; round < 20; round++)
+        {
+            Assert.Equal(Errno.None, file.SetSize(8192));
+            Assert.Empty(joined.Machine.Spaces);
+            var process = joined.Process(joined.Machine.CreateSpace(), counter);
+            JoinedMachine.Map(process.Space, file);
+            process.Registers.Rdi = Data.Value + 4096;
+            var runner = new Thread(() => ProcessRunner.Run(joined.Kvm, process));
+            runner.Start();
+
+            // Written, and not only allocated.
+            Assert.True(SpinWait.SpinUntil(() => file.Locate(4096) is not null && Volatile.Read(ref joined.Word(file, 4096)) > 0, TimeSpan.FromSeconds(20)));
+            var place = file.Locate(4096)!.Value;
+            for (int writeBack = 0; writeBack < 5; writeBack++)
+            {
+                Assert.Equal(Errno.None, file.WriteBack());
+                Thread.Sleep(1);
+            }
+
+            Assert.Equal(Errno.None, file.SetSize(4096));
+            ref ulong word = ref System.Runtime.InteropServices.MemoryMarshal.AsRef<ulong>(joined.Machine.Memory.Bytes(place, 8));
+            word = 0;
+            Thread.Sleep(2);
+            Assert.Equal(0UL, Volatile.Read(ref word));
+            runner.Join();
+            Assert.Equal(ProcessSignal.Bus, process.End!.Signal);
+            process.Space.Exit();
+        }
+    }
+
+    /// <summary>
+    /// A page that both kinds of processors have read (or written); a change; and whether they still reach the page
+    /// by what they had kept.
+    /// </summary>
+    private sealed class StaleAccess : IDisposable
+    {
+        private readonly string _change;
+        private readonly bool _stores;
+        private readonly bool _runsElsewhere;
+        private readonly JoinedMachine _joined = new(device: 64 * JoinedMachine.Mebi, largePages: false);
+        private readonly DaxFile _file;
+        private readonly AddressSpace _space;
+        private readonly SoftwareProcessor _software;
+        private readonly PhysicalAddress _page;
+        private readonly UserProgram _program;
+
+        internal StaleAccess(string change, bool runsElsewhere = false)
+        {
+            _change = change;
+            _runsElsewhere = runsElsewhere;
+            _stores = change is "protect" or "fork" or "write back";
+            _file = _joined.Device.CreateFile("data", 8 << 20);
+            _program = UserProgram.Assembled("access", JoinedMachine.Code.Value, a =>
+            {
+                if (_stores)
+                {
+                    a.mov(__qword_ptr[rdi], rsi);
+                }
+                else
+                {
+                    a.mov(rax, __qword_ptr[rdi]);
+                }
+
+                a.int3();
+            });
+            _space = _joined.Process(_joined.Machine.CreateSpace(), _program).Space;
+            var request = change == "fork" ? MapRequest.Anonymous(8 << 20, Rights.ReadWrite) : MapRequest.SharedFile(_file, Rights.ReadWrite);
+            Assert.True(_space.Map(request with { Address = Data, Placement = MapPlacement.Fixed }).Succeeded);
+            Assert.True(_space.Fault(Data, AccessKind.Write).IsResolved);
+            _software = _joined.Machine.AddProcessor();
+            _software.Switch(_space);
+            Assert.True(BySoftware());
+            Assert.True(ByHardware());
+            Assert.True(ByHardware()); // the first may only have attached the memory
+            _page = Translate();
+        }
+
+        internal KvmMachine Kvm => _joined.Kvm;
+
+        internal (bool Software, bool Hardware) After(bool leaveOut)
+        {
+            if (_runsElsewhere)
+            {
+                var other = _joined.Process(_joined.Machine.CreateSpace(), BrokenPrograms.EndlessLoop(JoinedMachine.Code.Value)).Space;
+                ProcessRunner.Run(Kvm, new GuestProcess(other, JoinedMachine.Code.Value) { TimeLimit = TimeSpan.FromMilliseconds(5) });
+                other.Exit();
+                _software.Switch(null);
+            }
+
+            _joined.Machine.Store.Shootdown.LeaveOut = _ => leaveOut;
+            Change();
+            _joined.Machine.Store.Shootdown.LeaveOut = null;
+            _software.Switch(_space);
+            var outcome = (BySoftware(), ByHardware());
+
+            // What was left out is made up for, or the auditor finds it.
+            _software.InvalidateAll();
+            return outcome;
+        }
+
+        public void Dispose()
+        {
+            _software.Switch(null);
+            _file.Dispose();
+            _joined.Dispose();
+        }
+
+        private void Change()
+        {
+            switch (_change)
+            {
+                case "unmap":
+                    Assert.Equal(Errno.None, _space.Unmap(Data, 4096));
+                    break;
+                case "protect":
+                    Assert.Equal(Errno.None, _space.Protect(Data, 4096, Rights.Read));
+                    break;
+                case "truncate":
+                    Assert.Equal(Errno.None, _file.SetSize(0));
+                    break;
+                case "punch":
+                    Assert.Equal(Errno.None, _file.PunchHole(0, 4096));
+                    break;
+                case "migrate":
+                    Assert.Equal(Errno.None, _joined.Device.Migrate(_page - _joined.Device.Start, 4096));
+                    break;
+                case "remap":
+                    Assert.True(_space.Remap(Data, 8 << 20, 8 << 20, RemapFlags.MayMove | RemapFlags.Fixed, Data + (1L << 32)).Succeeded);
+                    break;
+                case "fork":
+                    _space.Fork();
+                    break;
+                default:
+                    Assert.Equal(Errno.None, _file.WriteBack());
+                    break;
+            }
+        }
+
+        // The caller sees what the hardware sees: an access that is still possible, or a fault.
+        private bool BySoftware() => (_stores
+            ? _software.TryWrite(Data, 1UL, FaultDelivery.ToCaller)
+            : _software.TryRead<ulong>(Data, out _, FaultDelivery.ToCaller)).IsCompleted;
+
+        private bool ByHardware()
+        {
+            var processor = Kvm.Processors[0];
+            processor.Occupy([_space]);
+            processor.Cpu.Space = _space.RootAddress.Value;
+            processor.Cpu.Registers = new Native.KvmRegisters { Rip = _program.Address, Rflags = 2, Rdi = Data.Value };
+            var exit = processor.Cpu.Run(TimeSpan.FromSeconds(5));
+            processor.Vacate();
+            Assert.True(exit.Kind is ExitKind.Breakpoint or ExitKind.PageFault, $"{exit}");
+            return exit.Kind == ExitKind.Breakpoint;
+        }
+
+        private PhysicalAddress Translate()
+        {
+            Assert.True(_software.TryTranslate(Data, AccessKind.Read, out var physical).IsCompleted);
+            return physical;
+        }
+    }
+}
