@@ -68,32 +68,43 @@ public class FileWideBenchmarks : IDisposable
 
     /// <summary>A hole of 2 MiB, filled again by the first store after it.</summary>
     [Benchmark]
-    public Errno PunchHole()
+    public void PunchHole()
     {
         Touch();
-        return _file.PunchHole(0, Block);
+        Require(_file.PunchHole(0, Block));
     }
 
     [Benchmark]
-    public Errno WriteBack()
+    public void WriteBack()
     {
         Touch();
-        return _file.WriteBack(0, Block);
+        Require(_file.WriteBack(0, Block));
     }
 
     /// <summary>Moved to the next free 2 MiB; the device is large enough for all rounds.</summary>
     [Benchmark]
-    public Errno Migrate()
+    public void Migrate()
     {
         Touch();
-        return _device.Migrate(_file.Extents[0].DeviceOffset, Block);
+        Require(_device.Migrate(_file.Extents[0].DeviceOffset, Block));
     }
 
     private void Touch()
     {
         foreach (var processor in _processors)
         {
-            processor.TryTranslate(At, AccessKind.Write, out _);
+            if (!processor.TryTranslate(At, AccessKind.Write, out _).IsCompleted)
+            {
+                throw new InvalidOperationException("The store was not possible.");
+            }
+        }
+    }
+
+    private static void Require(Errno outcome)
+    {
+        if (outcome != Errno.None)
+        {
+            throw new InvalidOperationException($"The change ended in {outcome}.");
         }
     }
 }
