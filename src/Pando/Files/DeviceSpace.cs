@@ -79,7 +79,16 @@ internal sealed class DeviceSpace
     public void Retire(long start, long end)
     {
         WordLock.Enter(ref _lock, LockRank.FileStorage);
-        _outOfUse.Add((start, end));
+
+        // Ranges that touch become one, so that page after page out of use does not make a long list.
+        var whole = (Start: start, End: end);
+        foreach (var range in _outOfUse.Where(range => range.Start <= end && start <= range.End))
+        {
+            whole = (Math.Min(whole.Start, range.Start), Math.Max(whole.End, range.End));
+        }
+
+        _outOfUse.RemoveAll(range => range.Start >= whole.Start && range.End <= whole.End);
+        _outOfUse.Add(whole);
         for (int i = 0; i < _free.Count; i++)
         {
             long from = Math.Max(start, _free.Keys[i]);

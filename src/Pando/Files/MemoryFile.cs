@@ -16,21 +16,24 @@ public sealed class MemoryFile : MappedFile
     private readonly bool _fixedPages;
 
     internal MemoryFile(TableStore store, string name, long size, long pageSize, bool fixedPages = false)
-        : base(store, name, size)
+        : base(store, name, Checked(size, pageSize, fixedPages))
     {
         _fixedPages = fixedPages;
-        if (fixedPages && size % pageSize != 0)
+        _pageLevel = pageSize == Hardware.Level.PageSize ? Level.Pte : Level.Pmd;
+        _pages = new FrameRadix(store);
+    }
+
+    // Before the file is known to the machine: half a file would stay.
+    private static long Checked(long size, long pageSize, bool fixedPages)
+    {
+        if (pageSize is not (Hardware.Level.PageSize or 1L << 21))
         {
-            throw new ArgumentOutOfRangeException(nameof(size), size, $"The size of a file with fixed pages is a multiple of {pageSize:N0} bytes.");
+            throw new ArgumentOutOfRangeException(nameof(pageSize), pageSize, "The pages of a memory file are 4 KiB or 2 MiB.");
         }
 
-        _pageLevel = pageSize switch
-        {
-            Hardware.Level.PageSize => Level.Pte,
-            1L << 21 => Level.Pmd,
-            _ => throw new ArgumentOutOfRangeException(nameof(pageSize), pageSize, "The pages of a memory file are 4 KiB or 2 MiB."),
-        };
-        _pages = new FrameRadix(store);
+        return !fixedPages || size % pageSize == 0
+            ? size
+            : throw new ArgumentOutOfRangeException(nameof(size), size, $"The size of a file with fixed pages is a multiple of {pageSize:N0} bytes.");
     }
 
     /// <inheritdoc/>

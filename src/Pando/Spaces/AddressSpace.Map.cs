@@ -253,16 +253,14 @@ public sealed partial class AddressSpace
             return false;
         }
 
-        PrepareToDiverge(range);
+        var unmapped = WithGaps(range);
+        PrepareToDiverge(unmapped);
         var before = _areas[first];
         var after = _areas[first + count - 1];
-        var unmapped = new AddressRange(
-            before.Range.Start < range.Start ? range.Start : EndBefore(first),
-            after.Range.End > range.End ? range.End : StartAfter(first + count - 1));
 
         var gather = new FlushGather(Store, this);
         var clear = new ClearVisitor();
-        _memory.Walker.Change(this, range, unmapped, ref clear, ref gather);
+        _memory.Walker.Change(this, unmapped, unmapped, ref clear, ref gather);
         gather.Finish();
 
         var pieces = new List<Area>(2);
@@ -320,6 +318,19 @@ public sealed partial class AddressSpace
 
     private static Area Join(Area low, Area high) =>
         new(low.Space, new AddressRange(low.Range.Start, high.Range.End), low.Traits, low.File, low.Offset);
+
+    /// <summary>
+    /// A range with what is unmapped around it, up to the next areas. A slot that reaches from the range over such a
+    /// gap leads to nothing outside of the range, so that a change of the whole range is a change of the slot.
+    /// </summary>
+    private AddressRange WithGaps(AddressRange range)
+    {
+        int first = _areas.FirstEndingAfter(range.Start);
+        int next = first + _areas.Overlapping(range).Length;
+        bool beginsInside = first < next && _areas[first].Range.Start < range.Start;
+        bool endsInside = first < next && _areas[next - 1].Range.End > range.End;
+        return new AddressRange(beginsInside ? range.Start : EndBefore(first), endsInside ? range.End : StartAfter(next - 1));
+    }
 
     private VirtualAddress EndBefore(int index) => index > 0 ? _areas[index - 1].Range.End : new VirtualAddress(0);
 

@@ -48,10 +48,10 @@ public sealed partial class AddressSpace
             {
                 // What shows the file goes: with minor faults, so that they happen; with protection, so that the
                 // leaves to protect are the space's own.
-                PrepareToDiverge(range);
+                PrepareToDiverge(WithGaps(range));
                 var gather = new FlushGather(Store, this);
-                var leave = new LeaveVisitor();
-                _memory.Walker.Change(this, range, default, ref leave, ref gather);
+                var leave = new LeaveVisitor(Store);
+                _memory.Walker.Change(this, WithGaps(range), default, ref leave, ref gather);
                 gather.Finish();
             }
 
@@ -332,11 +332,12 @@ public sealed partial class AddressSpace
     };
 
     /// <summary>Takes out what shows a file, and keeps private pages.</summary>
-    private readonly struct LeaveVisitor : IEntryVisitor
+    private readonly struct LeaveVisitor(TableStore store) : IEntryVisitor
     {
         public void Visit(EntryRef entry, ref FlushGather gather)
         {
-            if (!entry.IsLeaf || entry.AnonymousFrame.IsNone)
+            // Pages of zeroes are private memory's: what has no bytes of its own in a memory file is missing.
+            if (!entry.IsLeaf || (entry.AnonymousFrame.IsNone && !store.IsZeroPage(store.Format.TargetOf(entry.Entry, entry.Level))))
             {
                 entry.Clear(ref gather);
             }

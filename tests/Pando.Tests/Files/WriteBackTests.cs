@@ -1,0 +1,109 @@
+using Pando.Files;
+using Pando.Hardware;
+using Pando.Spaces;
+using Pando.Tables;
+using Pando.Tests.Support;
+using static Pando.Tests.Support.OperationBench;
+
+namespace Pando.Tests.Files;
+
+/// <summary>fsync, punching holes, and leaves of 2 MiB that come and go.</summary>
+public sealed class WriteBackTests
+{
+    [Theory]
+    [InlineData(SharingLevels.All, 2 * Mebi)]
+    [InlineData(SharingLevels.UpTo2MiB, 2 * Mebi)]
+    [InlineData(SharingLevels.None, 2 * Mebi)]
+    public void What_was_written_is_clean_afterwards_and_every_later_store_is_noticed_again(SharingLevels sharing, long dirty)
+    {
+        using var bench = new OperationBench(sharing);
+        var file = bench.DaxFile(4 * Mebi);
+        var sharers = bench.StartSharers(3, file);
+        foreach (var process in sharers)
+        {
+            process.Store(At, 1);
+        }
+
+        Assert.Equal(dirty, file.DirtyBytes);
+        long flushes = bench.Machine.Count(TableEvent.Flush);
+        bench.Does(file.WriteBack());
+        Assert.Equal((0L, 1L), (file.DirtyBytes, bench.Machine.Count(TableEvent.Flush) - flushes));
+        foreach (var process in sharers)
+        {
+            process.Store(At + Page, 2);
+            Assert.Equal(dirty, file.DirtyBytes);
+            bench.Does(file.WriteBack());
+        }
+
+        bench.Fails(Errno.EINVAL, () => file.WriteBack(-1));
+        bench.Fails(Errno.EINVAL, () => file.WriteBack(0, -1));
+    }
+
+    [Fact]
+    public void A_part_of_a_file_is_written_back_alone()
+    {
+        using var bench = new OperationBench(largePages: false);
+        var file = bench.DaxFile(4 * Mebi);
+        var sharers = bench.StartSharers(2, file);
+        for (int page = 0; page < 4; page++)
+        {
+            sharers[page & 1].Store(At + (page * Page), 1);
+        }
+
+        bench.Does(file.WriteBack(Page, 2 * Page));
+        Assert.Equal(2 * Page, file.DirtyBytes);
+        sharers[1].Store(At + (2 * Page), 2);
+        Assert.Equal(3 * Page, file.DirtyBytes);
+        sharers[0].Store(At, 2);
+        Assert.Equal(3 * Page, file.DirtyBytes);
+    }
+
+    [Theory]
+    [InlineData(SharingLevels.All)]
+    [InlineData(SharingLevels.UpTo1GiB)]
+    [InlineData(SharingLevels.None)]
+    public void A_hole_in_a_leaf_of_2_MiB_makes_small_ones_and_the_large_one_comes_back_when_the_file_is_whole(SharingLevels sharing)
+    {
+        using var bench = new OperationBench(sharing);
+        var file = bench.DaxFile(4 * Mebi);
+        var sharers = bench.StartSharers(2, file);
+        foreach (var process in sharers)
+        {
+            process.Store(At, 1);
+            process.Store(At + (5 * Page), 2);
+        }
+
+        bench.Does(file.PunchHole(5 * Page, Page));
+        Assert.Equal(SmallPageReason.ExtentTooShort, file.WhySmall(0));
+        Assert.All(sharers, process => Assert.Equal((1, 0), (process.Load(At), process.Load(At + (5 * Page)))));
+        bench.Sound();
+        Assert.Equal(sharing == SharingLevels.None ? (0, 1) : (1, 0), (file.Tables.TablesAt(Level.Pte), sharers[0].Own.Pte));
+        bench.Does(file.PunchHole(0, 2 * Mebi));
+        sharers[0].Store(At + Page, 3);
+        Assert.Equal(SmallPageReason.None, file.WhySmall(0));
+        Assert.Equal((3, 0), (sharers[1].Load(At + Page), sharers[1].Load(At)));
+        bench.Sound();
+        if (sharing != SharingLevels.None)
+        {
+            bench.Machine.Reclaim();
+            Assert.Equal(0, file.Tables.TablesAt(Level.Pte));
+        }
+    }
+
+    [Fact]
+    public void A_hole_frees_its_storage_and_private_copies_stay()
+    {
+        using var bench = new OperationBench();
+        var file = bench.DaxFile(4 * Mebi);
+        var own = bench.Start();
+        own.Map(MapRequest.PrivateFile(file, Rights.ReadWrite));
+        own.Store(At, 7);
+        own.Load(At + Page);
+        long free = bench.Device.FreeBytes;
+        bench.Does(file.PunchHole(0, 4 * Mebi));
+        Assert.Equal((free + (4 * Mebi), 7, 0), (bench.Device.FreeBytes, own.Load(At), own.Load(At + Page)));
+        bench.Fails(Errno.EINVAL, () => file.PunchHole(-1, Page));
+        bench.Fails(Errno.EINVAL, () => file.PunchHole(0, 0));
+        bench.Fails(Errno.EINVAL, () => file.PunchHole(long.MaxValue / 4, Page));
+    }
+}

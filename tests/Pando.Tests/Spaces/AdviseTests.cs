@@ -1,0 +1,134 @@
+using Pando.Hardware;
+using Pando.Spaces;
+using Pando.Tables;
+using Pando.Tests.Support;
+using static Pando.Tests.Support.OperationBench;
+
+namespace Pando.Tests.Spaces;
+
+/// <summary>madvise.</summary>
+public sealed class AdviseTests
+{
+    [Theory]
+    [InlineData(Advice.DontFork, Advice.DoFork, AreaFlags.DontFork)]
+    [InlineData(Advice.DontDump, Advice.DoDump, AreaFlags.DontDump)]
+    [InlineData(Advice.HugePage, Advice.NoHugePage, AreaFlags.HugePages)]
+    [InlineData(Advice.NoHugePage, Advice.HugePage, AreaFlags.NoHugePages)]
+    [InlineData(Advice.Random, Advice.Normal, AreaFlags.Random)]
+    [InlineData(Advice.Sequential, Advice.Normal, AreaFlags.Sequential)]
+    [InlineData(Advice.Mergeable, Advice.Unmergeable, AreaFlags.Mergeable)]
+    public void A_flag_that_splits_the_area_does_not_end_the_sharing(Advice set, Advice undo, AreaFlags flag)
+    {
+        using var bench = new OperationBench();
+        var sharers = bench.StartSharers(2, bench.DaxFile(2 * Gibi));
+        bench.Does(sharers[0].Space.Advise(At + Page, Page, set));
+        Assert.Equal([AreaFlags.Shared, AreaFlags.Shared | flag, AreaFlags.Shared], sharers[0].Space.Areas.Select(area => area.Flags));
+        sharers[1].Store(At + Gibi, 1);
+        Assert.Equal(((0, 0, 0, 1), true), (sharers[0].Own, sharers[0].Sees(At + Gibi)));
+        bench.Does(sharers[0].Space.Advise(At, 2 * Gibi, undo));
+        Assert.Equal(0L, bench.Machine.Count(TableEvent.Diverged) + bench.Machine.Count(TableEvent.Detached));
+    }
+
+    [Fact]
+    public void DONTNEED_drops_private_pages_and_leaves_what_is_attached()
+    {
+        using var bench = new OperationBench();
+        var file = bench.DaxFile(4 * Mebi);
+        var process = bench.StartSharers(1, file)[0];
+        var own = process.Map(MapRequest.PrivateFile(file, Rights.ReadWrite), At + (1024 * Gibi));
+        var anonymous = process.Map(MapRequest.Anonymous(2 * Page, Rights.ReadWrite), At + (2048 * Gibi));
+        process.Store(At, 1);
+        process.Store(own, 2);
+        process.Store(anonymous, 3);
+        foreach (var at in new[] { At, own, anonymous })
+        {
+            bench.Does(process.Space.Advise(at, Page, Advice.DontNeed));
+        }
+
+        Assert.Equal((1, 1, 0), (process.Load(At), process.Load(own), process.Load(anonymous)));
+        Assert.Equal((1, 0, 0), (process.Own.Pte, file.PrivateMappings.Count - 1, 0));
+        process.Store(anonymous, 4);
+        bench.Does(process.Space.Advise(anonymous, Page, Advice.Free));
+        Assert.Equal(0, process.Load(anonymous));
+    }
+
+    [Fact]
+    public void REMOVE_punches_the_file_for_everybody()
+    {
+        using var bench = new OperationBench();
+        var sharers = bench.StartSharers(2, bench.DaxFile(4 * Mebi));
+        sharers[0].Store(At + Page, 1);
+        bench.Does(sharers[1].Space.Advise(At + Page, Page, Advice.Remove));
+        Assert.Equal((0, 0), (sharers[0].Load(At + Page), sharers[1].Load(At + Page)));
+    }
+
+    [Fact]
+    public void POPULATE_faults_in_what_is_mapped_and_says_why_it_cannot()
+    {
+        using var bench = new OperationBench();
+        var file = bench.DaxFile(4 * Mebi, [new(0, 0, 2 * Mebi)]);
+        var process = bench.Start();
+        process.Map(new MapRequest(8 * Mebi, Rights.ReadWrite) { File = file, Shared = true });
+        process.Map(MapRequest.Anonymous(Page, Rights.Read), At + Gibi);
+        bench.Does(process.Space.Advise(At, 4 * Mebi, Advice.PopulateRead));
+        Assert.True(process.Sees(At + (4 * Mebi) - 1));
+        bench.Does(process.Space.Advise(At, 4 * Mebi, Advice.PopulateWrite));
+        Assert.Equal(4 * Mebi, file.DirtyBytes);
+        Assert.Equal(Errno.EFAULT, process.Space.Advise(At, 8 * Mebi, Advice.PopulateRead));
+        Assert.Equal(Errno.EINVAL, process.Space.Advise(At + Gibi, Page, Advice.PopulateWrite));
+        Assert.Equal(Errno.ENOMEM, process.Space.Advise(At + Gibi, 2 * Page, Advice.PopulateRead));
+        bench.Does(file.Poison(Page));
+        Assert.Equal(Errno.EHWPOISON, process.Space.Advise(At, 4 * Mebi, Advice.PopulateRead));
+        bench.Sound();
+    }
+
+    [Theory]
+    [InlineData(Advice.WillNeed)]
+    [InlineData(Advice.Cold)]
+    [InlineData(Advice.PageOut)]
+    public void Advice_about_reclaim_changes_nothing(Advice advice)
+    {
+        using var bench = new OperationBench();
+        var process = bench.StartSharers(1, bench.DaxFile(4 * Mebi))[0];
+        bench.Fails(Errno.None, () => process.Space.Advise(At, 4 * Mebi, advice));
+    }
+
+    [Fact]
+    public void Every_bad_argument_has_its_errno_and_changes_nothing()
+    {
+        using var bench = new OperationBench();
+        var file = bench.DaxFile(4 * Mebi);
+        var process = bench.StartSharers(1, file)[0];
+        var space = process.Space;
+        var own = process.Map(MapRequest.PrivateFile(file, Rights.Read), At + Gibi);
+        var anonymous = process.Map(MapRequest.Anonymous(4 * Page, Rights.ReadWrite), At + (2 * Gibi));
+        var locked = process.Map(MapRequest.Anonymous(Page, Rights.ReadWrite) with { Locked = true }, At + (3 * Gibi));
+        var huge = process.Map(MapRequest.SharedFile(bench.HugeFile(4 * Mebi), Rights.ReadWrite), At + (4 * Gibi));
+        var readable = process.Map(MapRequest.SharedFile(file, Rights.Read) with { OpenedFor = Rights.Read }, At + (5 * Gibi));
+        Assert.Equal(Errno.None, space.Seal(own, 4 * Mebi));
+        bench.Fails(Errno.EINVAL, () => space.Advise(At + 1, Page, Advice.DontNeed));
+        bench.Fails(Errno.EINVAL, () => space.Advise(At, -1, Advice.DontNeed));
+        bench.Fails(Errno.EINVAL, () => space.Advise(At, Page, (Advice)7));
+        bench.Fails(Errno.None, () => space.Advise(At, 0, Advice.DontNeed));
+        bench.Fails(Errno.ENOMEM, () => space.Advise(At, 8 * Mebi, Advice.DontFork));
+        bench.Fails(Errno.ENOMEM, () => space.Advise(space.UserEnd, Page, Advice.DontFork));
+        bench.Fails(Errno.EINVAL, () => space.Advise(At, Page, Advice.Free));
+        bench.Fails(Errno.EINVAL, () => space.Advise(At, Page, Advice.WipeOnFork));
+        foreach (var advice in new[] { Advice.DontNeed, Advice.Free, Advice.Cold, Advice.PageOut, Advice.Remove })
+        {
+            bench.Fails(Errno.EINVAL, () => space.Advise(locked, Page, advice));
+        }
+
+        foreach (var advice in new[] { Advice.DontNeed, Advice.DontFork, Advice.DontDump, Advice.Random })
+        {
+            bench.Fails(Errno.EINVAL, () => space.Advise(huge + Page, 2 * Mebi, advice));
+        }
+
+        bench.Fails(Errno.EINVAL, () => space.Advise(huge, 2 * Mebi, Advice.Cold));
+        bench.Fails(Errno.EINVAL, () => space.Advise(anonymous, Page, Advice.Remove));
+        bench.Fails(Errno.EACCES, () => space.Advise(own, Page, Advice.Remove));
+        bench.Fails(Errno.EACCES, () => space.Advise(readable, Page, Advice.Remove));
+        bench.Fails(Errno.EPERM, () => space.Advise(own, Page, Advice.DontNeed));
+        bench.Fails(Errno.EPERM, () => space.Advise(own, Page, Advice.DontFork));
+    }
+}
