@@ -10,8 +10,8 @@ using static Iced.Intel.AssemblerRegisters;
 namespace Pando.Benchmarks;
 
 /// <summary>
-/// The same turns by real processes that map a hugetlb memfd: aligned to 1 GiB, where the kernel shares the tables of
-/// PMDs (mm/hugetlb.c, huge_pmd_share), or 2 MiB off, where it does not.
+/// The same turns by real processes that map a hugetlb memfd, GiB by GiB: aligned to 1 GiB, where the kernel shares the
+/// tables of PMDs (mm/hugetlb.c, huge_pmd_share), or 2 MiB off, where it does not.
 /// </summary>
 /// <remarks>
 /// A program of some 300 bytes, so that its own page tables do not count: it forks a chain of
@@ -118,6 +118,7 @@ internal static class LinuxSharing
         var child = a.CreateLabel();
         var last = a.CreateLabel();
         var map = a.CreateLabel();
+        var piece = a.CreateLabel();
         var wait = a.CreateLabel();
         var touch = a.CreateLabel();
         var pass = a.CreateLabel();
@@ -159,15 +160,25 @@ internal static class LinuxSharing
         a.Label(ref last);
         a.mov(ebx, Results);
 
+        // A mapping for each GiB: the kernel shares the tables of whole, aligned GiBs of one mapping. All mappings of a
+        // file that are off by the same share with each other, so being off is not enough; being cut where no
+        // GiB begins is.
         a.Label(ref map);
+        a.xor(r14d, r14d);
+        a.Label(ref piece);
         a.mov(rdi, address);
-        a.mov(rsi, length);
+        a.add(rdi, r14);
+        a.mov(esi, 1 << 30);
         a.mov(edx, 1);
         a.mov(r10, SharedFixedNoReserve);
         a.mov(r8d, MemoryFile);
-        a.xor(r9d, r9d);
+        a.mov(r9, r14);
         Call(SysMap);
-        a.mov(r13, rax);
+        a.add(r14, 1 << 30);
+        a.mov(rax, length);
+        a.cmp(r14, rax);
+        a.jb(piece);
+        a.mov(r13, address);
 
         a.Label(ref wait);
         a.mov(edi, ebp);

@@ -59,7 +59,7 @@ public class RunCommandTests
             [
                 "share", "processesBuilt", "extrapolated", "allCostTheSame", "levels", "perProcessBytes", "fileBytes", "totalBytes",
                 "totalBytesOfAll", "leafFaults", "attaches", "firstSeconds", "buildSeconds", "microsecondsPerProcess",
-                "nanosecondsPerAttach", "exitMicroseconds", "residentBytes", "residentPeakBytes", "proof", "passed",
+                "nanosecondsPerAttach", "exitMicroseconds", "residentBytes", "residentPeakBytes", "proof", "program", "passed",
             ],
             world.EnumerateObject().Select(field => field.Name));
         Assert.Equal(3 * 512, world.GetProperty("leafFaults").GetInt64());

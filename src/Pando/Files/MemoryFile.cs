@@ -173,12 +173,26 @@ public sealed class MemoryFile : MappedFile
     /// <summary>
     /// Gives a page that does not exist yet its contents, all at once for everybody (userfaultfd's copy).
     /// </summary>
-    /// <returns>EEXIST if the page exists; EINVAL past the end, or for a file with pages of 2 MiB; ENOMEM.</returns>
+    /// <returns>EEXIST if the page exists; EFAULT past the end; EINVAL for a file with pages of 2 MiB; ENOMEM.</returns>
     internal Errno Provide(long offset, ReadOnlySpan<byte> contents)
     {
-        if (_pageLevel != Level.Pte || offset < 0 || offset >= ((Size + PageSize - 1) & -PageSize))
+        if (_pageLevel != Level.Pte)
         {
             return Errno.EINVAL;
+        }
+
+        // Not beside a truncation, after which the contents would stand past the end and come back with growth.
+        Tables.Invalidate.Enter();
+        var error = ProvideEntered(offset, contents);
+        Tables.Invalidate.Exit();
+        return error;
+    }
+
+    private Errno ProvideEntered(long offset, ReadOnlySpan<byte> contents)
+    {
+        if (offset < 0 || offset >= End)
+        {
+            return Errno.EFAULT;
         }
 
         if (!_pages.TryMake(offset >> Level.PageShift, out var cell) || !Store.Frames.TryAllocate(FrameKind.FileData, zero: false, out var frame))

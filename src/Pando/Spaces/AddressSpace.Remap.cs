@@ -1,4 +1,5 @@
 using Pando.Concurrency;
+using Pando.Files;
 using Pando.Hardware;
 using Pando.Tables;
 
@@ -278,7 +279,6 @@ public sealed partial class AddressSpace
         {
             var at = start + distance;
             bool isLeaf = Store.Format.IsLeaf(entry, level);
-            bool fits = distance % Level.EntrySpan(level) == 0 && destination.Range.Contains(AddressRange.FromLength(at, Level.EntrySpan(level)));
             if (isLeaf)
             {
                 // Only private pages are taken as leaves, and room for their tables was set aside.
@@ -292,7 +292,10 @@ public sealed partial class AddressSpace
                 Store.Memory.Record(table).AnonymousLeaves++;
                 Store.Unlock(table, Level.Pte);
             }
-            else if (fits && TryMakePath(at, level, out var parent) && Store.Read(parent, Level.Index(at.Value, level)).IsNone)
+            else if (distance % Level.EntrySpan(level) == 0
+                && IsWindowAt(destination, at, level, Store.TableOf(entry, level))
+                && TryMakePath(at, level, out var parent)
+                && Store.Read(parent, Level.Index(at.Value, level)).IsNone)
             {
                 Store.Lock(parent, level);
                 Store.Fill(parent, level, Level.Index(at.Value, level), entry);
@@ -304,6 +307,22 @@ public sealed partial class AddressSpace
                 Store.Count(TableEvent.Detached);
             }
         }
+    }
+
+    /// <summary>
+    /// Whether a file's table is what the destination wants at the slot for an address: nothing else is mapped in the
+    /// span, and the destination shows the same window there. (A mapping that ends within the span and grows as it
+    /// moves shows another.)
+    /// </summary>
+    private bool IsWindowAt(Area destination, VirtualAddress at, int level, Frame table)
+    {
+        var key = TableKey.For(
+            level - 1,
+            (long)at.Value + destination.Delta,
+            destination.FileStart,
+            destination.FileEnd,
+            destination.ClassFor(Store.Format));
+        return _areas.Overlapping(AddressRange.FromLength(at, Level.EntrySpan(level))).IsEmpty && FileTables.KeyOf(Store, table) == key;
     }
 
     private readonly record struct CountVisitor(HashSet<ulong> Tables) : IEntryVisitor

@@ -13,7 +13,7 @@ public sealed partial class OperationsKnowNothingOfSharingTests
         ["Advise", "Areas", "Fork", "Map", "Protect", "Remap", "UserFaults"];
 
     private static readonly string[] Walks =
-        ["AddressSpace.Attach.cs", "AddressSpace.Faults.cs", "AddressSpace.Lock.cs", "AddressSpace.cs"];
+        ["AddressSpace.Attach.cs", "AddressSpace.Faults.cs", "AddressSpace.Lock.cs", "AddressSpace.cs", "TableShares.cs"];
 
     [Fact]
     public void No_operation_contains_a_question_whether_a_table_is_shared()
