@@ -121,28 +121,25 @@ public sealed class AreaAndFileHazards
     }
 
     [Fact]
-    public async Task Hazard_40_a_fault_takes_none_of_the_locks_that_all_mappers_of_the_file_share()
+    public void Hazard_40_a_fault_takes_none_of_the_locks_that_all_mappers_of_the_file_share()
     {
         using var bench = new OperationBench();
         var file = bench.DaxFile(Gibi);
         var sharers = bench.StartSharers(1, file);
-        var (taken, done) = (new TaskCompletionSource(), new TaskCompletionSource());
-        var cancel = TestContext.Current.CancellationToken;
-        var holder = Task.Run(
-            () =>
-            {
-                file.PrivateMappings.Enter();
-                taken.SetResult();
-#pragma warning disable xUnit1031 // The lock belongs to this thread, which therefore has to wait here.
-                done.Task.Wait(cancel);
-#pragma warning restore xUnit1031
-                file.PrivateMappings.Exit();
-            },
-            cancel);
-        await taken.Task;
+        using var taken = new ManualResetEventSlim();
+        using var done = new ManualResetEventSlim();
+        var holder = new Thread(() =>
+        {
+            file.PrivateMappings.Enter();
+            taken.Set();
+            done.Wait();
+            file.PrivateMappings.Exit();
+        });
+        holder.Start();
+        taken.Wait(TestContext.Current.CancellationToken);
         sharers[0].Store(At + (8 * Mebi), 1);
-        done.SetResult();
-        await holder;
+        done.Set();
+        holder.Join();
         bench.Sound();
     }
 
