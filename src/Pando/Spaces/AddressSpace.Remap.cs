@@ -310,9 +310,8 @@ public sealed partial class AddressSpace
     }
 
     /// <summary>
-    /// Whether a file's table is what the destination wants at the slot for an address: nothing else is mapped in the
-    /// span, and the destination shows the same window there. (A mapping that ends within the span and grows as it
-    /// moves shows another.)
+    /// Whether a file's table is what the destination wants at the slot for an address: it fills the whole span and
+    /// shows the same window there. (A mapping that ended within the span and grows as it moves shows another.)
     /// </summary>
     private bool IsWindowAt(Area destination, VirtualAddress at, int level, Frame table)
     {
@@ -322,7 +321,7 @@ public sealed partial class AddressSpace
             destination.FileStart,
             destination.FileEnd,
             destination.ClassFor(Store.Format));
-        return _areas.Overlapping(AddressRange.FromLength(at, Level.EntrySpan(level))).IsEmpty && FileTables.KeyOf(Store, table) == key;
+        return destination.Range.Contains(AddressRange.FromLength(at, Level.EntrySpan(level))) && FileTables.KeyOf(Store, table) == key;
     }
 
     private readonly record struct CountVisitor(HashSet<ulong> Tables) : IEntryVisitor
