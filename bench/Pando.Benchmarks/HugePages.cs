@@ -1,4 +1,5 @@
 using System.Globalization;
+using System.Runtime.InteropServices;
 
 namespace Pando.Benchmarks;
 
@@ -8,18 +9,18 @@ internal sealed class HugePages : IDisposable
     private const string Setting = "/proc/sys/vm/nr_hugepages";
 
     private readonly long _before;
-    private readonly ConsoleCancelEventHandler _interrupted;
-    private readonly EventHandler _ended;
+    private readonly PosixSignalRegistration[] _signals;
     private int _given;
 
     private HugePages(long before, int wanted)
     {
         _before = before;
-        _interrupted = (_, _) => GiveBack();
-        _ended = (_, _) => GiveBack();
-        Console.CancelKeyPress += _interrupted;
-        AppDomain.CurrentDomain.ProcessExit += _ended;
         _given = 1;
+
+        // Since .NET 10 the runtime ends at SIGTERM without telling anybody.
+        _signals = Array.ConvertAll(
+            (PosixSignal[])[PosixSignal.SIGINT, PosixSignal.SIGTERM, PosixSignal.SIGHUP],
+            signal => PosixSignalRegistration.Create(signal, _ => GiveBack()));
         Write(before + wanted);
         Given = Read() - before;
         AreThere = Given >= wanted;
@@ -34,8 +35,7 @@ internal sealed class HugePages : IDisposable
     public void Dispose()
     {
         GiveBack();
-        Console.CancelKeyPress -= _interrupted;
-        AppDomain.CurrentDomain.ProcessExit -= _ended;
+        Array.ForEach(_signals, static signal => signal.Dispose());
     }
 
     private static long Read() => long.Parse(File.ReadAllText(Setting), CultureInfo.InvariantCulture);
