@@ -81,7 +81,7 @@ internal sealed class ModelFile(string name, long size, ModelDevice? device, Dic
         else
         {
             // What was stored past the end, in the page that the end cut, is no part of the file.
-            Zero(before, (before + ModelPage.Size - 1) / ModelPage.Size * ModelPage.Size);
+            Zero(before, Math.Min(size, (before + ModelPage.Size - 1) / ModelPage.Size * ModelPage.Size));
         }
     }
 

@@ -1,0 +1,381 @@
+using System.Diagnostics;
+using Pando.Files;
+using Pando.Hardware;
+using Pando.Tables;
+
+namespace Pando.Spaces;
+
+/// <content>What a fault puts where a leaf belongs: the file's page, a private page, a copy, the right to store.</content>
+public sealed partial class AddressSpace
+{
+    /// <summary>Fills the empty entry with a leaf, if one belongs at this level.</summary>
+    private FaultStep TryFillLeaf(ref FaultState fault, Frame table, int level, int index)
+    {
+        var area = fault.Area;
+        if (MustAskUser(ref fault))
+        {
+            return FaultStep.MustAskUser;
+        }
+
+        if (area.File is not { } file)
+        {
+            return level == Level.Pte ? FillAnonymous(ref fault, table, index) : FaultStep.GoDown;
+        }
+
+        if (fault.CopiesOnWrite)
+        {
+            return level == Level.Pte ? FillCopy(ref fault, table, index, file) : FaultStep.GoDown;
+        }
+
+        long offset = (long)fault.Address.Value + area.Delta;
+        var limits = level == Level.Pte
+            ? new LeafLimits(Level.Pte, SmallPageReason.SmallTable, fault.WindowStart, fault.WindowEnd)
+            : LimitsFor(area, fault.WindowStart, fault.WindowEnd);
+        bool write = fault.Access == AccessKind.Write;
+        var page = file.Find(offset, write, limits);
+        if (page.Status != PageStatus.Found)
+        {
+            return page.Status == PageStatus.MustAllocate ? FaultStep.MustAllocate : fault.Fail(FailureFor(page.Status));
+        }
+
+        if (page.Level != level)
+        {
+            return FaultStep.GoDown;
+        }
+
+        // How many leaves: one for a fault, as many as the extent and the table have for a populated range.
+        long leafSize = Level.EntrySpan(level);
+        var start = fault.Address.AlignDown(leafSize);
+        long wanted = Math.Min(Math.Min(page.Run, fault.End.AlignUp(leafSize) - start), (Level.Entries - index) * leafSize);
+        int count = (int)Math.Max(1, Math.Min(wanted, fault.WindowEnd - page.Offset) / leafSize);
+
+        var rights = fault.Shared is not null ? area.ClassFor(Store.Format).LeafRights : area.FileRights(Store.Format);
+        if (!page.Writable)
+        {
+            rights &= ~Rights.Write;
+        }
+
+        if (fault.Shared is null && !area.IsIndexed)
+        {
+            fault.MustIndex = area.Range;
+            return FaultStep.MustIndex;
+        }
+
+        if (write && MustCommit(area, file))
+        {
+            return FaultStep.MustCommit;
+        }
+
+        int filled = 0;
+        Store.Lock(table, level);
+        bool current = file.Tables.Invalidate.IsCurrent(fault.Sequence) && !Store.IsDead(table) && Store.Read(table, index).IsNone;
+        bool noted = !current || !write || file.TryNoteWrite(page.Offset, count * leafSize);
+        if (current && noted)
+        {
+            for (; filled < count && Store.Read(table, index + filled).IsNone; filled++)
+            {
+                var place = page.Address + (filled * leafSize);
+                Store.Fill(table, level, index + filled, Store.Format.MakeLeaf(level, place, rights, dirty: write, protectionKey: area.Traits.ProtectionKey));
+            }
+        }
+
+        Store.Unlock(table, level);
+        if (!noted)
+        {
+            return fault.Fail(FaultKind.OutOfMemory);
+        }
+
+        if (!current)
+        {
+            return FaultStep.Again;
+        }
+
+        Store.Count(TableEvent.LeafPopulated, filled);
+        return fault.Finish(FaultKind.Populated, start + (filled * leafSize));
+    }
+
+    private FaultStep FillAnonymous(ref FaultState fault, Frame table, int index)
+    {
+        var rights = Store.Format.Effective(fault.Area.Rights);
+        bool write = fault.Access == AccessKind.Write;
+        var frame = fault.Provided;
+        bool own = write || !frame.IsNone;
+        if (frame.IsNone)
+        {
+            frame = _memory.ZeroPage;
+            if (write && !Store.Frames.TryAllocate(FrameKind.Anonymous, out frame))
+            {
+                return fault.Fail(FaultKind.OutOfMemory);
+            }
+        }
+
+        var leaf = Store.Format.MakeLeaf(Level.Pte, frame.Address, own ? rights : rights & ~Rights.Write, dirty: own, protectionKey: fault.Area.Traits.ProtectionKey);
+        return PutPrivateLeaf(ref fault, table, index, leaf, own ? frame : Frame.None);
+    }
+
+    private FaultStep FillCopy(ref FaultState fault, Frame table, int index, MappedFile file)
+    {
+        long offset = (long)fault.Address.Value + fault.Area.Delta;
+        var limits = new LeafLimits(Level.Pte, SmallPageReason.PrivateWrite, fault.WindowStart, fault.WindowEnd);
+        var page = file.Find(offset, write: false, limits);
+        if (page.Status != PageStatus.Found)
+        {
+            return fault.Fail(FailureFor(page.Status));
+        }
+
+        // Truncation must find the copy.
+        if (!fault.Area.IsIndexed)
+        {
+            fault.MustIndex = fault.Area.Range;
+            return FaultStep.MustIndex;
+        }
+
+        var frame = fault.Provided;
+        if (frame.IsNone && !TryCopyFrame(page.Address, out frame))
+        {
+            return fault.Fail(FaultKind.OutOfMemory);
+        }
+
+        var leaf = Store.Format.MakeLeaf(Level.Pte, frame.Address, Store.Format.Effective(fault.Area.Rights), dirty: true, protectionKey: fault.Area.Traits.ProtectionKey);
+        return PutPrivateLeaf(ref fault, table, index, leaf, frame);
+    }
+
+    /// <summary>Puts a leaf of private memory into an empty entry of the space's own table of PTEs.</summary>
+    private FaultStep PutPrivateLeaf(ref FaultState fault, Frame table, int index, Entry leaf, Frame anonymous)
+    {
+        Store.Lock(table, Level.Pte);
+        bool put = Store.Read(table, index).IsNone && IsCurrent(fault);
+        if (put)
+        {
+            if (!anonymous.IsNone)
+            {
+                Store.Memory.Record(anonymous).References = 1;
+                Store.Memory.Record(table).AnonymousLeaves++;
+            }
+
+            Store.Fill(table, Level.Pte, index, leaf);
+        }
+
+        Store.Unlock(table, Level.Pte);
+        if (!put)
+        {
+            if (!anonymous.IsNone && anonymous != fault.Provided)
+            {
+                Store.Frames.Free(anonymous);
+            }
+
+            return FaultStep.Again;
+        }
+
+        Store.Count(TableEvent.LeafPopulated);
+        if (!anonymous.IsNone)
+        {
+            Store.Count(TableEvent.PageCopied);
+        }
+
+        return fault.Finish(anonymous.IsNone ? FaultKind.Populated : FaultKind.Copied, fault.Address.PageStart + Level.PageSize);
+    }
+
+    /// <summary>The entry is a leaf already: perhaps it only has to become writable, or be copied.</summary>
+    private FaultStep AtLeaf(ref FaultState fault, Frame table, int level, int index, Entry leaf)
+    {
+        var next = fault.Address.AlignDown(Level.EntrySpan(level)) + Level.EntrySpan(level);
+        if (fault.Access == AccessKind.Write && fault.AsksUser && Store.Format.IsMarked(leaf, level))
+        {
+            fault.Question = UserFaultKind.WriteProtect;
+            return FaultStep.MustAskUser;
+        }
+
+        if (fault.Access != AccessKind.Write || (Store.Format.RightsOf(leaf, level) & Rights.Write) != 0)
+        {
+            return fault.Finish(fault.Kind == FaultKind.Attached ? FaultKind.Attached : FaultKind.Spurious, next);
+        }
+
+        if (!fault.Area.IsShared)
+        {
+            if (level > Level.Pte)
+            {
+                Store.Lock(table, level);
+                if (Store.Format.IsLeaf(Store.Read(table, index), level))
+                {
+                    _memory.Walker.SplitLeaf(this, table, level, index);
+                }
+
+                Store.Unlock(table, level);
+                return FaultStep.Again;
+            }
+
+            return CopyOnWrite(ref fault, table, index, leaf);
+        }
+
+        var target = Store.Format.TargetOf(leaf, level);
+        if (target == _memory.ZeroPage.Address || fault.Area.File!.MustCopyToStore((long)fault.Address.Value + fault.Area.Delta))
+        {
+            return FaultStep.MustAllocate;
+        }
+
+        if (MustCommit(fault.Area, fault.Area.File!))
+        {
+            return FaultStep.MustCommit;
+        }
+
+        // The first store to a page of a file: noted before any processor can make it, and under the same lock, so
+        // that a write-back either finds the right to store or leaves the note.
+        long leafSize = Level.EntrySpan(level);
+        long offset = ((long)fault.Address.Value + fault.Area.Delta) & -leafSize;
+        var rights = fault.Shared is not null ? fault.Area.ClassFor(Store.Format).LeafRights : fault.Area.FileRights(Store.Format);
+        Store.Lock(table, level);
+        var now = Store.Read(table, index);
+        bool same = Store.Format.IsLeaf(now, level) && Store.Format.TargetOf(now, level) == target && IsCurrent(fault) && !IsKept(fault, now, level);
+        bool noted = !same || fault.Area.File!.TryNoteWrite(offset, leafSize);
+        if (same && noted)
+        {
+            Store.WriteEnable(table, level, index, rights);
+        }
+
+        Store.Unlock(table, level);
+        if (!noted)
+        {
+            return fault.Fail(FaultKind.OutOfMemory);
+        }
+
+        if (!same)
+        {
+            return FaultStep.Again;
+        }
+
+        Store.Count(TableEvent.LeafWriteEnabled);
+        return fault.Finish(FaultKind.WriteEnabled, next);
+    }
+
+    private FaultStep CopyOnWrite(ref FaultState fault, Frame table, int index, Entry leaf)
+    {
+        var rights = Store.Format.Effective(fault.Area.Rights);
+        var target = Store.Format.TargetOf(leaf, Level.Pte);
+        var shared = Store.AnonymousFrameOf(leaf, Level.Pte);
+
+        // The last who refers to a frame keeps it. The count can fall meanwhile but not rise: only a fork of this
+        // space raises it, and that excludes faults.
+        bool keep = !shared.IsNone && Volatile.Read(ref Store.Memory.Record(shared).References) == 1;
+        var copy = Frame.None;
+        if (!keep
+            && !(target == _memory.ZeroPage.Address
+                ? Store.Frames.TryAllocate(FrameKind.Anonymous, out copy)
+                : TryCopyFrame(target, out copy)))
+        {
+            return fault.Fail(FaultKind.OutOfMemory);
+        }
+
+        Store.Lock(table, Level.Pte);
+        var now = Store.Read(table, index);
+        bool same = Store.Format.IsLeaf(now, Level.Pte)
+            && Store.Format.TargetOf(now, Level.Pte) == target
+            && (Store.Format.RightsOf(now, Level.Pte) & Rights.Write) == 0
+            && IsCurrent(fault)
+            && !IsKept(fault, now, Level.Pte);
+        if (same && keep)
+        {
+            Store.WriteEnable(table, Level.Pte, index, rights);
+        }
+        else if (same)
+        {
+            // Break before make: nobody may store to the copy while a processor still reads the original.
+            Store.Take(table, Level.Pte, index);
+            var gather = new FlushGather(Store, this);
+            gather.Drop(AddressRange.FromLength(fault.Address.PageStart, Level.PageSize), tables: false);
+            if (shared.IsNone)
+            {
+                Store.Memory.Record(table).AnonymousLeaves++;
+            }
+            else
+            {
+                gather.Release(shared);
+            }
+
+            gather.Finish();
+            Store.Memory.Record(copy).References = 1;
+            Store.Fill(table, Level.Pte, index, Store.Format.MakeLeaf(Level.Pte, copy.Address, rights, dirty: true, protectionKey: fault.Area.Traits.ProtectionKey));
+        }
+
+        Store.Unlock(table, Level.Pte);
+        if (!same)
+        {
+            if (!copy.IsNone)
+            {
+                Store.Frames.Free(copy);
+            }
+
+            return FaultStep.Again;
+        }
+
+        Store.Count(keep ? TableEvent.LeafWriteEnabled : TableEvent.PageCopied);
+        return fault.Finish(FaultKind.Copied, fault.Address.PageStart + Level.PageSize);
+    }
+
+    private bool TryCopyFrame(PhysicalAddress source, out Frame copy)
+    {
+        if (!Store.Frames.TryAllocate(FrameKind.Anonymous, zero: !Store.Memory.HasBytes(source), out copy))
+        {
+            return false;
+        }
+
+        if (Store.Memory.HasBytes(source))
+        {
+            Store.Memory.Bytes(source, Level.PageSize).CopyTo(Store.Memory.Bytes(copy.Address, Level.PageSize));
+        }
+
+        return true;
+    }
+
+    /// <summary>Whether the page is one that a user-fault handler of this space must be asked for.</summary>
+    private static bool MustAskUser(ref FaultState fault)
+    {
+        var flags = fault.Area.Traits.Flags & (AreaFlags.UserMissing | AreaFlags.UserMinor);
+        if (flags == 0 || !fault.AsksUser)
+        {
+            return false;
+        }
+
+        long offset = (long)fault.Address.Value + fault.Area.Delta;
+        if (fault.Area.File is { } file && offset >= ((file.Size + Level.PageSize - 1) & -(long)Level.PageSize))
+        {
+            // Past the end nothing can be provided: a bus error, as without a handler.
+            return false;
+        }
+
+        bool exists = fault.Area.File?.Locate(offset) is not null;
+        fault.Question = exists ? UserFaultKind.Minor : UserFaultKind.Missing;
+        return (flags & (exists ? AreaFlags.UserMinor : AreaFlags.UserMissing)) != 0;
+    }
+
+    /// <summary>Whether a leaf has been marked, meanwhile, as one whose stores a handler is asked for.</summary>
+    private bool IsKept(in FaultState fault, Entry leaf, int level) => fault.AsksUser && Store.Format.IsMarked(leaf, level);
+
+    /// <summary>Whether the file's metadata must be made durable before a page of the area may be written (MAP_SYNC).</summary>
+    private static bool MustCommit(Area area, MappedFile file) =>
+        (area.Traits.Flags & AreaFlags.Synchronous) != 0 && file.HasPendingMetadata;
+
+    private static bool IsCurrent(in FaultState fault) =>
+        fault.Area.File is not { } file || file.Tables.Invalidate.IsCurrent(fault.Sequence);
+
+    private LeafLimits LimitsFor(Area area, long windowStart, long windowEnd)
+    {
+        if (!_memory.AllowLargePages)
+        {
+            return new LeafLimits(Level.Pte, SmallPageReason.Disabled, windowStart, windowEnd);
+        }
+
+        bool congruent = (area.Delta & (Level.EntrySpan(Level.Pmd) - 1)) == 0;
+        return congruent
+            ? new LeafLimits(Level.Pmd, SmallPageReason.None, windowStart, windowEnd)
+            : new LeafLimits(Level.Pte, SmallPageReason.NotCongruent, windowStart, windowEnd);
+    }
+
+    private static FaultKind FailureFor(PageStatus status) => status switch
+    {
+        PageStatus.OutOfMemory => FaultKind.OutOfMemory,
+        PageStatus.PastEnd or PageStatus.OutOfSpace => FaultKind.BusError,
+        PageStatus.Poisoned => FaultKind.HardwarePoison,
+        _ => throw new UnreachableException(),
+    };
+}
