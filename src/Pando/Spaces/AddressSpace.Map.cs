@@ -254,13 +254,13 @@ public sealed partial class AddressSpace
         }
 
         var unmapped = WithGaps(range);
-        PrepareToDiverge(unmapped);
+        PrepareToDiverge(range, unmapped);
         var before = _areas[first];
         var after = _areas[first + count - 1];
 
         var gather = new FlushGather(Store, this);
         var clear = new ClearVisitor();
-        _memory.Walker.Change(this, unmapped, unmapped, ref clear, ref gather);
+        _memory.Walker.Change(this, range, unmapped, unmapped, ref clear, ref gather);
         gather.Finish();
 
         var pieces = new List<Area>(2);
@@ -281,7 +281,7 @@ public sealed partial class AddressSpace
     /// <summary>Adds an area where nothing is mapped, joins it to neighbours that it continues, and attaches what can be.</summary>
     private void Insert(Area area)
     {
-        PrepareToDiverge(area.Range);
+        PrepareToDiverge(AddressRange.TableSpan(area.Range.Start, Store.Format.Levels), area.Range);
         _memory.Walker.Isolate(this, area.Range);
 
         int index = _areas.FirstEndingAfter(area.Range.Start);
@@ -341,9 +341,9 @@ public sealed partial class AddressSpace
     /// Before the walker makes private copies at the ends of a range: the areas whose leaves will stand in them are
     /// put into their file's index.
     /// </summary>
-    private void PrepareToDiverge(AddressRange range)
+    private void PrepareToDiverge(AddressRange changed, AddressRange range)
     {
-        var across = _memory.Walker.AttachedAcrossEnds(this, range);
+        var across = _memory.Walker.AttachedAcrossEnds(this, changed, range);
         if (!across.IsEmpty)
         {
             IndexOverlapping(across);

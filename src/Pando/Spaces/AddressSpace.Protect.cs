@@ -81,7 +81,7 @@ public sealed partial class AddressSpace
 
     private void ChangeRights(AddressRange range, Rights rights, int protectionKey)
     {
-        PrepareToDiverge(WithGaps(range));
+        PrepareToDiverge(range, WithGaps(range));
         var gather = new FlushGather(Store, this);
 
         // Areas that show a file on in the same way are one piece to the tables.
@@ -102,7 +102,7 @@ public sealed partial class AddressSpace
                 Store.Format.Effective(rights),
                 key,
                 SlotsStay: Store.Format.HasSlotRights && key == areas[i].Traits.ProtectionKey);
-            _memory.Walker.Change(this, WithGaps(part), default, ref visitor, ref gather);
+            _memory.Walker.Change(this, part, WithGaps(part), default, ref visitor, ref gather);
             i = next;
         }
 

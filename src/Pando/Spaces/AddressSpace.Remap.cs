@@ -187,8 +187,8 @@ public sealed partial class AddressSpace
         // Who handles user faults has not asked to follow the mapping (Linux: mremap_userfaultfd_prep).
         var destination = new Area(this, target, area.Traits.With(0, AnyUserFault) with { UserFaults = null }, file, offset);
         var taken = moved.IsEmpty ? moved : WithGaps(moved);
-        PrepareToDiverge(taken);
-        PrepareToDiverge(target);
+        PrepareToDiverge(moved, taken);
+        PrepareToDiverge(AddressRange.TableSpan(target.Start, Store.Format.Levels), target);
         _memory.Walker.Isolate(this, target);
         bool indexed = area.IsIndexed || (file is not null && IsIndexedNow(moved));
         if (indexed)
@@ -200,7 +200,7 @@ public sealed partial class AddressSpace
 
         var gather = new FlushGather(Store, this);
         var take = new TakeVisitor([]);
-        _memory.Walker.Change(this, taken, default, ref take, ref gather);
+        _memory.Walker.Change(this, moved, taken, default, ref take, ref gather);
 
         // Break before make, here from one address to another.
         gather.Finish();

@@ -48,10 +48,10 @@ public sealed partial class AddressSpace
             {
                 // What shows the file goes: with minor faults, so that they happen; with protection, so that the
                 // leaves to protect are the space's own.
-                PrepareToDiverge(WithGaps(range));
+                PrepareToDiverge(range, WithGaps(range));
                 var gather = new FlushGather(Store, this);
                 var leave = new LeaveVisitor(Store);
-                _memory.Walker.Change(this, WithGaps(range), default, ref leave, ref gather);
+                _memory.Walker.Change(this, range, WithGaps(range), default, ref leave, ref gather);
                 gather.Finish();
             }
 
@@ -222,7 +222,7 @@ public sealed partial class AddressSpace
 
             var gather = new FlushGather(Store, this);
             var mark = new MarkVisitor(protect);
-            _memory.Walker.Change(this, range, default, ref mark, ref gather);
+            _memory.Walker.Change(this, range, range, default, ref mark, ref gather);
             gather.Finish();
             return Errno.None;
         }

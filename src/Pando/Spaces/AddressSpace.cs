@@ -115,7 +115,7 @@ public sealed partial class AddressSpace : SpaceTables
             Unindex(area);
         }
 
-        _memory.Walker.Change(this, everything, everything, ref clear, ref gather);
+        _memory.Walker.Change(this, everything, everything, everything, ref clear, ref gather);
         gather.Release(Root);
         gather.Finish();
         Root = Frame.None;

@@ -21,19 +21,24 @@ internal sealed class TableWalker(TableStore store, int attachable)
     /// the space's lock for writing.
     /// </summary>
     /// <param name="space">The space.</param>
-    /// <param name="range">The addresses, in whole pages.</param>
+    /// <param name="changed">The addresses that change, in whole pages.</param>
+    /// <param name="range">
+    /// The same with what is unmapped around them: an entry that lies wholly in it stands for changed addresses alone.
+    /// An entry that has nothing of the changed addresses is left as it is.
+    /// </param>
     /// <param name="unmapped">
     /// The addresses around and in the range where nothing will be mapped afterwards; a table of the space that
     /// lies wholly there is freed. Empty if none shall be.
     /// </param>
     /// <param name="visitor">What to do.</param>
     /// <param name="gather">What must be flushed.</param>
-    public void Change<TVisitor>(SpaceTables space, AddressRange range, AddressRange unmapped, ref TVisitor visitor, ref FlushGather gather)
+    public void Change<TVisitor>(
+        SpaceTables space, AddressRange changed, AddressRange range, AddressRange unmapped, ref TVisitor visitor, ref FlushGather gather)
         where TVisitor : struct, IEntryVisitor, allows ref struct
     {
         if (!range.IsEmpty)
         {
-            VisitTable(space, space.Root, _store.Format.Levels, new VirtualAddress(0), range, unmapped, mayDiverge: true, ref visitor, ref gather);
+            VisitTable(space, space.Root, _store.Format.Levels, new VirtualAddress(0), changed, range, unmapped, mayDiverge: true, ref visitor, ref gather);
         }
     }
 
@@ -46,7 +51,7 @@ internal sealed class TableWalker(TableStore store, int attachable)
     {
         if (!range.IsEmpty)
         {
-            VisitTable(space, space.Root, _store.Format.Levels, new VirtualAddress(0), range, default, mayDiverge: false, ref visitor, ref gather);
+            VisitTable(space, space.Root, _store.Format.Levels, new VirtualAddress(0), range, range, default, mayDiverge: false, ref visitor, ref gather);
         }
     }
 
@@ -62,12 +67,14 @@ internal sealed class TableWalker(TableStore store, int attachable)
 
     /// <summary>
     /// The addresses that the attached slots across the ends of a range lead to, as one range; empty where there
-    /// are none. The caller holds the space's lock for writing.
+    /// are none, or where they lead to nothing that changes. The caller holds the space's lock for writing.
     /// </summary>
-    public AddressRange AttachedAcrossEnds(SpaceTables space, AddressRange range)
+    public AddressRange AttachedAcrossEnds(SpaceTables space, AddressRange changed, AddressRange range)
     {
         var low = AttachedAcross(space, range.Start);
         var high = AttachedAcross(space, range.End);
+        low = changed.Overlaps(low) ? low : default;
+        high = changed.Overlaps(high) ? high : default;
         if (low.IsEmpty || high.IsEmpty)
         {
             return low.IsEmpty ? high : low;
@@ -136,6 +143,7 @@ internal sealed class TableWalker(TableStore store, int attachable)
         Frame table,
         int level,
         VirtualAddress tableStart,
+        AddressRange changed,
         AddressRange range,
         AddressRange unmapped,
         bool mayDiverge,
@@ -165,7 +173,7 @@ internal sealed class TableWalker(TableStore store, int attachable)
                     continue;
                 }
 
-                if (!mayDiverge)
+                if (!mayDiverge || !changed.Overlaps(span))
                 {
                     continue;
                 }
@@ -187,7 +195,7 @@ internal sealed class TableWalker(TableStore store, int attachable)
             }
 
             var child = _store.TableOf(entry, level);
-            VisitTable(space, child, level - 1, start, range.Intersect(span), unmapped, mayDiverge, ref visitor, ref gather);
+            VisitTable(space, child, level - 1, start, changed, range.Intersect(span), unmapped, mayDiverge, ref visitor, ref gather);
             if (unmapped.Contains(span))
             {
                 _store.Take(table, level, index);

@@ -131,6 +131,23 @@ public sealed class SharingTests : IDisposable
     }
 
     [Fact]
+    public void Unmapping_one_mapping_leaves_the_table_of_another_beyond_the_gap_alone()
+    {
+        _machine.Dispose();
+        _machine = Make(SharingLevels.Pmd, largePages: false);
+        var file = File(Gibi);
+        var space = _machine.CreateSpace();
+        Map(space, MapRequest.SharedFile(file, Rights.ReadWrite) with { Length = 4096 }, At);
+        Map(space, MapRequest.Anonymous(4096, Rights.ReadWrite), At + (300 * Gibi));
+        Assert.True(space.Fault(At, AccessKind.Write).IsResolved);
+        Assert.Equal(Errno.None, space.Unmap(At + (300 * Gibi), 4096));
+        Assert.Equal(Errno.None, space.Protect(At, 4096, Rights.Read));
+        Sound();
+        Assert.Equal(0, _machine.Count(TableEvent.Diverged) + _machine.Count(TableEvent.DivergedToNothing));
+        Assert.Equal(file.Locate(0), Reader.Translate(space, At, AccessKind.Read));
+    }
+
+    [Fact]
     public void Mappings_that_end_at_the_same_place_in_a_span_share_its_table()
     {
         var file = File(Gibi);
