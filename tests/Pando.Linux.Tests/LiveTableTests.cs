@@ -156,9 +156,12 @@ public class LiveTableTests
         }
 
         var tables = report.Processes.Single(p => p.Pid == group.Pids[0]);
-        Assert.Equal(0, tables.Empty);
-        Assert.Equal(tables.TableBytes, tables.Live);
+
+        // The 128 tables kept under the huge pages count as live. The runtime of the test process may have emptied a
+        // table or two of its own heap meanwhile.
+        Assert.Equal(tables.TableBytes, tables.Live + tables.Empty);
         Assert.True(tables.Live > 128 * Table);
+        Assert.True(tables.Empty < 8 * Table, $"{tables.Empty} bytes of tables are called empty.");
     }
 
     [Fact]
