@@ -30,6 +30,7 @@ internal static class LinuxSharing
 
     private const ulong Aligned = 0x1000_0000_0000;
     private const ulong LargePage = 2 << 20;
+    private const long PageSize = 4096;
     private const ulong ImageBase = 0x40_0000;
     private const int ImageHeader = 120; // an ELF header and one program header
 
@@ -85,9 +86,10 @@ internal static class LinuxSharing
 
             // A token without a seed comes back when all are there and have mapped the memory.
             Turn(0);
-            long before = TableBytes();
+            var chain = Chain(program.Id);
+            long before = TableBytes(chain);
             var first = Turn(1);
-            long tables = TableBytes() - before;
+            long tables = TableBytes(chain) - before - (aligned ? CountedTwice(length, processes) : 0) + ((long)processes * PageSize);
             var second = Turn(1);
             return new SharingResult(tables, first.Faults, first.Nanoseconds, second.Faults, second.Nanoseconds);
         }
@@ -302,10 +304,57 @@ internal static class LinuxSharing
         return result >= 0 ? result : throw KvmException.FromErrno($"system call {number}");
     }
 
-    /// <summary>Page tables of the whole system: where processes share a table, each counts it as its own, the system once.</summary>
-    private static long TableBytes()
+    /// <summary>The processes, each of which but the last has one child (proc(5), /proc/[pid]/task/[tid]/children).</summary>
+    private static List<int> Chain(int first)
     {
-        var line = File.ReadLines("/proc/meminfo").First(static line => line.StartsWith("PageTables:", StringComparison.Ordinal));
-        return long.Parse(line.Split(' ', StringSplitOptions.RemoveEmptyEntries)[1], CultureInfo.InvariantCulture) << 10;
+        var chain = new List<int>();
+        for (string next = first.ToString(CultureInfo.InvariantCulture); next.Length > 0;)
+        {
+            chain.Add(int.Parse(next, CultureInfo.InvariantCulture));
+            next = File.ReadAllText($"/proc/{next}/task/{next}/children").Trim();
+        }
+
+        return chain;
+    }
+
+    /// <summary>
+    /// Page tables below the roots, as the processes count them (VmPTE). A table that several share is counted by each
+    /// (mm/hugetlb.c, huge_pmd_share: mm_inc_nr_pmds).
+    /// </summary>
+    private static long TableBytes(List<int> processes)
+    {
+        long bytes = 0;
+        foreach (int process in processes)
+        {
+            var line = File.ReadLines($"/proc/{process}/status").First(static line => line.StartsWith("VmPTE:", StringComparison.Ordinal));
+            bytes += long.Parse(line.Split((char[]?)null, StringSplitOptions.RemoveEmptyEntries)[1], CultureInfo.InvariantCulture) << 10;
+        }
+
+        return bytes;
+    }
+
+    /// <summary>
+    /// What processes count of shared tables beyond one each: a process counts a table for every GiB that it touches, by the
+    /// same random numbers as the program's.
+    /// </summary>
+    private static long CountedTwice(long length, int processes)
+    {
+        var tables = new HashSet<long>();
+        long counted = 0;
+        for (ulong seed = 1; seed <= (ulong)processes; seed++)
+        {
+            var own = new HashSet<long>();
+            ulong state = seed;
+            for (int touch = 0; touch < KvmSharing.TouchesPerTurn; touch++)
+            {
+                state = unchecked((state * Workloads.RandomMultiplier) + Workloads.RandomIncrement);
+                own.Add((long)Math.BigMul(state, (ulong)KvmSharing.Pages, out _) * (length / KvmSharing.Pages) >> 30);
+            }
+
+            counted += own.Count;
+            tables.UnionWith(own);
+        }
+
+        return (counted - tables.Count) * PageSize;
     }
 }

@@ -11,9 +11,9 @@ if (args is ["kvm-faults"])
     return KvmFaults.Run();
 }
 
-if (args is ["kvm-sharing"])
+if (args is ["kvm-sharing", .. var chosen])
 {
-    return KvmSharing.Run();
+    return KvmSharing.Run(chosen);
 }
 
 BenchmarkSwitcher.FromAssembly(typeof(Program).Assembly).Run(args);

@@ -21,9 +21,9 @@ internal sealed class GuestMachine : IDisposable
 
     private ulong _next = 0x1000;
 
-    internal GuestMachine(int levels = 4, ulong memoryLength = 64UL << 20, bool largePages = false)
+    internal GuestMachine(int levels = 4, ulong memoryLength = 64UL << 20, bool largePages = false, bool parks = false)
     {
-        Machine = new VirtualMachine(levels);
+        Machine = new VirtualMachine(levels, parks);
         Memory = new HostMemory(memoryLength, largePages);
         Machine.AddMemory(0, memoryLength, Memory.Address);
     }

@@ -45,13 +45,13 @@ internal sealed class HardwareOracle : IDisposable
     private readonly StringBuilder _story = new();
     private readonly List<VirtualAddress> _places = [];
 
-    internal HardwareOracle(int seed)
+    internal HardwareOracle(int seed, X64Format format)
     {
         _random = new Random(seed);
         var sharing = Pick(SharingLevels.All, SharingLevels.None, SharingLevels.UpTo2MiB, SharingLevels.UpTo1GiB, SharingLevels.Pmd);
         bool large = _random.Next(3) > 0;
-        Tell($"seed {seed}: sharing {sharing}, large pages {large}");
-        _joined = new JoinedMachine(sharing: sharing, largePages: large, device: 8 * JoinedMachine.Gibi);
+        Tell($"seed {seed}: {format.Levels} levels, sharing {sharing}, large pages {large}");
+        _joined = new JoinedMachine(sharing: sharing, largePages: large, device: 8 * JoinedMachine.Gibi, format: format);
         _software = _joined.Machine.AddProcessor();
         _cpu = _joined.Kvm.Processors[0].Cpu;
         _space = _joined.Process(_joined.Machine.CreateSpace(), _load).Space;

@@ -1,4 +1,5 @@
 using System.Globalization;
+using Pando.Hardware;
 
 namespace Pando.Kvm.Tests;
 
@@ -13,17 +14,19 @@ public class HardwareOracleTests(ITestOutputHelper output)
     /// <summary>The first layout's seed; the others follow.</summary>
     private const string FirstSeed = "PANDO_ORACLE_SEED";
 
-    [Fact]
-    public void The_same_access_by_software_and_by_hardware_has_the_same_outcome_and_leaves_the_same_marks()
+    [Theory]
+    [InlineData(4)]
+    [InlineData(5)]
+    public void The_same_access_by_software_and_by_hardware_has_the_same_outcome_and_leaves_the_same_marks(int levels)
     {
-        Requires.Kvm();
+        Requires.Kvm(levels);
         int layouts = Number(MoreLayouts) ?? Layouts;
         int seed = Number(FirstSeed) ?? Environment.TickCount;
         output.WriteLine($"seeds {seed} to {seed + layouts - 1}; {MoreLayouts} makes more than {Layouts} layouts, {FirstSeed} repeats");
         var outcomes = new SortedDictionary<string, int>(StringComparer.Ordinal);
         for (int i = 0; i < layouts; i++)
         {
-            using var oracle = new HardwareOracle(seed + i);
+            using var oracle = new HardwareOracle(seed + i, levels == 5 ? X64Format.FiveLevels : X64Format.FourLevels);
             oracle.Compare(AccessesPerLayout);
             foreach (var (name, count) in oracle.Outcomes)
             {

@@ -96,17 +96,11 @@ public class JoinedFlushTests
         const ulong Times = 60_000;
         using var joined = new JoinedMachine(processors: 2, device: 256 * JoinedMachine.Mebi);
         using var file = joined.Device.CreateFile("counters", 4 << 20);
-        var processes = new List<GuestProcess>();
-        for (int i = 0; i < 3; i++)
+        var spaces = new AddressSpace[3];
+        for (int i = 0; i < spaces.Length; i++)
         {
-            var space = joined.Machine.CreateSpace();
-            JoinedMachine.Map(space, file);
-            var process = new GuestProcess(space, CommonCode.LockedIncrement.Address) { TimeLimit = TimeSpan.FromSeconds(60) };
-            process.Registers.Rdi = Data.Value;
-            process.Registers.Rsi = 64 << 10;
-            process.Registers.Rdx = Pages;
-            process.Registers.R8 = Times;
-            processes.Add(process);
+            spaces[i] = joined.Machine.CreateSpace();
+            JoinedMachine.Map(spaces[i], file);
         }
 
         bool running = true;
@@ -114,26 +108,46 @@ public class JoinedFlushTests
         var changer = new Thread(() =>
         {
             var random = new Random(7);
-            for (; Volatile.Read(ref running); changes++)
+            for (; Volatile.Read(ref running); Interlocked.Increment(ref changes))
             {
                 // Within the file's 4 MiB of the device: a range is retired at most once, so the file wanders.
                 long offset = random.Next(Pages) * (64 << 10);
                 Assert.Equal(Errno.None, file.WriteBack());
                 var place = file.Locate(offset)!.Value - joined.Device.Start;
                 Assert.Equal(Errno.None, joined.Device.Migrate(place & -4096, 4096));
-                var space = processes[random.Next(processes.Count)].Space;
+                var space = spaces[random.Next(spaces.Length)];
                 Assert.Equal(Errno.None, space.Protect(Data + offset, 4096, Rights.Read));
                 Assert.Equal(Errno.None, space.Protect(Data + offset, 4096, Rights.ReadWrite));
                 Assert.Equal(Errno.None, space.Advise(Data, 4 << 20, Advice.DontNeed));
             }
         });
         changer.Start();
-        ProcessRunner.Run(joined.Kvm, processes);
+
+        // Where all this is slow, once more, until something has changed under them.
+        ulong made = 0;
+        do
+        {
+            var processes = spaces.Select(static space =>
+            {
+                var process = new GuestProcess(space, CommonCode.LockedIncrement.Address) { TimeLimit = TimeSpan.FromSeconds(60) };
+                process.Registers.Rdi = Data.Value;
+                process.Registers.Rsi = 64 << 10;
+                process.Registers.Rdx = Pages;
+                process.Registers.R8 = Times;
+                return process;
+            }).ToList();
+            ProcessRunner.Run(joined.Kvm, processes);
+
+            // A store between the two Protects ends its process, as it should; the additions that were made are all there.
+            Assert.All(processes, static process => Assert.True(process.End!.Signal is ProcessSignal.None or ProcessSignal.Segmentation, $"{process.End}"));
+
+            // RAX of an exited process holds the system call's number; what it exited with is the number of additions.
+            made += processes.Aggregate(0UL, static (sum, p) => sum + (p.End!.Signal == ProcessSignal.None ? p.End.Result : p.Registers.Rax));
+        }
+        while (Volatile.Read(ref changes) < 4);
+
         Volatile.Write(ref running, false);
         changer.Join();
-
-        // A store between the two Protects ends its process, as it should; the additions that were made are all there.
-        Assert.All(processes, static process => Assert.True(process.End!.Signal is ProcessSignal.None or ProcessSignal.Segmentation, $"{process.End}"));
 
         ulong counted = 0;
         for (int page = 0; page < Pages; page++)
@@ -141,10 +155,7 @@ public class JoinedFlushTests
             counted += joined.Word(file, page * (64 << 10));
         }
 
-        // RAX of an exited process holds the system call's number; what it exited with is the number of additions.
-        ulong made = processes.Aggregate(0UL, static (sum, p) => sum + (p.End!.Signal == ProcessSignal.None ? p.End.Result : p.Registers.Rax));
         Assert.Equal(made, counted);
-        Assert.True(changes > 3, $"only {changes} changes");
     }
 
     [Fact]

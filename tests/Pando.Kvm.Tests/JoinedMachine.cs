@@ -20,10 +20,10 @@ internal sealed class JoinedMachine : IDisposable
     /// <summary>Where tests map what the programs use.</summary>
     internal static readonly VirtualAddress Data = new(0x4000_0000_0000);
 
-    internal JoinedMachine(int processors = 1, SharingLevels sharing = SharingLevels.All, long device = 4 * Gibi, long ram = 128 * Mebi, bool largePages = true)
+    internal JoinedMachine(int processors = 1, SharingLevels sharing = SharingLevels.All, long device = 4 * Gibi, long ram = 128 * Mebi, bool largePages = true, bool? parks = null, EntryFormat? format = null)
     {
-        Machine = new Machines.Machine(new MachineOptions { Ram = ram, Sharing = sharing, LargePages = largePages });
-        Kvm = new KvmMachine(Machine, processors);
+        Machine = new Machines.Machine(new MachineOptions { Ram = ram, Sharing = sharing, LargePages = largePages, Format = format ?? X64Format.FourLevels });
+        Kvm = new KvmMachine(Machine, processors, parks);
         Device = Machine.AddPmem(device);
     }
 

@@ -5,9 +5,9 @@ namespace Pando.Kvm.Tests;
 /// <summary>What a test needs of the host; it is skipped, with the reason, where the host lacks it.</summary>
 internal static class Requires
 {
-    internal static void Kvm()
+    internal static void Kvm(int levels = 4)
     {
-        var availability = KvmAvailability.Check();
+        var availability = KvmAvailability.Check(levels);
         Assert.SkipUnless(availability.IsUsable, availability.Reason);
     }
 }

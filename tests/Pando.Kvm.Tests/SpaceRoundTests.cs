@@ -7,11 +7,15 @@ public class SpaceRoundTests
 {
     public SpaceRoundTests() => Requires.Kvm();
 
-    [Fact]
-    public void Hundreds_of_spaces_take_turns_on_two_vcpus_and_each_reads_and_writes_all_of_the_file()
+    /// <summary>Whether vCPUs park between rounds: as they do where there are PCIDs, and as they do where there are none.</summary>
+    public static TheoryData<bool> Parks => [false, true];
+
+    [Theory]
+    [MemberData(nameof(Parks))]
+    public void Hundreds_of_spaces_take_turns_on_two_vcpus_and_each_reads_and_writes_all_of_the_file(bool parks)
     {
         const int Spaces = 700;
-        using var joined = new JoinedMachine(processors: 2);
+        using var joined = new JoinedMachine(processors: 2, parks: parks);
         using var file = joined.Device.CreateFile("data", 1 << 30);
         ulong sum = 0;
         for (long offset = 0; offset < 1 << 30; offset += 2 << 20)
@@ -35,11 +39,12 @@ public class SpaceRoundTests
         }
     }
 
-    [Fact]
-    public void Spaces_that_cannot_go_on_are_named_and_the_others_finish()
+    [Theory]
+    [MemberData(nameof(Parks))]
+    public void Spaces_that_cannot_go_on_are_named_and_the_others_finish(bool parks)
     {
         const int Spaces = 60;
-        using var joined = new JoinedMachine(processors: 2);
+        using var joined = new JoinedMachine(processors: 2, parks: parks);
         using var file = joined.Device.CreateFile("data", 8 << 20);
         var spaces = new AddressSpace[Spaces];
         for (int i = 0; i < Spaces; i++)
@@ -56,11 +61,12 @@ public class SpaceRoundTests
         Assert.Equal((ulong)Spaces - 4, joined.Word(file, (2 << 20) + 8));
     }
 
-    [Fact]
-    public void Spaces_that_end_during_a_round_end_their_turns_alone()
+    [Theory]
+    [MemberData(nameof(Parks))]
+    public void Spaces_that_end_during_a_round_end_their_turns_alone(bool parks)
     {
         const int Spaces = 400;
-        using var joined = new JoinedMachine(processors: 2);
+        using var joined = new JoinedMachine(processors: 2, parks: parks);
         using var file = joined.Device.CreateFile("data", 1 << 30);
         var spaces = new AddressSpace[Spaces];
         for (int i = 0; i < Spaces; i++)
@@ -82,5 +88,87 @@ public class SpaceRoundTests
         Assert.Equal(Spaces, report.Spaces + report.Failures.Count);
         Assert.InRange(report.Failures.Count, 0, Spaces / 10);
         Assert.InRange(joined.Word(file, 8), (ulong)report.Spaces, (ulong)Spaces);
+    }
+
+    [Theory]
+    [MemberData(nameof(Parks))]
+    public void Spaces_that_change_while_they_take_turns_again_and_again_are_never_seen_as_they_were(bool parks)
+    {
+        // Few spaces, so that a processor keeps what it knows of them from round to round where it can.
+        const int Spaces = 12;
+        const long Offset = 2 << 20;
+        using var joined = new JoinedMachine(processors: 2, parks: parks, sharing: SharingLevels.None);
+        using var old = joined.Device.CreateFile("old", Offset);
+        using var young = joined.Device.CreateFile("young", Offset);
+        joined.Word(old, 0) = 1;
+        joined.Word(young, 0) = 1000;
+        var spaces = new AddressSpace[Spaces];
+        for (int i = 0; i < Spaces; i++)
+        {
+            spaces[i] = joined.Machine.CreateSpace();
+            JoinedMachine.Map(spaces[i], old);
+        }
+
+        for (int round = 0; round < 60; round++)
+        {
+            // The space's own mapping, or what a file shows to all.
+            int changed = round % Spaces;
+            bool isYoung = round / Spaces % 2 == 0;
+            JoinedMachine.Map(spaces[changed], isYoung ? young : old);
+            if (round % 5 == 4)
+            {
+                Assert.Equal(Errno.None, joined.Device.Migrate(young.Locate(0)!.Value - joined.Device.Start, Offset));
+            }
+
+            ulong youngOnes = isYoung ? (ulong)changed + 1 : Spaces - (ulong)changed - 1;
+            var report = joined.Kvm.ReadAndCount(spaces, JoinedMachine.Data, 4096, 1, TimeSpan.FromSeconds(10));
+            Assert.Empty(report.Failures);
+            Assert.Equal((round, (youngOnes * 1000) + Spaces - youngOnes), (round, report.Sum));
+        }
+    }
+
+    [Theory]
+    [MemberData(nameof(Parks))]
+    public void Stops_that_come_at_any_moment_of_a_round_leave_out_no_space_and_enter_none_twice(bool parks)
+    {
+        const int Spaces = 500;
+        const int Words = 3;
+        using var joined = new JoinedMachine(parks: parks);
+        using var file = joined.Device.CreateFile("data", 8 << 20);
+        var spaces = new AddressSpace[Spaces];
+        for (int i = 0; i < Spaces; i++)
+        {
+            spaces[i] = joined.Machine.CreateSpace();
+            JoinedMachine.Map(spaces[i], file);
+        }
+
+        bool running = true;
+        long stops = 0;
+        var stopping = new Thread(() =>
+        {
+            for (; Volatile.Read(ref running); stops++)
+            {
+                joined.Kvm.Processors[0].Cpu.Stop();
+                joined.Kvm.Processors[0].Cpu.Gate.Kick();
+                Thread.SpinWait((int)(stops * 37 % 4000));
+            }
+        });
+        stopping.Start();
+        const int Rounds = 8;
+        for (int round = 0; round < Rounds; round++)
+        {
+            var report = joined.Kvm.ReadAndCount(spaces, JoinedMachine.Data, 2 << 20, Words, TimeSpan.FromSeconds(30));
+            Assert.Empty(report.Failures);
+            Assert.Equal(Spaces, report.Spaces);
+        }
+
+        Volatile.Write(ref running, false);
+        stopping.Join();
+        for (int word = 0; word < Words; word++)
+        {
+            Assert.Equal((ulong)Spaces * Rounds, joined.Word(file, ((long)word << 21) + 8));
+        }
+
+        Assert.True(stops > 0);
     }
 }

@@ -14,9 +14,12 @@ namespace Pando.Kvm.Engine;
 /// <para>Made before the machine's first address space, because every root table gets the entry that leads to the
 /// ring-0 stub; disposed of before the machine.</para>
 /// <para>Flushes: the vCPUs stand among the machine's processors as one translation cache. A space that was loaded
-/// once counts as loaded until it ends, because a hypervisor's shadow of its tables outlives its time on a vCPU. Which
-/// tables have changed is noted as it happens and flushed by whoever flushes next; so several threads' changes go in
-/// one flush, and who finds nothing left to flush has waited for who took it.</para>
+/// once counts as loaded until it ends.</para>
+/// <para>Where the processors walk the tables themselves, each vCPU drops the spaces that a flush names, as the
+/// software processor does: what it is in by a flush, the rest by giving them other PCIDs.</para>
+/// <para>Where a hypervisor shadows the tables, the shadow outlives a space's time on a vCPU. Which tables have changed is
+/// noted as it happens and flushed by whoever flushes next; so several threads' changes go in one flush, and who finds
+/// nothing left to flush has waited for who took it.</para>
 /// <para>All members but <see cref="Dispose"/> are safe for threads.</para>
 /// </remarks>
 public sealed class KvmMachine : ITranslationCache, ITableWatcher, IDisposable
@@ -48,6 +51,12 @@ public sealed class KvmMachine : ITranslationCache, ITableWatcher, IDisposable
     /// <param name="processors">How many vCPUs.</param>
     /// <exception cref="KvmException">KVM cannot be used here; see <see cref="KvmAvailability"/>.</exception>
     public KvmMachine(Pando.Machines.Machine machine, int processors = 1)
+        : this(machine, processors, parks: null)
+    {
+    }
+
+    /// <summary>The same, for tests that decide whether vCPUs park between rounds.</summary>
+    internal KvmMachine(Pando.Machines.Machine machine, int processors, bool? parks)
     {
         ArgumentNullException.ThrowIfNull(machine);
         ArgumentOutOfRangeException.ThrowIfLessThan(processors, 1);
@@ -59,10 +68,10 @@ public sealed class KvmMachine : ITranslationCache, ITableWatcher, IDisposable
         _machine = machine;
         _store = machine.Store;
         _processors = new SpaceProcessor[processors];
-        _vm = new VirtualMachine(machine.Format.Levels);
+        _vm = new VirtualMachine(machine.Format.Levels, parks);
         try
         {
-            if (_vm.Translation == TranslationKind.Shadow)
+            if (IsShadowed)
             {
                 _vm.AllowShadowPages(ShadowPages);
             }
@@ -72,10 +81,14 @@ public sealed class KvmMachine : ITranslationCache, ITableWatcher, IDisposable
             _vm.AddMemory(0, (ulong)machine.Memory.RamBytes, machine.Memory.HostAddressOf(new PhysicalAddress(0)));
             machine.VirtualMemory.KernelEntry = (KernelLayout.RootIndex, new Entry(_vm.KernelEntry));
             _number = _store.Shootdown.Add(this);
-            _store.Watch(this);
+            if (IsShadowed)
+            {
+                _store.Watch(this);
+            }
+
             for (int i = 0; i < processors; i++)
             {
-                _processors[i] = new SpaceProcessor(_vm.CreateProcessor(), _number);
+                _processors[i] = new SpaceProcessor(_vm.CreateProcessor(), _number, _vm.HasPcid ? new ProcessorContexts() : null);
             }
         }
         catch
@@ -106,6 +119,8 @@ public sealed class KvmMachine : ITranslationCache, ITableWatcher, IDisposable
 
     internal VirtualMachine Virtual => _vm;
 
+    private bool IsShadowed => _vm.Translation == TranslationKind.Shadow;
+
     internal ReadOnlySpan<SpaceProcessor> Processors => _processors;
 
     /// <summary>
@@ -129,8 +144,19 @@ public sealed class KvmMachine : ITranslationCache, ITableWatcher, IDisposable
     /// <inheritdoc/>
     public bool Drop(SpaceTables space, AddressRange range, bool tables)
     {
-        Flush();
-        return true;
+        if (IsShadowed)
+        {
+            Flush();
+            return true;
+        }
+
+        bool held = false;
+        foreach (var processor in _processors)
+        {
+            held |= processor.Drop(space);
+        }
+
+        return Count(held);
     }
 
     /// <inheritdoc/>
@@ -140,17 +166,30 @@ public sealed class KvmMachine : ITranslationCache, ITableWatcher, IDisposable
         foreach (var processor in _processors)
         {
             held |= processor.Evict(space);
+
+            // A shadow goes when the tables do, as changed tables.
+            held |= !IsShadowed && processor.Drop(space);
         }
 
-        // Its mark stays: what was derived from its tables goes when they do, as changed tables.
         return held;
     }
 
     /// <inheritdoc/>
     public bool DropShared(SharedTableOwner owner)
     {
-        Flush();
-        return true;
+        if (IsShadowed)
+        {
+            Flush();
+            return true;
+        }
+
+        bool held = false;
+        foreach (var processor in _processors)
+        {
+            held |= processor.DropShared(owner);
+        }
+
+        return Count(held);
     }
 
     void ITableWatcher.Changed(Frame table)
@@ -194,6 +233,16 @@ public sealed class KvmMachine : ITranslationCache, ITableWatcher, IDisposable
             _copier.Switch(null);
             return read;
         }
+    }
+
+    private bool Count(bool flushed)
+    {
+        if (flushed)
+        {
+            Interlocked.Increment(ref _flushes);
+        }
+
+        return flushed;
     }
 
     /// <summary>When it returns, no vCPU uses what stood in a table before a change that was made before the call.</summary>

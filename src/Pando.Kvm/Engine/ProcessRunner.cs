@@ -9,6 +9,10 @@ internal sealed class ProcessRunner : IDisposable
     /// <summary>How long a process keeps a vCPU while others wait.</summary>
     internal static readonly TimeSpan Slice = TimeSpan.FromMilliseconds(4);
 
+    // How often a slice is made longer for a breakpoint that may be under way. A program that only stands behind
+    // an INT3's byte gets no more.
+    private const int MostExtraSlices = 2;
+
     private readonly KvmMachine _machine;
     private readonly SystemCalls _systemCalls;
 
@@ -142,8 +146,9 @@ internal sealed class ProcessRunner : IDisposable
 
         long start = Stopwatch.GetTimestamp();
         cpu.Registers = process.Registers;
-        cpu.Space = space.RootAddress.Value;
+        cpu.Space = processor.Load(process.Spaces)[0];
         bool goesOn = true;
+        int extraSlices = 0;
         while (goesOn && process.End is null)
         {
             var exit = cpu.Run();
@@ -160,7 +165,7 @@ internal sealed class ProcessRunner : IDisposable
                     cpu.Registers = process.Registers;
                     break;
                 case ExitKind.Stopped:
-                    goesOn = false;
+                    goesOn = extraSlices++ < MostExtraSlices && !space.IsEnding && cpu.IsBehindBreakpoint;
                     break;
                 default:
                     process.End = processor.EndBy(exit);

@@ -12,12 +12,18 @@ namespace Pando.Kvm.Engine;
 /// looks then whether one is ending, who ends a space says so and looks then who is in it; one of the two sees the
 /// other. Nobody waits for the driver, which may itself be waiting for the space's lock in a fault.
 /// </remarks>
-internal sealed class SpaceProcessor(VirtualProcessor processor, int number)
+/// <param name="processor">The vCPU.</param>
+/// <param name="number">The number of the machine's vCPUs among its translation caches.</param>
+/// <param name="contexts">The PCIDs of its spaces; null where it has none.</param>
+internal sealed class SpaceProcessor(VirtualProcessor processor, int number, ProcessorContexts? contexts = null)
 {
     // Other threads may undo what a fault has resolved, but not this many times in a row.
     private const int MostFaultsOfOneInstruction = 10_000;
 
     private AddressSpace[] _spaces = [];
+
+    // As long as the vCPU may keep something of them under the CR3 values that it had then: until it is in others.
+    private AddressSpace[] _lastSpaces = [];
     private long _since;
     private ulong _lastFault;
     private ulong _lastInstruction;
@@ -32,6 +38,7 @@ internal sealed class SpaceProcessor(VirtualProcessor processor, int number)
     /// <summary>Says which spaces the vCPU is about to be in. The driver then looks which of them are ending.</summary>
     internal void Occupy(AddressSpace[] spaces)
     {
+        Volatile.Write(ref _lastSpaces, spaces);
         Volatile.Write(ref _spaces, spaces);
         foreach (var space in spaces)
         {
@@ -46,6 +53,41 @@ internal sealed class SpaceProcessor(VirtualProcessor processor, int number)
     {
         Volatile.Write(ref _since, 0);
         Volatile.Write(ref _spaces, []);
+    }
+
+    /// <summary>What MOV to CR3 loads for spaces that the vCPU is about to be in; asked for after <see cref="Occupy"/>.</summary>
+    internal ulong[] Load(ReadOnlySpan<AddressSpace> spaces)
+    {
+        var values = new ulong[spaces.Length];
+        if (contexts is not null && contexts.Load(spaces, values))
+        {
+            Cpu.RequestFlush();
+        }
+
+        for (int i = 0; i < values.Length; i++)
+        {
+            values[i] = spaces[i].RootAddress.Value | (contexts is null ? 0 : values[i] | ProcessorState.NoFlush);
+        }
+
+        return values;
+    }
+
+    /// <summary>
+    /// Has the vCPU forget what it keeps of a space, where it walks the tables itself: under another PCID if it is not
+    /// in the space, by a flush if it is. When it returns the vCPU makes no access by what it kept.
+    /// </summary>
+    /// <returns>Whether it may have kept anything.</returns>
+    internal bool Drop(SpaceTables space)
+    {
+        bool held = contexts is not null && contexts.Drop(space);
+        return FlushIf(Array.IndexOf(Volatile.Read(ref _lastSpaces), space) >= 0) || held;
+    }
+
+    /// <summary>The same for every space that may show tables of a file.</summary>
+    internal bool DropShared(SharedTableOwner owner)
+    {
+        bool held = contexts is not null && contexts.DropShared(owner);
+        return FlushIf(Array.Exists(Volatile.Read(ref _lastSpaces), space => space.MayShow(owner))) || held;
     }
 
     /// <summary>Gets the vCPU out if it may be in a space; it does not go in again before its driver has looked.</summary>
@@ -111,6 +153,17 @@ internal sealed class SpaceProcessor(VirtualProcessor processor, int number)
             default:
                 return new ProcessEnd(exit.Signal, Report: $"exception {exit.Vector}, error code {exit.ErrorCode:x}, at 0x{Cpu.Registers.Rip:x}");
         }
+    }
+
+    private bool FlushIf(bool needed)
+    {
+        if (needed)
+        {
+            Cpu.RequestFlush();
+            Cpu.Gate.Kick();
+        }
+
+        return needed;
     }
 
     private ProcessEnd Broken(in ProcessorExit exit, string what) =>

@@ -82,6 +82,7 @@ internal sealed class SpaceRounds(KvmMachine machine, UserProgram program, TimeS
         begin.Rip = program.Address;
         begin.Rflags = 2;
         var left = Living(spaces);
+        var roots = processor.Load(left);
         var cpu = processor.Cpu;
         long faults = 0;
         long faultTicks = 0;
@@ -92,7 +93,7 @@ internal sealed class SpaceRounds(KvmMachine machine, UserProgram program, TimeS
         int turnOf = 0;
         if (left.Length > 0)
         {
-            Enter(cpu, left, begin);
+            Enter(cpu, roots, begin);
         }
 
         while (left.Length > 0)
@@ -127,8 +128,8 @@ internal sealed class SpaceRounds(KvmMachine machine, UserProgram program, TimeS
                 case ExitKind.Stopped:
                     // One that was to come may be ending; those that are left are entered from a new queue.
                     completed += position;
-                    left = [left[position], .. Living(left[(position + 1)..])];
-                    cpu.QueueRound(Roots(left.AsSpan(1)));
+                    (left, roots) = Living(left, roots, position);
+                    cpu.QueueRound(roots.AsSpan(1));
                     turnOf = 0;
                     break;
                 case ExitKind.SystemCall:
@@ -143,12 +144,13 @@ internal sealed class SpaceRounds(KvmMachine machine, UserProgram program, TimeS
             {
                 completed += position;
                 Fail(left[position], end);
-                left = Living(left[(position + 1)..]);
+                (left, roots) = Living(left, roots, position);
+                (left, roots) = (left[1..], roots[1..]);
                 sum += cpu.Registers.R15;
                 (turnOf, turn) = (0, Stopwatch.GetTimestamp());
                 if (left.Length > 0)
                 {
-                    Enter(cpu, left, begin);
+                    Enter(cpu, roots, begin);
                 }
                 else
                 {
@@ -169,22 +171,31 @@ internal sealed class SpaceRounds(KvmMachine machine, UserProgram program, TimeS
         cpu.Registers.R15 = 0;
     }
 
-    private static void Enter(VirtualProcessor cpu, AddressSpace[] spaces, in KvmRegisters registers)
+    private static void Enter(VirtualProcessor cpu, ReadOnlySpan<ulong> roots, in KvmRegisters registers)
     {
         cpu.Registers = registers;
-        cpu.Space = spaces[0].RootAddress.Value;
-        cpu.QueueRound(Roots(spaces.AsSpan(1)));
+        cpu.BeginRound(roots);
     }
 
-    private static ulong[] Roots(ReadOnlySpan<AddressSpace> spaces)
+    /// <summary>
+    /// What is left of a round from a position on: the space there, and those behind it that are not ending. Their roots stay as
+    /// they were loaded.
+    /// </summary>
+    private (AddressSpace[] Spaces, ulong[] Roots) Living(AddressSpace[] spaces, ulong[] roots, int position)
     {
-        var roots = new ulong[spaces.Length];
-        for (int i = 0; i < roots.Length; i++)
+        var living = Living(spaces[(position + 1)..]);
+        var rootsOfLiving = new ulong[living.Length];
+        for (int i = 0, at = position + 1; i < living.Length; i++, at++)
         {
-            roots[i] = spaces[i].RootAddress.Value;
+            while (spaces[at] != living[i])
+            {
+                at++;
+            }
+
+            rootsOfLiving[i] = roots[at];
         }
 
-        return roots;
+        return ([spaces[position], .. living], [roots[position], .. rootsOfLiving]);
     }
 
     /// <summary>Those that are not ending. Asked after the processor has said that it may be in them.</summary>

@@ -14,13 +14,16 @@ internal sealed class OwnTables
     private readonly PrivateMemory _memory;
     private readonly int _levels;
 
-    internal OwnTables(PrivateMemory memory, int levels, ulong kernelEntry)
+    /// <summary>Makes the root table, empty: it still lacks the entry that leads to the kernel image.</summary>
+    internal OwnTables(PrivateMemory memory, int levels)
     {
         _memory = memory;
         _levels = levels;
         Root = memory.AllocatePage();
-        _memory.Entry(Root, Processor.KernelLayout.RootIndex) = kernelEntry;
     }
+
+    /// <summary>The entry that leads to the kernel image.</summary>
+    internal ref ulong KernelEntry => ref _memory.Entry(Root, Processor.KernelLayout.RootIndex);
 
     /// <summary>The root table's guest-physical address.</summary>
     internal ulong Root { get; }

@@ -28,8 +28,12 @@ internal sealed unsafe class VirtualMachine : IDisposable
 
     /// <summary>Creates the machine without memory and without vCPUs of its user's.</summary>
     /// <param name="levels">4, or 5 where the host has LA57.</param>
+    /// <param name="parks">
+    /// Whether a vCPU is in the machine's own space between rounds (<see cref="ParkingSpace"/>); by default where PCIDs
+    /// are on, where it saves what the processor keeps from round to round.
+    /// </param>
     /// <exception cref="KvmException">KVM is missing or refused; see <see cref="KvmAvailability"/>.</exception>
-    internal VirtualMachine(int levels = 4)
+    internal VirtualMachine(int levels = 4, bool? parks = null)
     {
         ArgumentOutOfRangeException.ThrowIfLessThan(levels, 4);
         ArgumentOutOfRangeException.ThrowIfGreaterThan(levels, 5);
@@ -66,8 +70,11 @@ internal sealed unsafe class VirtualMachine : IDisposable
             // Below 2^46 even where more could be addressed: the last bits are the first that hypervisors use themselves.
             _private = new PrivateMemory((1UL << Math.Min(PhysicalAddressBits, 46)) - (2 * PrivateMemory.Length));
             _slots.Add(_private.PhysicalBase, PrivateMemory.Length, _private.Memory.Address, readOnly: false);
-            _image = new KernelImage(_private.Memory, _private.PhysicalBase, levels == 5);
-            var own = new OwnTables(_private, levels, KernelEntry);
+            var own = new OwnTables(_private, levels);
+            ParkingSpace = parks ?? HasPcid ? own.Root : 0;
+            _image = new KernelImage(
+                _private.Memory, _private.PhysicalBase, levels == 5, ParkingSpace | (ParkingSpace != 0 && HasPcid ? ProcessorState.NoFlush : 0));
+            own.KernelEntry = KernelEntry;
             var service = CreateProcessor();
             Translation = TranslationProbe.Probe(service, _private, own);
             _toucher = new TableToucher(service, _image, own);
@@ -87,6 +94,12 @@ internal sealed unsafe class VirtualMachine : IDisposable
 
     /// <summary>True where vCPUs run with CR4.PCIDE, so that <see cref="VirtualProcessor.Space"/> may carry a PCID.</summary>
     internal bool HasPcid { get; private set; }
+
+    /// <summary>
+    /// CR3 of a vCPU whose round has ended: a space of the machine's own, under PCID 0, that no user's space ends
+    /// under; the next round begins from it without a flush. 0 where there is none.
+    /// </summary>
+    internal ulong ParkingSpace { get; }
 
     /// <summary>True where the host offers LA57 to its guests.</summary>
     internal bool HasFiveLevels { get; private set; }

@@ -47,7 +47,7 @@ public readonly record struct KvmAvailability(bool IsUsable, string Reason)
         }
 
         // Registers travel in the shared page: each ioctl alone was measured at 5 us under a nested hypervisor.
-        const ulong NeededSync = KvmRun.SyncRegisters | KvmRun.SyncSpecialRegisters;
+        const ulong NeededSync = KvmRun.SyncRegisters | KvmRun.SyncSpecialRegisters | KvmRun.SyncEvents;
         var sync = (ulong)Math.Max(0, LibC.Ioctl(device, KvmRequest.CheckExtension, KvmCapability.SyncRegisters));
         if ((sync & NeededSync) != NeededSync)
         {

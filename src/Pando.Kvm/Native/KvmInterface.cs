@@ -27,7 +27,6 @@ internal static class KvmRequest
     internal const uint SetMsrs = 0x4008AE89;
     internal const uint SetSignalMask = 0x4004AE8B;
     internal const uint SetCpuid2 = 0x4008AE90;
-    internal const uint GetVcpuEvents = 0x8040AE9F;
 }
 
 /// <summary>Extensions asked for with KVM_CHECK_EXTENSION: linux/kvm.h.</summary>
@@ -223,6 +222,7 @@ internal struct KvmSignalMask
 internal struct KvmVcpuEvents
 {
     [FieldOffset(0)] internal byte ExceptionInjected;
+    [FieldOffset(1)] internal byte ExceptionVector;
     [FieldOffset(3)] internal byte ExceptionPending;
 }
 
@@ -232,6 +232,7 @@ internal struct KvmRun
 {
     internal const ulong SyncRegisters = 1;        // KVM_SYNC_X86_REGS
     internal const ulong SyncSpecialRegisters = 2; // KVM_SYNC_X86_SREGS
+    internal const ulong SyncEvents = 4;           // KVM_SYNC_X86_EVENTS
 
     [FieldOffset(1)] internal byte ImmediateExit;
     [FieldOffset(8)] internal uint ExitReason;
@@ -259,6 +260,7 @@ internal struct KvmRun
     [FieldOffset(296)] internal ulong DirtyRegisters;
     [FieldOffset(304)] internal KvmRegisters Registers;
     [FieldOffset(448)] internal KvmSpecialRegisters SpecialRegisters;
+    [FieldOffset(760)] internal KvmVcpuEvents Events;
 
     [InlineArray(16)]
     internal struct ErrorData

@@ -44,7 +44,7 @@ internal sealed unsafe class EntryGate
     /// Called by the vCPU's thread before KVM_RUN. Waits while the vCPU is held; returns false where it is to stop.
     /// </summary>
     /// <param name="thread">The calling thread (gettid).</param>
-    /// <param name="ignoreStops">True to finish what the stub has begun: a stop waits until the stub exits.</param>
+    /// <param name="ignoreStops">True for ring-0 code, which runs to its exit: a stop waits.</param>
     internal bool TryEnter(int thread, bool ignoreStops)
     {
         _thread = thread;
@@ -113,9 +113,6 @@ internal sealed unsafe class EntryGate
             LibC.SignalThread(Volatile.Read(ref _thread), KickSignal);
         }
     }
-
-    /// <summary>Whether a stop was asked for and is not answered yet.</summary>
-    internal bool IsStopAsked => Volatile.Read(ref _stopReasons) != 0;
 
     /// <summary>The reasons asked for so far, which count as answered.</summary>
     internal int TakeStopReasons() => Interlocked.Exchange(ref _stopReasons, 0);

@@ -25,11 +25,10 @@ internal sealed class FailureReport
     /// <summary>The walk of CR2, or of RIP where CR2 is 0.</summary>
     internal TableWalk Walk { get; }
 
-    internal static unsafe FailureReport Of(string cause, KvmRun* run, VirtualMachine machine)
+    internal static FailureReport Of(string cause, in KvmRegisters registers, in KvmSpecialRegisters special, VirtualMachine machine)
     {
-        var special = run->SpecialRegisters;
-        var address = special.Cr2 != 0 ? special.Cr2 : run->Registers.Rip;
-        return new FailureReport(cause, run->Registers, special, TableWalk.From(machine, special.Cr3, address));
+        var address = special.Cr2 != 0 ? special.Cr2 : registers.Rip;
+        return new FailureReport(cause, registers, special, TableWalk.From(machine, special.Cr3, address));
     }
 
     /// <summary>KVM's own words for an exit that is none of the stub's.</summary>
@@ -38,7 +37,7 @@ internal sealed class FailureReport
         switch (run->ExitReason)
         {
             case KvmExitReason.Shutdown:
-                return "shutdown: a fault while a fault was delivered (is the kernel entry in this root table?)";
+                return "shutdown: a fault while a fault was delivered (is the kernel entry in this root table?).";
             case KvmExitReason.FailEntry:
                 return $"the processor refused to enter guest mode, hardware reason 0x{run->FailEntryReason:x}";
             case KvmExitReason.InternalError:

@@ -18,11 +18,15 @@ internal sealed class KernelImage
     private readonly ulong _physicalBase;
 
     /// <summary>Builds the image in the first <see cref="KernelLayout.Pages"/> pages of <paramref name="memory"/>.</summary>
-    internal KernelImage(HostMemory memory, ulong physicalBase, bool fiveLevels)
+    /// <param name="memory">Where.</param>
+    /// <param name="physicalBase">Its guest-physical address.</param>
+    /// <param name="fiveLevels">Whether root tables are of level 5.</param>
+    /// <param name="parking">See <see cref="StubCode.Assemble"/>.</param>
+    internal KernelImage(HostMemory memory, ulong physicalBase, bool fiveLevels, ulong parking)
     {
         _memory = memory;
         _physicalBase = physicalBase;
-        Stub = StubCode.Assemble(KernelLayout.Virtual(KernelLayout.StubPage));
+        Stub = StubCode.Assemble(KernelLayout.Virtual(KernelLayout.StubPage), parking);
         RootEntry = Physical(fiveLevels ? KernelLayout.Level4Page : KernelLayout.Level3Page) | SlotEntry;
         WriteTables();
         WriteDescriptors();

@@ -15,6 +15,9 @@ internal sealed class StubCode
 {
     internal const int Exceptions = 32;
     internal const byte BreakpointVector = 3;
+
+    /// <summary>INT3.</summary>
+    internal const byte BreakpointInstruction = 0xCC;
     internal const byte InvalidOpcodeVector = 6;
     internal const byte PageFaultVector = 14;
 
@@ -24,12 +27,14 @@ internal sealed class StubCode
     /// <summary>The port that the toucher writes to at the end of its list.</summary>
     internal const byte TouchedPort = 0xF1;
 
-    private StubCode(byte[] bytes, ulong[] handlers, ulong systemCallEntry, ulong touchEntry)
+    private StubCode(byte[] bytes, ReadOnlySpan<ulong> addresses)
     {
         Bytes = bytes;
-        Handlers = handlers;
-        SystemCallEntry = systemCallEntry;
-        TouchEntry = touchEntry;
+        Handlers = [.. addresses[..Exceptions]];
+        SystemCallEntry = addresses[Exceptions];
+        TouchEntry = addresses[Exceptions + 1];
+        SpaceLoad = addresses[Exceptions + 2];
+        RoundEnd = addresses[Exceptions + 3];
     }
 
     internal byte[] Bytes { get; }
@@ -43,12 +48,31 @@ internal sealed class StubCode
     /// <summary>The toucher's loop: RSI the list of virtual addresses, RCX their number (at least 1).</summary>
     internal ulong TouchEntry { get; }
 
+    /// <summary>In the breakpoint's handler, the instruction that loads the next space; the cursor is past it already.</summary>
+    internal ulong SpaceLoad { get; }
+
+    /// <summary>In the breakpoint's handler, where it goes at the queue's end; behind all that goes on in ring 3.</summary>
+    internal ulong RoundEnd { get; }
+
+    /// <summary>The port that a handler is about to write to, where its next instruction is its first and does so.</summary>
+    internal ushort? PortAt(ulong address)
+    {
+        var vector = Array.IndexOf(Handlers, address);
+        return address == SystemCallEntry ? SystemCallPort
+            : vector is >= 0 and not BreakpointVector ? (ushort)vector
+            : null;
+    }
+
     /// <summary>True where the exception pushes an error code (Intel SDM vol. 3A, table 7-1).</summary>
     internal static bool HasErrorCode(int vector) => vector is 8 or (>= 10 and <= 14) or 17 or 21 or 29 or 30;
 
-    internal static StubCode Assemble(ulong address)
+    /// <param name="address">Where it will stand.</param>
+    /// <param name="parking">The space that a vCPU is in when a round has ended, as MOV to CR3 loads it; 0: the round's last.</param>
+    internal static StubCode Assemble(ulong address, ulong parking)
     {
         var assembler = new Assembler(64);
+        var load = assembler.CreateLabel();
+        var end = assembler.CreateLabel();
         var handlers = new Label[Exceptions];
         for (var vector = 0; vector < Exceptions; vector++)
         {
@@ -56,7 +80,7 @@ internal sealed class StubCode
             assembler.Label(ref handlers[vector]);
             if (vector == BreakpointVector)
             {
-                NextSpace(assembler);
+                NextSpace(assembler, ref load, ref end, parking);
             }
             else
             {
@@ -72,10 +96,9 @@ internal sealed class StubCode
         assembler.Label(ref touch);
         TouchTables(assembler, touch);
 
-        var labels = new List<Label>(handlers) { systemCall, touch };
+        var labels = new List<Label>(handlers) { systemCall, touch, load, end };
         var program = MachineCode.Assemble(assembler, address, labels);
-        return new StubCode(
-            program.Bytes, program.Addresses[..Exceptions], program.Addresses[Exceptions], program.Addresses[Exceptions + 1]);
+        return new StubCode(program.Bytes, program.Addresses);
     }
 
     // The host sets RIP before it resumes; the HLT turns a host that forgot into a failure exit.
@@ -93,19 +116,25 @@ internal sealed class StubCode
     /// The queue's page follows the stack's, and the processor has pushed five words from the stack's top: so its
     /// first word, the cursor, is at [rsp+40] on entry. No register of ring 3 is trusted.
     /// </remarks>
-    private static void NextSpace(Assembler assembler)
+    private static void NextSpace(Assembler assembler, ref Label load, ref Label end, ulong parking)
     {
-        var done = assembler.CreateLabel();
         assembler.push(rax);
         assembler.mov(rax, __qword_ptr[rsp + 48]);
         assembler.mov(rax, __qword_ptr[rax]);
         assembler.test(rax, rax);
-        assembler.je(done);
+        assembler.je(end);
         assembler.add(__qword_ptr[rsp + 48], 8);
+        assembler.Label(ref load);
         assembler.mov(cr3, rax);
         assembler.pop(rax);
         assembler.iretq();
-        assembler.Label(ref done);
+        assembler.Label(ref end);
+        if (parking != 0)
+        {
+            assembler.mov(rax, parking);
+            assembler.mov(cr3, rax);
+        }
+
         assembler.pop(rax);
         ExitBy(assembler, BreakpointVector);
     }

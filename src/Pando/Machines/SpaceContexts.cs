@@ -16,15 +16,12 @@ internal sealed class SpaceContexts(TranslationCaches caches, int processor)
     public const int Count = 8;
 
     /// <summary>The PCID of no space.</summary>
-    public const uint NoPcid = 0;
-
-    // Twelve bits (SDM vol. 3A, 4.10.1); the number with all of them set is left out for CachedEntry.NoTag.
-    private const uint LastPcid = 0xffe;
+    public const uint NoPcid = PcidNumbers.None;
 
     private readonly TranslationCaches _caches = caches;
     private readonly int _processor = processor;
     private readonly Context[] _contexts = new Context[Count];
-    private uint _lastGiven;
+    private PcidNumbers _numbers;
     private long _clock;
 
     /// <summary>The slot of the space that is loaded, or -1.</summary>
@@ -94,12 +91,12 @@ internal sealed class SpaceContexts(TranslationCaches caches, int processor)
     public void DropAll()
     {
         _caches.Clear();
-        _lastGiven = 0;
+        _numbers = default;
         foreach (ref var context in _contexts.AsSpan())
         {
             if (context.Space is not null)
             {
-                context.Pcid = ++_lastGiven;
+                _numbers.TryNext(out context.Pcid);
             }
         }
     }
@@ -137,12 +134,13 @@ internal sealed class SpaceContexts(TranslationCaches caches, int processor)
 
     private uint NextPcid()
     {
-        if (_lastGiven == LastPcid)
+        if (!_numbers.TryNext(out uint number))
         {
             DropAll();
+            _numbers.TryNext(out number);
         }
 
-        return ++_lastGiven;
+        return number;
     }
 
     private struct Context

@@ -1,0 +1,147 @@
+using System.Runtime.InteropServices;
+using Pando.Kvm.Machine;
+using Pando.Kvm.Native;
+
+namespace Pando.Kvm.Processor;
+
+/// <summary>KVM's file of one vCPU: the page that it shares with the kernel, and the calls on it.</summary>
+/// <remarks>Used by the vCPU's thread alone, whichever that is at the moment.</remarks>
+internal sealed unsafe class VcpuFile : IDisposable
+{
+    private readonly int _descriptor;
+    private readonly nuint _runLength;
+    private readonly int _index;
+    private int _boundThread = -1;
+    private bool _disposed;
+
+    [ThreadStatic]
+    private static int _threadId;
+
+    [ThreadStatic]
+    private static ulong _threadMask;
+
+    internal VcpuFile(VirtualMachine machine, int device, int vm, int index)
+    {
+        _index = index;
+        _descriptor = LibC.Ioctl(vm, KvmRequest.CreateVcpu, (nuint)index);
+        if (_descriptor < 0)
+        {
+            throw KvmException.FromErrno($"KVM_CREATE_VCPU {index}");
+        }
+
+        _runLength = (nuint)LibC.Ioctl(device, KvmRequest.GetVcpuMapSize, 0);
+        var run = LibC.Map(0, _runLength, LibC.ProtectRead | LibC.ProtectWrite, LibC.MapShared, _descriptor, 0);
+        if (run == -1)
+        {
+            var refused = KvmException.FromErrno("mmap of the vCPU's kvm_run");
+            _ = LibC.Close(_descriptor);
+            throw refused;
+        }
+
+        Run = (KvmRun*)run;
+        try
+        {
+            fixed (KvmCpuid* cpuid = &machine.Cpuid)
+            {
+                Call(KvmRequest.SetCpuid2, cpuid, "KVM_SET_CPUID2");
+            }
+
+            KvmSpecialRegisters initial;
+            Call(KvmRequest.GetSpecialRegisters, &initial, "KVM_GET_SREGS");
+            ApicBase = initial.ApicBase;
+        }
+        catch
+        {
+            Dispose();
+            throw;
+        }
+    }
+
+    internal int Descriptor => _descriptor;
+
+    /// <summary>The shared page.</summary>
+    internal KvmRun* Run { get; }
+
+    /// <summary>What KVM_SET_SREGS wants to see unchanged.</summary>
+    internal ulong ApicBase { get; }
+
+    /// <summary>The calling thread (gettid), after which kicks reach KVM_RUN in it.</summary>
+    internal int BindToThread()
+    {
+        if (_threadId == 0)
+        {
+            _threadMask = EntryGate.BlockKickSignal();
+            _threadId = LibC.CurrentThread();
+        }
+
+        if (_boundThread != _threadId)
+        {
+            var mask = new KvmSignalMask { Length = 8, Signals = _threadMask };
+            Call(KvmRequest.SetSignalMask, &mask, "KVM_SET_SIGNAL_MASK");
+            _boundThread = _threadId;
+        }
+
+        return _threadId;
+    }
+
+    /// <summary>KVM_RUN.</summary>
+    /// <returns>True where it ended by an exit; false where a signal ended it.</returns>
+    /// <exception cref="KvmException">It failed otherwise.</exception>
+    internal bool Enter()
+    {
+        if (LibC.Ioctl(_descriptor, KvmRequest.Run, 0) >= 0)
+        {
+            return true;
+        }
+
+        return Marshal.GetLastPInvokeError() is LibC.ErrorInterrupted or LibC.ErrorAgain
+            ? false
+            : throw KvmException.FromErrno($"KVM_RUN of vCPU {_index}");
+    }
+
+    /// <summary>KVM_RUN that completes the access that ended the last one, and returns before guest mode.</summary>
+    /// <returns>True where the access needs its user once more, as where it lies across two pages.</returns>
+    internal bool CompleteAccess()
+    {
+        Run->DirtyRegisters = 0;
+        Volatile.Write(ref Run->ImmediateExit, 1);
+        var exited = Enter();
+        Volatile.Write(ref Run->ImmediateExit, 0);
+        return exited;
+    }
+
+    /// <summary>The vector of an exception that KVM had begun to deliver when KVM_RUN returned; null where there is none.</summary>
+    internal byte? ExceptionUnderWay() =>
+        (Run->Events.ExceptionInjected | Run->Events.ExceptionPending) != 0 ? Run->Events.ExceptionVector : null;
+
+    /// <summary>KVM_SET_MSRS of the three that SYSCALL needs.</summary>
+    internal void Set(in KvmMsrs registers)
+    {
+        var copy = registers;
+        var written = LibC.Ioctl(_descriptor, KvmRequest.SetMsrs, &copy);
+        if (written != copy.Count)
+        {
+            throw written < 0
+                ? KvmException.FromErrno("KVM_SET_MSRS of STAR, LSTAR, FMASK")
+                : new KvmException($"KVM_SET_MSRS wrote {written} of STAR, LSTAR, FMASK; this host's KVM has no SYSCALL");
+        }
+    }
+
+    internal void Call(uint request, void* argument, string name)
+    {
+        if (LibC.Ioctl(_descriptor, request, argument) < 0)
+        {
+            throw KvmException.FromErrno(name);
+        }
+    }
+
+    public void Dispose()
+    {
+        if (!_disposed)
+        {
+            _disposed = true;
+            _ = LibC.Unmap((nint)Run, _runLength);
+            _ = LibC.Close(_descriptor);
+        }
+    }
+}
