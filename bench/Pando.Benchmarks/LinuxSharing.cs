@@ -38,6 +38,7 @@ internal static class LinuxSharing
     private const int SysRead = 0;
     private const int SysWrite = 1;
     private const int SysClose = 3;
+    private const int SysPoll = 7;
     private const int SysMap = 9;
     private const int SysPipe = 22;
     private const int SysDup2 = 33;
@@ -60,6 +61,7 @@ internal static class LinuxSharing
         {
             Open(SystemCall(SysMemfd, name, 4, 0), MemoryFile, open); // MFD_HUGETLB
             SystemCall(SysTruncate, MemoryFile, (nint)length, 0);
+            TakePages(length);
             SystemCall(SysPipe, buffer, 0, 0);
             var (tokensOut, tokensIn) = (Marshal.ReadInt32(buffer), Marshal.ReadInt32(buffer, 4));
             Open(tokensOut, Tokens, open);
@@ -79,6 +81,7 @@ internal static class LinuxSharing
                 Marshal.WriteInt64(buffer, 8, 0);
                 Marshal.WriteInt64(buffer, 16, 0);
                 SystemCall(SysWrite, tokensIn, buffer, MessageLength);
+                WaitFor(resultsOut, buffer + 48, program, processes);
                 return SystemCall(SysRead, resultsOut, buffer, MessageLength) == MessageLength
                     ? (Marshal.ReadInt64(buffer, 16), (double)Marshal.ReadInt64(buffer, 8) / processes / KvmSharing.TouchesPerTurn)
                     : throw new InvalidOperationException("the processes gave no result");
@@ -106,6 +109,42 @@ internal static class LinuxSharing
             Marshal.FreeHGlobal(buffer);
             Marshal.FreeCoTaskMem(name);
             File.Delete(path);
+        }
+    }
+
+    /// <summary>
+    /// Has the kernel allocate the pages that will be touched: a process that found the pool taken by others would end
+    /// by SIGBUS (mm/hugetlb.c, hugetlb_no_page). The mapping reserves, or is refused.
+    /// </summary>
+    private static void TakePages(long length)
+    {
+        for (int page = 0; page < KvmSharing.Pages; page++)
+        {
+            nint at = LibC.Map(0, (nuint)LargePage, LibC.ProtectRead | LibC.ProtectWrite, LibC.MapShared, MemoryFile, (nint)(page * (length / KvmSharing.Pages)));
+            if (at == -1)
+            {
+                throw KvmException.FromErrno($"mmap of huge page {page} of {KvmSharing.Pages} (do other programs take them?)");
+            }
+
+            Marshal.WriteByte(at, 0);
+            _ = LibC.Unmap(at, (nuint)LargePage);
+        }
+    }
+
+    /// <summary>Returns when the last process has answered; throws where one has died, whose token is lost.</summary>
+    private static void WaitFor(int descriptor, nint poll, Process program, int processes)
+    {
+        const short Readable = 1; // POLLIN
+        Marshal.WriteInt32(poll, descriptor); // struct pollfd
+        Marshal.WriteInt32(poll, 4, Readable);
+        while (SystemCall(SysPoll, poll, 1, 2000) == 0)
+        {
+            // Those that are not there yet may still be being made: the last that is there must be alive.
+            int last = Chain(program.Id)[^1];
+            if (File.ReadLines($"/proc/{last}/status").Any(static line => line.StartsWith("State:\tZ", StringComparison.Ordinal)))
+            {
+                throw new InvalidOperationException($"process {last} of the chain of {processes} has died");
+            }
         }
     }
 

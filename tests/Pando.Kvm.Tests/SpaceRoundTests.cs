@@ -30,7 +30,7 @@ public class SpaceRoundTests
             JoinedMachine.Map(spaces[i], file);
         }
 
-        var report = joined.Kvm.ReadAndCount(spaces, JoinedMachine.Data, 2 << 20, 512, TimeSpan.FromSeconds(10));
+        var report = joined.Kvm.ReadAndCount(spaces, JoinedMachine.Data, 2 << 20, 512, TimeSpan.FromSeconds(60));
         Assert.Empty(report.Failures);
         Assert.Equal((Spaces, unchecked(sum * Spaces)), (report.Spaces, report.Sum));
         for (long offset = 8; offset < 1 << 30; offset += 2 << 20)
@@ -54,7 +54,7 @@ public class SpaceRoundTests
         }
 
         spaces[30].Exit();
-        var report = joined.Kvm.ReadAndCount(spaces, JoinedMachine.Data, 2 << 20, 4, TimeSpan.FromSeconds(10));
+        var report = joined.Kvm.ReadAndCount(spaces, JoinedMachine.Data, 2 << 20, 4, TimeSpan.FromSeconds(60));
         Assert.Equal(4, report.Failures.Count);
         Assert.Equal(3, report.Failures.Count(f => f.Contains("Segmentation", StringComparison.Ordinal)));
         Assert.Equal(Spaces - 4, report.Spaces);
@@ -83,10 +83,10 @@ public class SpaceRoundTests
             }
         });
         ending.Start();
-        var report = joined.Kvm.ReadAndCount(spaces, JoinedMachine.Data, 2 << 20, 512, TimeSpan.FromSeconds(10));
+        var report = joined.Kvm.ReadAndCount(spaces, JoinedMachine.Data, 2 << 20, 512, TimeSpan.FromSeconds(60));
         ending.Join();
         Assert.Equal(Spaces, report.Spaces + report.Failures.Count);
-        Assert.InRange(report.Failures.Count, 0, Spaces / 10);
+        Assert.True(report.Failures.Count <= Spaces / 10, string.Join(Environment.NewLine, report.Failures));
         Assert.InRange(joined.Word(file, 8), (ulong)report.Spaces, (ulong)Spaces);
     }
 
@@ -121,7 +121,7 @@ public class SpaceRoundTests
             }
 
             ulong youngOnes = isYoung ? (ulong)changed + 1 : Spaces - (ulong)changed - 1;
-            var report = joined.Kvm.ReadAndCount(spaces, JoinedMachine.Data, 4096, 1, TimeSpan.FromSeconds(10));
+            var report = joined.Kvm.ReadAndCount(spaces, JoinedMachine.Data, 4096, 1, TimeSpan.FromSeconds(60));
             Assert.Empty(report.Failures);
             Assert.Equal((round, (youngOnes * 1000) + Spaces - youngOnes), (round, report.Sum));
         }
@@ -157,7 +157,7 @@ public class SpaceRoundTests
         const int Rounds = 8;
         for (int round = 0; round < Rounds; round++)
         {
-            var report = joined.Kvm.ReadAndCount(spaces, JoinedMachine.Data, 2 << 20, Words, TimeSpan.FromSeconds(30));
+            var report = joined.Kvm.ReadAndCount(spaces, JoinedMachine.Data, 2 << 20, Words, TimeSpan.FromSeconds(60));
             Assert.Empty(report.Failures);
             Assert.Equal(Spaces, report.Spaces);
         }
