@@ -48,6 +48,9 @@ public enum Errno
     /// <summary>There is no system call of that number.</summary>
     ENOSYS = 38,
 
+    /// <summary>A file offset is past what a file can have.</summary>
+    EOVERFLOW = 75,
+
     /// <summary>The file is of a kind that cannot do it.</summary>
     EOPNOTSUPP = 95,
 

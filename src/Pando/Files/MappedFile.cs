@@ -94,7 +94,12 @@ public abstract class MappedFile : IDisposable
     /// EINVAL for a negative size, or one that is no multiple of <see cref="MappingAlignment"/>; EFBIG; ENOSPC if the
     /// new end cuts a page where other files lie too, and there is no room to copy it.
     /// </returns>
-    public Errno SetSize(long size)
+    public Errno SetSize(long size) => SetSize(size, mayShrink: true);
+
+    /// <summary>Makes the file at least so long.</summary>
+    internal Errno GrowTo(long size) => SetSize(size, mayShrink: false);
+
+    private Errno SetSize(long size, bool mayShrink)
     {
         if (size < 0 || size > long.MaxValue / 4 || (MappingAlignment > Level.PageSize && size % MappingAlignment != 0))
         {
@@ -109,6 +114,12 @@ public abstract class MappedFile : IDisposable
         }
 
         long before = Size;
+        if (size < before && !mayShrink)
+        {
+            Tables.Invalidate.Exit();
+            return Errno.None;
+        }
+
         Size = size;
         NoteMetadata();
 
@@ -127,8 +138,10 @@ public abstract class MappedFile : IDisposable
         }
         else
         {
-            // What was stored past the end, in the page that the end cut, is no part of the file.
-            ClearBytes(before, Math.Min(size, (before + PageSize - 1) & -PageSize));
+            // What was stored past the end, in the page that the end cuts, is no part of the file; it goes, too, where the
+            // size stays (Linux: shmem_truncate_range).
+            long cut = (before + PageSize - 1) & -PageSize;
+            ClearBytes(before, size == before ? cut : Math.Min(size, cut));
             JoinLargePages(from, (before & -Level.EntrySpan(Level.Pmd)) + Level.EntrySpan(Level.Pmd));
         }
 

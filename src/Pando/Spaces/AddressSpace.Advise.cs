@@ -48,21 +48,15 @@ public sealed partial class AddressSpace
         try
         {
             ThrowIfExited();
-            if (!IsMapped(range))
-            {
-                return Errno.ENOMEM;
-            }
-
             var error = WhyNotAdvise(range, advice);
             if (error != Errno.None)
             {
                 return error;
             }
 
-            var (set, cleared) = FlagsOf(advice);
-            if ((set | cleared) != 0)
+            if (FlagsOf(advice) != (0, 0))
             {
-                Rewrite(range, area => area.Traits.With(set, cleared));
+                Rewrite(range, area => Advised(area, advice));
             }
             else if (advice is Advice.DontNeed or Advice.Free)
             {
@@ -77,38 +71,57 @@ public sealed partial class AddressSpace
         }
     }
 
+    /// <summary>As on Linux, the first area that the advice does not fit decides, and a hole only where there is none.</summary>
     private Errno WhyNotAdvise(AddressRange range, Advice advice)
     {
-        bool drops = advice is Advice.DontNeed or Advice.Free;
-        bool discards = drops || advice is Advice.DontFork or Advice.WipeOnFork;
-        bool reclaims = advice is Advice.Cold or Advice.PageOut;
         foreach (var area in _areas.Overlapping(range))
         {
-            bool anonymous = area.File is null;
-            if (reclaims && area.File is { MappingAlignment: > Level.PageSize })
+            var error = WhyNotAdvise(area, area.Range.Intersect(range), advice);
+            if (error != Errno.None)
             {
-                return Errno.EINVAL;
-            }
-
-            if ((drops || reclaims) && (area.Traits.Flags & (AreaFlags.Locked | AreaFlags.LockedOnFault)) != 0)
-            {
-                return Errno.EINVAL;
-            }
-
-            if (advice is Advice.Free or Advice.WipeOnFork && !anonymous)
-            {
-                return Errno.EINVAL;
-            }
-
-            if (discards && (area.Traits.Flags & AreaFlags.Sealed) != 0 && !area.IsShared && (area.Rights & Rights.Write) == 0)
-            {
-                // What a sealed read-only range shows may not be thrown away (mm/mseal.c).
-                return Errno.EPERM;
+                return error;
             }
         }
 
-        return (drops || FlagsOf(advice) != (0, 0)) && !MayCutAt(range) ? Errno.EINVAL : Errno.None;
+        return IsMapped(range) ? Errno.None : Errno.ENOMEM;
     }
+
+    private Errno WhyNotAdvise(Area area, AddressRange part, Advice advice)
+    {
+        bool drops = advice is Advice.DontNeed or Advice.Free;
+        bool reclaims = advice is Advice.Cold or Advice.PageOut;
+        if ((drops || advice is Advice.DontFork or Advice.WipeOnFork) && KeepsContents(area))
+        {
+            return Errno.EPERM;
+        }
+
+        bool isFixed = area.File is { MappingAlignment: > Level.PageSize };
+        bool fits = !(reclaims && isFixed)
+            && !((drops || reclaims) && (area.Traits.Flags & AnyLock) != 0)
+            && !(advice is Advice.Free or Advice.WipeOnFork && area.File is not null);
+
+        // What is dropped ends with the last whole page; what changes nothing cuts nothing.
+        bool isAligned = !isFixed
+            || (drops ? (part.Start - area.Range.Start) % area.File!.MappingAlignment == 0 : Advised(area, advice) == area.Traits || MayCutAt(part));
+        return fits && isAligned ? Errno.None : Errno.EINVAL;
+    }
+
+    /// <summary>The traits of an area that has been given an advice.</summary>
+    private static AreaTraits Advised(Area area, Advice advice)
+    {
+        var (set, cleared) = FlagsOf(advice);
+        return advice is not Advice.Mergeable || MayMerge(area) ? area.Traits.With(set, cleared) : area.Traits;
+    }
+
+    /// <summary>
+    /// What sealed read-only anonymous memory holds may not be thrown away; private pages of files may (mm/madvise.c,
+    /// can_madvise_modify).
+    /// </summary>
+    private static bool KeepsContents(Area area) =>
+        (area.Traits.Flags & AreaFlags.Sealed) != 0 && area.File is null && (area.Rights & Rights.Write) == 0;
+
+    /// <summary>Only private pages of 4 KiB can be merged; elsewhere the advice is passed over (Linux: vma_ksm_compatible).</summary>
+    private static bool MayMerge(Area area) => !area.IsShared && area.File is not (DaxFile or { MappingAlignment: > Level.PageSize });
 
     private static (AreaFlags Set, AreaFlags Cleared) FlagsOf(Advice advice) => advice switch
     {
@@ -129,14 +142,22 @@ public sealed partial class AddressSpace
     };
 
     /// <summary>
-    /// Drops what the space's own tables show in a range. What is attached stays attached: it shows the file itself,
+    /// Drops what the space's own tables show in a range, and tables of PTEs that are left without entries. What is attached stays attached: it shows the file itself,
     /// as it would again after the next fault.
     /// </summary>
     private void DropPages(AddressRange range)
     {
         var gather = new FlushGather(Store, this);
         var drop = new DropVisitor();
-        _memory.Walker.VisitWithin(this, range, ref drop, ref gather);
+        foreach (var area in _areas.Overlapping(range))
+        {
+            // By areas: a table that two of them share stays, as on Linux (CONFIG_PT_RECLAIM). Of a page that cannot be smaller no
+            // part is dropped (Linux: madvise_dontneed_free_valid_vma).
+            var part = area.Range.Intersect(range);
+            part = new AddressRange(part.Start, part.End.AlignDown(area.File?.MappingAlignment ?? Level.PageSize));
+            _memory.Walker.VisitWithin(this, part, ref drop, ref gather, freesEmptied: true);
+        }
+
         gather.Finish();
 
         // Without copies of its own, a span may be one window of the file again.
@@ -145,28 +166,37 @@ public sealed partial class AddressSpace
 
     private Errno PopulateAdvised(AddressRange range, AccessKind access)
     {
-        _lock.EnterRead(LockRank.Space);
-        bool mapped = IsMapped(range);
-        bool allowed = true;
-        foreach (var area in _areas.Overlapping(range))
+        // Area by area, so that what lies before the first address that is at fault is populated, as on Linux.
+        for (var at = range.Start; at < range.End;)
         {
-            allowed &= area.Allows(access);
+            _lock.EnterRead(LockRank.Space);
+            var area = _areas.Find(at);
+            _lock.ExitRead(LockRank.Space);
+
+            // Reading ahead wants the right itself, which a load may do without (Linux: check_vma_flags).
+            if (area is null || (area.Rights & (access == AccessKind.Write ? Rights.Write : Rights.Read)) == 0)
+            {
+                return area is null ? Errno.ENOMEM : Errno.EINVAL;
+            }
+
+            var part = new AddressRange(at, area.Range.End < range.End ? area.Range.End : range.End);
+            var error = Populate(part, access).Kind switch
+            {
+                FaultKind.BusError => Errno.EFAULT,
+                FaultKind.HardwarePoison => Errno.EHWPOISON,
+                FaultKind.OutOfMemory or FaultKind.NotMapped => Errno.ENOMEM,
+                FaultKind.NotAllowed => Errno.EINVAL,
+                _ => Errno.None,
+            };
+            if (error != Errno.None)
+            {
+                return error;
+            }
+
+            at = part.End;
         }
 
-        _lock.ExitRead(LockRank.Space);
-        if (!mapped || !allowed)
-        {
-            return mapped ? Errno.EINVAL : Errno.ENOMEM;
-        }
-
-        return Populate(range, access).Kind switch
-        {
-            FaultKind.BusError => Errno.EFAULT,
-            FaultKind.HardwarePoison => Errno.EHWPOISON,
-            FaultKind.OutOfMemory or FaultKind.NotMapped => Errno.ENOMEM,
-            FaultKind.NotAllowed => Errno.EINVAL,
-            _ => Errno.None,
-        };
+        return Errno.None;
     }
 
     private Errno RemoveAdvised(AddressRange range)
@@ -174,7 +204,7 @@ public sealed partial class AddressSpace
         // The file's change takes locks of its own and reaches this space like any other: not under this space's lock.
         var holes = new List<(MappedFile File, long Offset, long Length)>();
         _lock.EnterRead(LockRank.Space);
-        var error = IsMapped(range) ? Errno.None : Errno.ENOMEM;
+        var error = Errno.None;
         foreach (var area in _areas.Overlapping(range))
         {
             if (error != Errno.None)
@@ -182,7 +212,11 @@ public sealed partial class AddressSpace
                 break;
             }
 
-            if ((area.Traits.Flags & (AreaFlags.Locked | AreaFlags.LockedOnFault)) != 0 || area.File is null)
+            if (KeepsContents(area))
+            {
+                error = Errno.EPERM;
+            }
+            else if ((area.Traits.Flags & AnyLock) != 0 || area.File is null)
             {
                 error = Errno.EINVAL;
             }
@@ -196,6 +230,11 @@ public sealed partial class AddressSpace
                 area.File.AddUser();
                 holes.Add((area.File, (long)part.Start.Value + area.Delta, part.Length));
             }
+        }
+
+        if (error == Errno.None && !IsMapped(range))
+        {
+            error = Errno.ENOMEM;
         }
 
         _lock.ExitRead(LockRank.Space);

@@ -52,8 +52,9 @@ public sealed partial class AddressSpace
     }
 
     /// <summary>
-    /// Gives the areas of a range other traits: they are cut at its ends, changed, and joined where they have become
-    /// alike. Tables are not touched.
+    /// Gives the areas of a range other traits: they are cut at its ends, changed, and joined to those beside them that
+    /// they have become alike. Areas that stay as they are are not joined to each other, as on Linux: two that map on
+    /// in the same way may have been left apart. Tables are not touched.
     /// </summary>
     private void Rewrite(AddressRange range, Func<Area, AreaTraits> change)
     {
@@ -64,42 +65,49 @@ public sealed partial class AddressSpace
             return;
         }
 
-        var pieces = new List<Area>(count + 2);
-        for (int i = first; i < first + count; i++)
+        // One more on each side: what changes may join it.
+        int from = Math.Max(0, first - 1);
+        int to = Math.Min(_areas.Count, first + count + 1);
+        var pieces = new List<Area>(count + 4);
+        bool joinable = false;
+        bool any = false;
+        for (int i = from; i < to; i++)
         {
             var area = _areas[i];
             var inside = area.Range.Intersect(range);
-            Append(pieces, area, new AddressRange(area.Range.Start, inside.Start), area.Traits);
-            Append(pieces, area, inside, change(area));
-            Append(pieces, area, new AddressRange(inside.End, area.Range.End), area.Traits);
+            var traits = inside.IsEmpty ? area.Traits : change(area);
+            if (traits == area.Traits)
+            {
+                // A copy: the index of the file takes areas in as they are put in the place of others.
+                Append(pieces, area.Slice(area.Range), joinable);
+                joinable = false;
+                continue;
+            }
+
+            any = true;
+            if (area.Range.Start < inside.Start)
+            {
+                pieces.Add(area.Slice(new AddressRange(area.Range.Start, inside.Start)));
+            }
+
+            Append(pieces, area.Slice(inside).With(traits), mayJoin: true);
+            joinable = true;
+            if (inside.End < area.Range.End)
+            {
+                Append(pieces, area.Slice(new AddressRange(inside.End, area.Range.End)), joinable);
+                joinable = false;
+            }
         }
 
-        // Only what has changed is joined to what lies beside it, as Linux does: areas that a fork has left apart stay so.
-        if (first > 0 && pieces[0].Range.Start >= range.Start && _areas[first - 1].ContinuesIn(pieces[0]))
+        if (any)
         {
-            first--;
-            count++;
-            pieces[0] = Join(_areas[first], pieces[0]);
+            Exchange(from, to - from, pieces.ToArray());
         }
-
-        if (first + count < _areas.Count && pieces[^1].Range.End <= range.End && pieces[^1].ContinuesIn(_areas[first + count]))
-        {
-            pieces[^1] = Join(pieces[^1], _areas[first + count]);
-            count++;
-        }
-
-        Exchange(first, count, pieces.ToArray());
     }
 
-    private static void Append(List<Area> pieces, Area area, AddressRange part, AreaTraits traits)
+    private void Append(List<Area> pieces, Area piece, bool mayJoin)
     {
-        if (part.IsEmpty)
-        {
-            return;
-        }
-
-        var piece = area.Slice(part).With(traits);
-        if (pieces.Count > 0 && pieces[^1].ContinuesIn(piece))
+        if (mayJoin && pieces.Count > 0 && Joins(pieces[^1], piece))
         {
             pieces[^1] = Join(pieces[^1], piece);
         }

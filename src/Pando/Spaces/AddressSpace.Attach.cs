@@ -83,7 +83,11 @@ public sealed partial class AddressSpace
     }
 
     /// <summary>Finds or makes the space's own table of a level on the way to an address. The caller holds the lock for writing.</summary>
-    private bool TryMakePath(VirtualAddress address, int level, out Frame table)
+    /// <param name="address">The address.</param>
+    /// <param name="level">The level.</param>
+    /// <param name="table">The table.</param>
+    /// <param name="reserved">Whether the frames that a move has set aside may be used.</param>
+    private bool TryMakePath(VirtualAddress address, int level, out Frame table, bool reserved = false)
     {
         table = Root;
         for (int at = Store.Format.Levels; at > level; at--)
@@ -92,7 +96,7 @@ public sealed partial class AddressSpace
             var entry = Store.Read(table, index);
             if (entry.IsNone)
             {
-                if (!TryMakeChild(table, at, index, address, out var child))
+                if (!TryMakeChild(table, at, index, address, out var child, reserved))
                 {
                     return false;
                 }
@@ -113,10 +117,11 @@ public sealed partial class AddressSpace
     }
 
     /// <summary>Puts an empty table of the space's own into an empty entry. True as well where somebody else was quicker.</summary>
-    private bool TryMakeChild(Frame table, int level, int index, VirtualAddress address, out Frame child)
+    private bool TryMakeChild(Frame table, int level, int index, VirtualAddress address, out Frame child, bool reserved = false)
     {
         long origin = (long)address.AlignDown(Level.EntrySpan(level)).Value;
-        if (_reserve.TryPop(out child))
+        child = Frame.None;
+        if (reserved && _reserve.TryPop(out child))
         {
             Store.Adopt(child, this, level - 1, origin);
         }

@@ -22,12 +22,19 @@ public sealed partial class AddressSpace
             return level == Level.Pte ? FillAnonymous(ref fault, table, index) : FaultStep.GoDown;
         }
 
+        long offset = (long)fault.Address.Value + area.Delta;
         if (fault.CopiesOnWrite)
         {
-            return level == Level.Pte ? FillCopy(ref fault, table, index, file) : FaultStep.GoDown;
+            if (level == Level.Pte)
+            {
+                return FillCopy(ref fault, table, index, file);
+            }
+
+            // Where there is nothing to copy, no table is made for the copy.
+            var status = file.Find(offset, write: false, new LeafLimits(Level.Pte, SmallPageReason.PrivateWrite, fault.WindowStart, fault.WindowEnd)).Status;
+            return status == PageStatus.Found ? FaultStep.GoDown : fault.Fail(FailureFor(status));
         }
 
-        long offset = (long)fault.Address.Value + area.Delta;
         var limits = level == Level.Pte
             ? new LeafLimits(Level.Pte, SmallPageReason.SmallTable, fault.WindowStart, fault.WindowEnd)
             : LimitsFor(area, fault.WindowStart, fault.WindowEnd);

@@ -23,7 +23,7 @@ public sealed partial class AddressSpace
     public Errno LockMemory(VirtualAddress address, long length, bool onFault = false)
     {
         var error = SetLock(address, length, onFault ? AreaFlags.LockedOnFault : AreaFlags.Locked, out var range);
-        return error == Errno.None && !onFault ? FaultInLocked(range) : error;
+        return error == Errno.None ? FaultInLocked(range, ignoresErrors: false) : error;
     }
 
     /// <summary>Undoes <see cref="LockMemory"/> (munlock(2)).</summary>
@@ -48,7 +48,7 @@ public sealed partial class AddressSpace
         }
 
         _lock.ExitWrite(LockRank.Space);
-        if (current && !onFault)
+        if (current)
         {
             // As on Linux, pages that cannot be had are no error of mlockall.
             foreach (var area in Areas)
@@ -141,7 +141,7 @@ public sealed partial class AddressSpace
         bool busy = invalidate && HasAny(range, AnyLock);
         foreach (var area in _areas.Overlapping(range))
         {
-            if (mapped && !busy && area.IsShared)
+            if (!busy && mapped && area.IsShared)
             {
                 var part = area.Range.Intersect(range);
                 area.File!.AddUser();
@@ -156,7 +156,7 @@ public sealed partial class AddressSpace
             file.RemoveUser();
         }
 
-        return mapped ? busy ? Errno.EBUSY : Errno.None : Errno.ENOMEM;
+        return busy ? Errno.EBUSY : mapped ? Errno.None : Errno.ENOMEM;
     }
 
     /// <summary>Seals a range: it can no more be unmapped, moved, or given other rights (mseal(2)).</summary>
@@ -194,7 +194,8 @@ public sealed partial class AddressSpace
     private static AreaTraits LockTraits(Area area, AreaFlags flag) =>
         area.File is { MappingAlignment: > Level.PageSize } ? area.Traits : area.Traits.With(flag, AnyLock);
 
-    private Errno SetLock(VirtualAddress address, long length, AreaFlags flag, out AddressRange range)
+    /// <summary>What locking changes at once; the pages are faulted in afterwards.</summary>
+    internal Errno SetLock(VirtualAddress address, long length, AreaFlags flag, out AddressRange range)
     {
         range = default;
         if (length < 0)
@@ -231,7 +232,11 @@ public sealed partial class AddressSpace
         return mapped ? Errno.None : Errno.ENOMEM;
     }
 
-    private Errno FaultInLocked(AddressRange range)
+    /// <summary>
+    /// Faults in what has been locked, area by area, but for what stays only once it is faulted in; as on Linux, mlock
+    /// ends with the first page that cannot be had.
+    /// </summary>
+    private Errno FaultInLocked(AddressRange range, bool ignoresErrors = true)
     {
         // Private writable memory is written to, so that no later store needs a frame. What may not be read cannot be
         // faulted in, which mlock reports although the lock is there (Linux: __mlock_posix_error_return).
@@ -239,7 +244,7 @@ public sealed partial class AddressSpace
         foreach (var area in Areas)
         {
             var part = area.Range.Intersect(range);
-            if (part.IsEmpty)
+            if (part.IsEmpty || (area.Flags & AreaFlags.LockedOnFault) != 0 || (result != Errno.None && !ignoresErrors))
             {
                 continue;
             }

@@ -8,10 +8,12 @@ namespace Pando.Spaces;
 /// <content>mmap and munmap.</content>
 public sealed partial class AddressSpace
 {
-    /// <summary>Maps a file or anonymous memory (mmap(2)).</summary>
+    /// <summary>
+    /// Maps a file or anonymous memory (mmap(2)). A file with fixed pages becomes as long as a mapping with the right to store reaches.
+    /// </summary>
     /// <returns>
     /// The address; or EINVAL (length 0, offset or fixed address not a multiple of 4 KiB), ENOMEM (no free range of
-    /// that length, or a fixed range outside what user code may map), EEXIST (the range of a no-replace request is
+    /// that length, or a fixed range outside what user code may map), EOVERFLOW (the offset is past what a file can have), EEXIST (the range of a no-replace request is
     /// taken), EACCES (a shared mapping asks for what the file was not opened for), EOPNOTSUPP (MAP_SYNC of a file
     /// that has no storage to synchronise), EPERM (a fixed range is sealed, or below <see cref="LowestAddress"/>).
     /// After an error nothing has changed.
@@ -19,7 +21,7 @@ public sealed partial class AddressSpace
     public MapResult Map(in MapRequest request)
     {
         long alignment = request.File?.MappingAlignment ?? Level.PageSize;
-        if (request.Length <= 0 || (request.Offset & (alignment - 1)) != 0 || request.Offset < 0
+        if (request.Length <= 0 || (request.Offset & (Level.PageSize - 1)) != 0 || request.Offset < 0
             || (request.Rights & ~Rights.All) != 0)
         {
             return MapResult.Failed(Errno.EINVAL);
@@ -30,14 +32,14 @@ public sealed partial class AddressSpace
             return MapResult.Failed(Errno.EOPNOTSUPP);
         }
 
-        if (request.File is not null && ((request.OpenedFor & Rights.Read) == 0 || (request.Rights & ~request.Traits.MostRights) != 0))
-        {
-            return MapResult.Failed(Errno.EACCES);
-        }
-
-        if (request.Length > long.MaxValue / 4 || request.Offset > (long.MaxValue / 4) - request.Length)
+        if ((ulong)request.Length > UserEnd.Value)
         {
             return MapResult.Failed(Errno.ENOMEM);
+        }
+
+        if (request.Offset > (long.MaxValue / 4) - request.Length)
+        {
+            return MapResult.Failed(Errno.EOVERFLOW);
         }
 
         long length = (request.Length + alignment - 1) & -alignment;
@@ -59,29 +61,42 @@ public sealed partial class AddressSpace
         // Shared anonymous memory is a file that nobody else can open.
         using var unnamed = request.File is null && request.Shared ? _memory.CreateUnnamedFile(length) : null;
         var file = request.File ?? unnamed;
+        long alignment = file?.MappingAlignment ?? Level.PageSize;
         Area area;
+        bool locked;
         _lock.EnterWrite(LockRank.Space);
         try
         {
             ThrowIfExited();
+            // In the order of Linux's do_mmap: the place, how the file was opened, what lies there.
             var error = Place(request, file, length, out var range);
+            if (error == Errno.None && request.File is not null
+                && ((request.OpenedFor & Rights.Read) == 0 || (request.Rights & ~request.Traits.MostRights) != 0))
+            {
+                error = Errno.EACCES;
+            }
+
             if (error != Errno.None)
             {
                 return MapResult.Failed(error);
             }
 
-            if (HasAny(range, AreaFlags.Sealed))
+            error = WhyNotRemove(range);
+            if (error == Errno.None && file is not null && request.Offset % file.MappingAlignment != 0)
             {
-                return MapResult.Failed(Errno.EPERM);
+                error = Errno.EINVAL;
             }
 
-            if (!MayCutAt(range))
+            if (error != Errno.None)
             {
-                return MapResult.Failed(Errno.EINVAL);
+                return MapResult.Failed(error);
             }
 
             var traits = (request.Traits.Flags & AnyLock) == 0 ? request.Traits.With(_lockFuture, 0) : request.Traits;
-            area = new Area(this, range, traits, file, file is null ? 0 : request.Offset);
+            locked = (traits.Flags & AnyLock) != 0;
+
+            // The pages of a file with fixed pages are in memory always: they are faulted in, and not locked (Linux: __mmap_complete).
+            area = new Area(this, range, traits.With(0, alignment > Level.PageSize ? AnyLock : 0), file, file is null ? 0 : request.Offset);
             Remove(range);
             Insert(area);
         }
@@ -90,13 +105,25 @@ public sealed partial class AddressSpace
             _lock.ExitWrite(LockRank.Space);
         }
 
+        if (alignment > Level.PageSize && (request.Rights & Rights.Write) != 0)
+        {
+            // Such a file becomes as long as what may be stored to (Linux: hugetlbfs_file_mmap).
+            file!.GrowTo(request.Offset + length);
+        }
+
+        if ((area.Traits.Flags & AreaFlags.LockedOnFault) != 0)
+        {
+            // Nothing is faulted in ahead, whatever was asked for (Linux: populate_vma_page_range).
+            return new MapResult(area.Range.Start, Errno.None);
+        }
+
         if (request.Populate != PopulateKind.None)
         {
             // As on Linux, a mapping that could not be populated is a mapping all the same.
             bool write = request.Populate == PopulateKind.Write || (!request.Shared && (request.Rights & Rights.Write) != 0);
             Populate(area.Range, write ? AccessKind.Write : AccessKind.Read);
         }
-        else if ((area.Traits.Flags & AreaFlags.Locked) != 0)
+        else if (locked)
         {
             FaultInLocked(area.Range);
         }
@@ -121,22 +148,13 @@ public sealed partial class AddressSpace
         try
         {
             ThrowIfExited();
-            if (HasAny(range, AreaFlags.Sealed))
-            {
-                return Errno.EPERM;
-            }
-
-            if (!MayCutAt(range))
-            {
-                return Errno.EINVAL;
-            }
-
-            if (Remove(range))
+            var error = WhyNotRemove(range);
+            if (error == Errno.None && Remove(range))
             {
                 Converge(range);
             }
 
-            return Errno.None;
+            return error;
         }
         finally
         {
@@ -161,6 +179,28 @@ public sealed partial class AddressSpace
         }
     }
 
+    /// <summary>
+    /// Why what is mapped in a range may not be unmapped: sealed (EPERM), or cut through a page that is fixed (EINVAL). The
+    /// first area at fault decides (Linux: vms_gather_munmap_vmas).
+    /// </summary>
+    private Errno WhyNotRemove(AddressRange range)
+    {
+        foreach (var area in _areas.Overlapping(range))
+        {
+            if ((area.Traits.Flags & AreaFlags.Sealed) != 0)
+            {
+                return Errno.EPERM;
+            }
+
+            if (!MayCutAt(area.Range.Intersect(range)))
+            {
+                return Errno.EINVAL;
+            }
+        }
+
+        return Errno.None;
+    }
+
     private bool IsUserRange(VirtualAddress address, long length) =>
         address < UserEnd && (ulong)length <= UserEnd.Value - address.Value;
 
@@ -169,13 +209,18 @@ public sealed partial class AddressSpace
         range = AddressRange.FromLength(request.Address.PageStart, length);
         if (request.Placement != MapPlacement.Anywhere)
         {
-            // In the order of Linux's __get_unmapped_area.
+            // In the order of Linux's __get_unmapped_area; a file whose pages are fixed is asked before (hugetlb_get_unmapped_area).
+            if (file is { MappingAlignment: > Level.PageSize } && !request.Address.IsAligned(file.MappingAlignment))
+            {
+                return Errno.EINVAL;
+            }
+
             if (!IsUserRange(request.Address, length))
             {
                 return Errno.ENOMEM;
             }
 
-            if (!request.Address.IsAligned(file?.MappingAlignment ?? Level.PageSize))
+            if (request.Address.PageOffset != 0)
             {
                 return Errno.EINVAL;
             }
@@ -288,14 +333,14 @@ public sealed partial class AddressSpace
         int first = index;
         int removed = 0;
         var joined = area;
-        if (index > 0 && _areas[index - 1].ContinuesIn(joined))
+        if (index > 0 && Joins(_areas[index - 1], joined))
         {
             first--;
             removed++;
             joined = Join(_areas[index - 1], joined);
         }
 
-        if (index < _areas.Count && joined.ContinuesIn(_areas[index]))
+        if (index < _areas.Count && Joins(joined, _areas[index]))
         {
             removed++;
             joined = Join(joined, _areas[index]);
@@ -315,6 +360,8 @@ public sealed partial class AddressSpace
         Converge(area.Range);
         AttachAll(joined, area.Range);
     }
+
+    private bool Joins(Area low, Area high) => low.ContinuesIn(high) && _memory.LeaveApart?.Invoke() is not true;
 
     private static Area Join(Area low, Area high) =>
         new(low.Space, new AddressRange(low.Range.Start, high.Range.End), low.Traits, low.File, low.Offset);

@@ -38,54 +38,85 @@ public sealed partial class AddressSpace
         }
 
         var range = AddressRange.FromLength(address, (length + Level.PageSize - 1) & -(long)Level.PageSize);
+        AddressRange[] copied;
         _lock.EnterWrite(LockRank.Space);
         try
         {
             ThrowIfExited();
-            var error = WhyNotProtect(range, rights);
-            if (error == Errno.None)
+            var error = WhyNotProtect(range, rights, protectionKey);
+            if (error != Errno.None)
             {
-                ChangeRights(range, rights, protectionKey);
+                return error;
             }
 
-            return error;
+            copied = LockedAndNowWritable(range, rights);
+            ChangeRights(range, rights, protectionKey);
         }
         finally
         {
             _lock.ExitWrite(LockRank.Space);
         }
+
+        foreach (var part in copied)
+        {
+            FaultInLocked(part);
+        }
+
+        return Errno.None;
     }
 
-    private Errno WhyNotProtect(AddressRange range, Rights rights)
+    /// <summary>
+    /// Locked private memory that becomes writable is given its copies at once, so that no later store needs a frame (Linux:
+    /// mprotect_fixup).
+    /// </summary>
+    private AddressRange[] LockedAndNowWritable(AddressRange range, Rights rights) =>
+        (rights & Rights.Write) == 0 || !HasAny(range, AreaFlags.Locked)
+            ? []
+            : [.. _areas.Overlapping(range).ToArray()
+                .Where(area => !area.IsShared && (area.Rights & Rights.Write) == 0 && (area.Traits.Flags & AreaFlags.Locked) != 0)
+                .Select(area => area.Range.Intersect(range))];
+
+    /// <summary>The first address that is at fault decides, as on Linux.</summary>
+    private Errno WhyNotProtect(AddressRange range, Rights rights, int protectionKey)
     {
-        if (!IsMapped(range))
-        {
-            return Errno.ENOMEM;
-        }
-
-        if (HasAny(range, AreaFlags.Sealed))
-        {
-            return Errno.EPERM;
-        }
-
+        var at = range.Start;
         foreach (var area in _areas.Overlapping(range))
         {
-            if ((rights & ~area.Traits.MostRights) != 0)
+            if (area.Range.Start > at)
             {
-                return Errno.EACCES;
+                return Errno.ENOMEM;
             }
+
+            var error = (rights & ~area.Traits.MostRights) != 0 ? Errno.EACCES
+                : (area.Traits.Flags & AreaFlags.Sealed) != 0 ? Errno.EPERM
+                : Changed(area, rights, protectionKey) == area.Traits || MayCutAt(area.Range.Intersect(range)) ? Errno.None
+                : Errno.EINVAL;
+            if (error != Errno.None)
+            {
+                return error;
+            }
+
+            at = area.Range.End;
         }
 
-        return MayCutAt(range) ? Errno.None : Errno.EINVAL;
+        return at >= range.End ? Errno.None : Errno.ENOMEM;
     }
+
+    private static AreaTraits Changed(Area area, Rights rights, int protectionKey) =>
+        area.Traits with { Rights = rights, ProtectionKey = protectionKey < 0 ? area.Traits.ProtectionKey : protectionKey };
 
     private void ChangeRights(AddressRange range, Rights rights, int protectionKey)
     {
+        var areas = _areas.Overlapping(range).ToArray();
+        if (Array.TrueForAll(areas, area => Changed(area, rights, protectionKey) == area.Traits))
+        {
+            return;
+        }
+
         PrepareToDiverge(range, WithGaps(range));
         var gather = new FlushGather(Store, this);
 
         // Areas that show a file on in the same way are one piece to the tables.
-        var areas = _areas.Overlapping(range).ToArray();
         for (int i = 0; i < areas.Length;)
         {
             int next = i + 1;
@@ -95,19 +126,23 @@ public sealed partial class AddressSpace
             }
 
             var part = range.Intersect(new AddressRange(areas[i].Range.Start, areas[next - 1].Range.End));
-            int key = protectionKey < 0 ? areas[i].Traits.ProtectionKey : protectionKey;
-            var changed = areas[i].With(areas[i].Traits with { Rights = rights, ProtectionKey = key });
+            var changed = areas[i].With(Changed(areas[i], rights, protectionKey));
+            int key = changed.Traits.ProtectionKey;
             var visitor = new RightsVisitor(
                 changed.FileRights(Store.Format),
                 Store.Format.Effective(rights),
                 key,
                 SlotsStay: Store.Format.HasSlotRights && key == areas[i].Traits.ProtectionKey);
-            _memory.Walker.Change(this, part, WithGaps(part), default, ref visitor, ref gather);
+            if (changed.Traits != areas[i].Traits && _memory.LeaveRights?.Invoke() is not true)
+            {
+                _memory.Walker.Change(this, part, WithGaps(part), default, ref visitor, ref gather);
+            }
+
             i = next;
         }
 
         gather.Finish();
-        Rewrite(range, area => area.Traits with { Rights = rights, ProtectionKey = protectionKey < 0 ? area.Traits.ProtectionKey : protectionKey });
+        Rewrite(range, area => Changed(area, rights, protectionKey));
         Settle(range);
     }
 

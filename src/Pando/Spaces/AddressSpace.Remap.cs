@@ -11,23 +11,27 @@ public sealed partial class AddressSpace
     // Frames set aside for tables while a move is under way, so that it cannot fail half-way. Under the space's lock.
     private readonly Stack<Frame> _reserve = new();
 
-    /// <summary>Grows, shrinks or moves a mapping (mremap(2)).</summary>
+    /// <summary>Grows, shrinks or moves a mapping (mremap(2)), as Linux 6.17 and later do.</summary>
     /// <param name="oldAddress">The first address; a multiple of 4 KiB.</param>
-    /// <param name="oldLength">Bytes; rounded up. 0 makes a second mapping of a shared one.</param>
+    /// <param name="oldLength">
+    /// Bytes; rounded up. 0 makes a second mapping of a shared one. Where nothing grows and nothing moves, only the first
+    /// address need be mapped; a range that is moved to a given address with its length kept may have several areas
+    /// and gaps, which stay as they are.
+    /// </param>
     /// <param name="newLength">Bytes; rounded up; more than 0.</param>
     /// <param name="flags">How.</param>
-    /// <param name="newAddress">Where to, with <see cref="RemapFlags.Fixed"/>; a hint with <see cref="RemapFlags.DontUnmap"/>.</param>
+    /// <param name="newAddress">Where to, with <see cref="RemapFlags.Fixed"/>; otherwise a hint for a mapping that must move.</param>
     /// <returns>
     /// The new address; or EINVAL (not aligned, flags that do not go together, new and old overlap, old length 0 of a
-    /// private mapping), EFAULT (the old range is not mapped, or not in one way), ENOMEM (no room, or memory is out),
+    /// private mapping, a file whose pages are fixed would grow or be left behind), EFAULT (the old range is not mapped, or
+    /// not in one way; or several areas of which one has a user-fault handler), ENOMEM (no room, or memory is out),
     /// EPERM (sealed, or to below <see cref="LowestAddress"/>). After an error nothing has changed.
     /// </returns>
     public MapResult Remap(VirtualAddress oldAddress, long oldLength, long newLength, RemapFlags flags = RemapFlags.None, VirtualAddress newAddress = default)
     {
         const RemapFlags known = RemapFlags.MayMove | RemapFlags.Fixed | RemapFlags.DontUnmap;
         if ((flags & ~known) != 0 || oldAddress.PageOffset != 0 || oldLength < 0 || newLength <= 0
-            || oldLength > long.MaxValue / 2 || newLength > long.MaxValue / 2
-            || ((flags & (RemapFlags.Fixed | RemapFlags.DontUnmap)) != 0 && (flags & RemapFlags.MayMove) == 0))
+            || oldLength > long.MaxValue / 2 || (ulong)newLength > UserEnd.Value)
         {
             return MapResult.Failed(Errno.EINVAL);
         }
@@ -35,27 +39,33 @@ public sealed partial class AddressSpace
         oldLength = (oldLength + Level.PageSize - 1) & -(long)Level.PageSize;
         newLength = (newLength + Level.PageSize - 1) & -(long)Level.PageSize;
         var old = AddressRange.FromLength(oldAddress, oldLength);
-        if ((flags & RemapFlags.DontUnmap) != 0 && oldLength != newLength)
+        if (NamesTarget(flags)
+            && (newAddress.PageOffset != 0
+                || !IsUserRange(newAddress, newLength)
+                || (flags & RemapFlags.MayMove) == 0
+                || ((flags & RemapFlags.DontUnmap) != 0 && oldLength != newLength)
+                || old.Overlaps(AddressRange.FromLength(newAddress, newLength))))
         {
             return MapResult.Failed(Errno.EINVAL);
         }
 
-        if ((flags & RemapFlags.Fixed) != 0
-            && (newAddress.PageOffset != 0 || !IsUserRange(newAddress, newLength) || old.Overlaps(AddressRange.FromLength(newAddress, newLength))))
-        {
-            return MapResult.Failed(Errno.EINVAL);
-        }
-
-        AddressRange populate;
+        AddressRange populate = default;
         MapResult result;
         _lock.EnterWrite(LockRank.Space);
         try
         {
             ThrowIfExited();
-            result = RemapLocked(old, newLength, flags, newAddress, out populate);
+            result = (flags & RemapFlags.Fixed) != 0 && oldLength == newLength
+                ? MoveAll(old, newAddress, (flags & RemapFlags.DontUnmap) != 0)
+                : RemapOne(old, newLength, flags, newAddress, out populate);
         }
         finally
         {
+            while (_reserve.TryPop(out var unused))
+            {
+                Store.Frames.Free(unused);
+            }
+
             _lock.ExitWrite(LockRank.Space);
         }
 
@@ -67,10 +77,13 @@ public sealed partial class AddressSpace
         return result;
     }
 
-    private MapResult RemapLocked(AddressRange old, long newLength, RemapFlags flags, VirtualAddress newAddress, out AddressRange populate)
+    private static bool NamesTarget(RemapFlags flags) => (flags & (RemapFlags.Fixed | RemapFlags.DontUnmap)) != 0;
+
+    /// <summary>All that changes the length, moves to where there is room, or does not move: of one area.</summary>
+    private MapResult RemapOne(AddressRange old, long newLength, RemapFlags flags, VirtualAddress newAddress, out AddressRange populate)
     {
         populate = default;
-        if (_areas.Find(old.Start) is not { } area || (old.Length > 0 && !area.Range.Contains(old)))
+        if (_areas.Find(old.Start) is not { } area)
         {
             return MapResult.Failed(Errno.EFAULT);
         }
@@ -83,23 +96,36 @@ public sealed partial class AddressSpace
         long alignment = area.File?.MappingAlignment ?? Level.PageSize;
         if (alignment > Level.PageSize)
         {
-            // Lengths are rounded up to the file's pages, and such mappings do not grow (Linux: mremap of hugetlbfs).
+            // Lengths are rounded up to the file's pages, and such mappings neither grow nor stay behind (Linux: mremap of
+            // hugetlbfs; check_prep_vma for VM_DONTEXPAND).
             old = AddressRange.FromLength(old.Start, (old.Length + alignment - 1) & -alignment);
             newLength = (newLength + alignment - 1) & -alignment;
-            if (newLength > old.Length || !area.Range.Contains(old))
+            if (newLength > old.Length || (flags & RemapFlags.DontUnmap) != 0 || !old.Start.IsAligned(alignment) || !newAddress.IsAligned(alignment))
             {
                 return MapResult.Failed(Errno.EINVAL);
             }
         }
 
-        if ((old.Start - area.Range.Start) % alignment != 0 || ((flags & RemapFlags.Fixed) != 0 && !newAddress.IsAligned(alignment)))
+        if (!NamesTarget(flags) && newLength <= old.Length)
+        {
+            return ShrinkInPlace(old, newLength);
+        }
+
+        if (old.Length == 0 && !area.IsShared)
         {
             return MapResult.Failed(Errno.EINVAL);
         }
 
-        if (old.Length == 0 && (!area.IsShared || (flags & RemapFlags.MayMove) == 0))
+        if ((flags & RemapFlags.DontUnmap) != 0 && alignment > Level.PageSize)
         {
             return MapResult.Failed(Errno.EINVAL);
+        }
+
+        // What is cut off may reach over other areas; what is kept may not.
+        var moved = old.Length > newLength ? AddressRange.FromLength(old.Start, newLength) : old;
+        if (moved.End > area.Range.End)
+        {
+            return MapResult.Failed(Errno.EFAULT);
         }
 
         long offset = area.File is null ? 0 : area.Offset + (old.Start - area.Range.Start);
@@ -108,21 +134,8 @@ public sealed partial class AddressSpace
             return MapResult.Failed(Errno.EINVAL);
         }
 
-        bool mustMove = (flags & (RemapFlags.Fixed | RemapFlags.DontUnmap)) != 0 || old.Length == 0;
-        if (!mustMove && newLength <= old.Length)
-        {
-            if (newLength < old.Length)
-            {
-                var tail = new AddressRange(old.Start + newLength, old.End);
-                Remove(tail);
-                Converge(tail);
-            }
-
-            return new MapResult(old.Start, Errno.None);
-        }
-
-        bool locked = (area.Traits.Flags & AreaFlags.Locked) != 0;
-        if (!mustMove && old.End == area.Range.End)
+        bool locked = (area.Traits.Flags & AreaFlags.Locked) != 0 && newLength > old.Length;
+        if (!NamesTarget(flags) && old.End == area.Range.End)
         {
             var more = new AddressRange(old.End, old.Start + newLength);
             if (IsUserRange(old.Start, newLength) && _areas.Overlapping(more).IsEmpty)
@@ -138,46 +151,134 @@ public sealed partial class AddressSpace
             return MapResult.Failed(Errno.ENOMEM);
         }
 
-        if ((flags & RemapFlags.Fixed) != 0 && newAddress.Value < LowestAddress)
-        {
-            return MapResult.Failed(Errno.EPERM);
-        }
-
-        var target = newAddress;
+        var start = newAddress;
         if ((flags & RemapFlags.Fixed) == 0)
         {
             bool hinted = newAddress.Value >= LowestAddress && newAddress.IsAligned(alignment) && IsUserRange(newAddress, newLength)
                 && _areas.Overlapping(AddressRange.FromLength(newAddress, newLength)).IsEmpty;
-            if (!hinted && !TryChoose(area.File, offset, newLength, out target))
+            if (!hinted && !TryChoose(area.File, offset, newLength, out start))
             {
                 return MapResult.Failed(Errno.ENOMEM);
             }
         }
 
-        var moved = old.Length > newLength ? AddressRange.FromLength(old.Start, newLength) : old;
-        var result = Move(area, old, moved, AddressRange.FromLength(target, newLength), offset, (flags & RemapFlags.DontUnmap) != 0);
-        populate = result.Succeeded && locked ? AddressRange.FromLength(target, newLength) : default;
-        return result;
+        // What lies at the target goes first: a second mapping cannot be made onto the first.
+        var target = AddressRange.FromLength(start, newLength);
+        var error = WhyNotReplace(target);
+        if (error == Errno.None)
+        {
+            error = old.Length == 0 && target.Contains(old.Start) ? Errno.EFAULT : WhyNotCutOff(new AddressRange(moved.End, old.End));
+        }
+
+        if (error == Errno.None && !TryReserve(moved))
+        {
+            error = Errno.ENOMEM;
+        }
+
+        if (error != Errno.None)
+        {
+            return MapResult.Failed(error);
+        }
+
+        Move(area, moved, target, offset, (flags & RemapFlags.DontUnmap) != 0);
+        if (moved.End < old.End)
+        {
+            var tail = new AddressRange(moved.End, old.End);
+            Remove(tail);
+            Converge(tail);
+        }
+
+        populate = locked ? new AddressRange(start + old.Length, target.End) : default;
+        return new MapResult(start, Errno.None);
     }
 
-    /// <summary>Moves what a range shows to another place. Slots move as slots; private pages move with their leaves.</summary>
-    private MapResult Move(Area area, AddressRange old, AddressRange moved, AddressRange target, long offset, bool keepOld)
+    private MapResult ShrinkInPlace(AddressRange old, long newLength)
     {
-        if (HasAny(target, AreaFlags.Sealed))
+        var tail = new AddressRange(old.Start + newLength, old.End);
+        if (!tail.IsEmpty)
         {
-            return MapResult.Failed(Errno.EPERM);
+            var error = WhyNotCutOff(tail);
+            if (error != Errno.None)
+            {
+                return MapResult.Failed(error);
+            }
+
+            Remove(tail);
+            Converge(tail);
         }
 
-        if (!MayCutAt(target))
+        return new MapResult(old.Start, Errno.None);
+    }
+
+    /// <summary>
+    /// Moves all that is mapped in a range to a given address. Gaps stay gaps, and what lies at the target beside them
+    /// stays (Linux: remap_move, since 6.17; before, a range of several areas was refused).
+    /// </summary>
+    private MapResult MoveAll(AddressRange old, VirtualAddress newAddress, bool keepOld)
+    {
+        long distance = newAddress - old.Start;
+        var pieces = new List<AddressRange>();
+        foreach (var area in _areas.Overlapping(old))
         {
-            return MapResult.Failed(Errno.EINVAL);
+            var piece = area.Range.Intersect(old);
+            if (pieces.Count == 0 && piece.Start > old.Start)
+            {
+                return MapResult.Failed(Errno.EFAULT);
+            }
+
+            long alignment = area.File?.MappingAlignment ?? Level.PageSize;
+            piece = AddressRange.FromLength(piece.Start, (piece.Length + alignment - 1) & -alignment);
+            bool alone = pieces.Count == 0 && area.Range.End >= old.End;
+            var error = area.Traits.UserFaults is not null && !alone ? Errno.EFAULT
+                : (area.Traits.Flags & AreaFlags.Sealed) != 0 ? Errno.EPERM
+                : !piece.Start.IsAligned(alignment) || distance % alignment != 0 || (keepOld && alignment > Level.PageSize) ? Errno.EINVAL
+                : WhyNotReplace(AddressRange.FromLength(piece.Start + distance, piece.Length));
+            if (error != Errno.None)
+            {
+                return MapResult.Failed(error);
+            }
+
+            pieces.Add(piece);
         }
 
-        if (!TryReserve(moved))
+        if (pieces.Count == 0)
+        {
+            return MapResult.Failed(Errno.EFAULT);
+        }
+
+        if (!TryReserve(new AddressRange(old.Start, pieces[^1].End)))
         {
             return MapResult.Failed(Errno.ENOMEM);
         }
 
+        foreach (var piece in pieces)
+        {
+            var area = _areas.Find(piece.Start)!;
+            long offset = area.File is null ? 0 : area.Offset + (piece.Start - area.Range.Start);
+            Move(area, piece, AddressRange.FromLength(piece.Start + distance, piece.Length), offset, keepOld);
+        }
+
+        return new MapResult(newAddress, Errno.None);
+    }
+
+    private Errno WhyNotCutOff(AddressRange tail) =>
+        tail.IsEmpty ? Errno.None : IsUserRange(tail.Start, tail.Length) ? WhyNotRemove(tail) : Errno.EINVAL;
+
+    private Errno WhyNotReplace(AddressRange range)
+    {
+        // Rounded up to the pages of a file, it may have come to lie beyond what may be mapped.
+        var error = IsUserRange(range.Start, range.Length) ? WhyNotRemove(range) : Errno.EINVAL;
+        return error == Errno.None && range.Start.Value < LowestAddress ? Errno.EPERM : error;
+    }
+
+    /// <summary>Moves what a range shows to another place. Slots move as slots; private pages move with their leaves.</summary>
+    /// <param name="area">The area that has the range.</param>
+    /// <param name="moved">The range; empty where a second mapping is made. Frames for its tables have been set aside.</param>
+    /// <param name="target">Where it goes; what is mapped there is unmapped. It may be longer.</param>
+    /// <param name="offset">The file offset at its start.</param>
+    /// <param name="keepOld">Whether the old range stays mapped, empty.</param>
+    private void Move(Area area, AddressRange moved, AddressRange target, long offset, bool keepOld)
+    {
         // A file is held while its last area may be under way, and its index while leaves are between two places: a
         // change of the file finds them before or after.
         var file = area.File;
@@ -211,26 +312,38 @@ public sealed partial class AddressSpace
         }
 
         Insert(destination);
-        while (_reserve.TryPop(out var unused))
+        if (keepOld)
         {
-            Store.Frames.Free(unused);
-        }
+            // What is left behind is empty, so that nothing of its area is locked any more (Linux: dontunmap_complete,
+            // which joins nothing). The target may have been joined to it, and stays as it is.
+            int index = _areas.FirstEndingAfter(moved.Start);
+            var left = _areas[index];
+            if ((left.Traits.Flags & AnyLock) != 0)
+            {
+                var pieces = new List<Area>(3);
+                Unlock(new AddressRange(left.Range.Start, Earlier(left.Range.End, target.Start)));
+                pieces.AddRange(left.Range.Overlaps(target) ? [left.Slice(left.Range.Intersect(target))] : []);
+                Unlock(new AddressRange(Later(left.Range.Start, target.End), left.Range.End));
+                Exchange(index, 1, pieces.ToArray());
 
-        if (!keepOld && !old.IsEmpty)
-        {
-            Remove(old);
-            Converge(old);
+                void Unlock(AddressRange part) =>
+                    pieces.AddRange(part.IsEmpty ? [] : [left.Slice(part).With(left.Traits.With(0, AnyLock))]);
+            }
+
+            Settle(moved);
         }
-        else if (keepOld)
+        else if (!moved.IsEmpty)
         {
-            // What is left behind is empty, so that nothing of it is locked.
-            Rewrite(old, left => left.Traits.With(0, AnyLock));
-            Settle(old);
+            Remove(moved);
+            Converge(moved);
         }
 
         file?.RemoveUser();
-        return new MapResult(target.Start, Errno.None);
     }
+
+    private static VirtualAddress Earlier(VirtualAddress one, VirtualAddress other) => one < other ? one : other;
+
+    private static VirtualAddress Later(VirtualAddress one, VirtualAddress other) => one > other ? one : other;
 
     private bool IsIndexedNow(AddressRange range)
     {
@@ -245,7 +358,7 @@ public sealed partial class AddressSpace
         return false;
     }
 
-    /// <summary>Sets aside as many frames as the tables of moved private pages can need.</summary>
+    /// <summary>Sets aside as many frames as the tables of moved private pages can need; all else that a move makes must do without.</summary>
     private bool TryReserve(AddressRange moved)
     {
         var count = new CountVisitor([]);
@@ -282,7 +395,7 @@ public sealed partial class AddressSpace
             if (isLeaf)
             {
                 // Only private pages are taken as leaves, and room for their tables was set aside.
-                if (!TryMakePath(at, Level.Pte, out var table))
+                if (!TryMakePath(at, Level.Pte, out var table, reserved: true))
                 {
                     throw new InvalidOperationException($"No table could be made at {at} although frames were set aside.");
                 }

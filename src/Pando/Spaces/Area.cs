@@ -67,9 +67,13 @@ internal sealed class Area(AddressSpace space, AddressRange range, AreaTraits tr
     /// <summary>The same area with other traits.</summary>
     public Area With(AreaTraits traits) => new(Space, Range, traits, File, Offset);
 
-    /// <summary>Whether <paramref name="next"/>, which begins where this ends, maps on in the same way.</summary>
+    /// <summary>
+    /// Whether <paramref name="next"/>, which begins where this ends, maps on in the same way, so that the two are one area.
+    /// Those of files with fixed pages stay apart, as on Linux (hugetlbfs: VM_DONTEXPAND); they may stand in one window all the same.
+    /// </summary>
     public bool ContinuesIn(Area next) =>
         Range.End == next.Range.Start
+        && File is not { MappingAlignment: > Level.PageSize }
         && Traits == next.Traits
         && File == next.File
         && (File is null || Delta == next.Delta);

@@ -16,6 +16,9 @@ internal sealed class TableWalker(TableStore store, int attachable)
     private readonly TableStore _store = store;
     private readonly int _attachable = attachable;
 
+    /// <summary>A test's hook: where it answers true, a table that should be freed stays. It exists to show that the tests see it.</summary>
+    public Func<bool>? LeaveTable { get; set; }
+
     /// <summary>
     /// Visits every present entry of the space's own tables in a range, each wholly in the range. The caller holds
     /// the space's lock for writing.
@@ -38,7 +41,7 @@ internal sealed class TableWalker(TableStore store, int attachable)
     {
         if (!range.IsEmpty)
         {
-            VisitTable(space, space.Root, _store.Format.Levels, new VirtualAddress(0), changed, range, unmapped, mayDiverge: true, ref visitor, ref gather);
+            VisitTable(space, space.Root, _store.Format.Levels, new VirtualAddress(0), changed, range, new Freed(unmapped, _store.Format.Levels), mayDiverge: true, ref visitor, ref gather);
         }
     }
 
@@ -46,12 +49,19 @@ internal sealed class TableWalker(TableStore store, int attachable)
     /// Visits every present entry of the space's own tables that lies wholly in a range, and leaves out those that
     /// only reach into it: nothing diverges. The caller holds the space's lock for writing.
     /// </summary>
-    public void VisitWithin<TVisitor>(SpaceTables space, AddressRange range, ref TVisitor visitor, ref FlushGather gather)
+    /// <param name="space">The space.</param>
+    /// <param name="range">The addresses, in whole pages.</param>
+    /// <param name="visitor">What to do.</param>
+    /// <param name="gather">What must be flushed.</param>
+    /// <param name="freesEmptied">Whether the visitor takes every leaf, and tables of PTEs that lie wholly in the range go with them.</param>
+    public void VisitWithin<TVisitor>(
+        SpaceTables space, AddressRange range, ref TVisitor visitor, ref FlushGather gather, bool freesEmptied = false)
         where TVisitor : struct, IEntryVisitor, allows ref struct
     {
         if (!range.IsEmpty)
         {
-            VisitTable(space, space.Root, _store.Format.Levels, new VirtualAddress(0), range, range, default, mayDiverge: false, ref visitor, ref gather);
+            var freed = freesEmptied ? new Freed(range, Level.Pte) : default;
+            VisitTable(space, space.Root, _store.Format.Levels, new VirtualAddress(0), range, range, freed, mayDiverge: false, ref visitor, ref gather);
         }
     }
 
@@ -138,6 +148,9 @@ internal sealed class TableWalker(TableStore store, int attachable)
         return AddressRange.FromLength(start, Level.EntrySpan(level));
     }
 
+    /// <summary>Which tables of the space are freed: those up to a level that lie wholly in a range.</summary>
+    private readonly record struct Freed(AddressRange Range, int HighestLevel);
+
     private void VisitTable<TVisitor>(
         SpaceTables space,
         Frame table,
@@ -145,7 +158,7 @@ internal sealed class TableWalker(TableStore store, int attachable)
         VirtualAddress tableStart,
         AddressRange changed,
         AddressRange range,
-        AddressRange unmapped,
+        in Freed freed,
         bool mayDiverge,
         ref TVisitor visitor,
         ref FlushGather gather)
@@ -195,8 +208,8 @@ internal sealed class TableWalker(TableStore store, int attachable)
             }
 
             var child = _store.TableOf(entry, level);
-            VisitTable(space, child, level - 1, start, changed, range.Intersect(span), unmapped, mayDiverge, ref visitor, ref gather);
-            if (unmapped.Contains(span))
+            VisitTable(space, child, level - 1, start, changed, range.Intersect(span), freed, mayDiverge, ref visitor, ref gather);
+            if (level - 1 <= freed.HighestLevel && freed.Range.Contains(span) && LeaveTable?.Invoke() is not true)
             {
                 _store.Take(table, level, index);
                 gather.Drop(span, tables: true);

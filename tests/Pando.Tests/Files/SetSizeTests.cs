@@ -72,6 +72,21 @@ public sealed class SetSizeTests
         Assert.Equal((1, 0, 0), (process.Load(At), process.Load(At + (5 * Page)), process.Load(At + (3 * Mebi))));
     }
 
+    [Theory]
+    [InlineData(SharingLevels.All)]
+    [InlineData(SharingLevels.None)]
+    public void A_store_to_a_private_mapping_past_the_end_makes_no_table_for_a_copy(SharingLevels sharing)
+    {
+        using var bench = new OperationBench(sharing);
+        var process = bench.Start();
+        process.Map(new MapRequest(8 * Mebi, Rights.ReadWrite) { File = bench.DaxFile(2 * Mebi), OpenedFor = Rights.ReadWrite });
+        Assert.Equal(AccessOutcome.BusError, process.StoreOutcome(At + (4 * Mebi)));
+        Assert.Equal(0, process.Own.Pte);
+        process.Store(At, 1);
+        Assert.Equal(1, process.Own.Pte);
+        bench.Sound();
+    }
+
     [Fact]
     public void Private_copies_past_the_end_are_gone_and_those_before_it_stay()
     {

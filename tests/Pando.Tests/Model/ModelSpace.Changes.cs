@@ -1,9 +1,10 @@
+using Pando.Files;
 using Pando.Hardware;
 using Pando.Spaces;
 
 namespace Pando.Tests.Model;
 
-/// <content>What changes what is mapped: mprotect, mremap, madvise, mlock, and what files do to private copies.</content>
+/// <content>What changes what is mapped: mprotect, madvise, mlock, and what files do to private copies.</content>
 internal sealed partial class ModelSpace
 {
     private const AreaFlags AnyLock = AreaFlags.Locked | AreaFlags.LockedOnFault;
@@ -25,7 +26,17 @@ internal sealed partial class ModelSpace
             return Errno.ENOMEM;
         }
 
-        Change(address, address + RoundUp(length), area => area with { Rights = rights });
+        // Locked private memory that becomes writable has its copies at once.
+        ulong end = address + RoundUp(length);
+        var copied = Within(address, end)
+            .Where(area => !area.Shared && (area.Flags & AreaFlags.Locked) != 0 && (area.Rights & Rights.Write) == 0 && (rights & Rights.Write) != 0)
+            .ToList();
+        Change(address, end, area => area with { Rights = rights });
+        foreach (var area in copied)
+        {
+            FaultIn(Math.Max(address, area.Start), Math.Min(end, area.End));
+        }
+
         return Errno.None;
     }
 
@@ -42,16 +53,29 @@ internal sealed partial class ModelSpace
         }
 
         ulong end = address + RoundUp(length);
-        if (!IsUser(address, RoundUp(length)) || !IsMapped(address, end))
+        if (!IsUser(address, RoundUp(length)))
         {
             return Errno.ENOMEM;
         }
 
-        var areas = Areas.Where(area => area.Start < end && address < area.End).ToList();
-        if ((advice is Advice.DontNeed or Advice.Free or Advice.Cold or Advice.PageOut && areas.Any(area => (area.Flags & AnyLock) != 0))
-            || (advice is Advice.WipeOnFork or Advice.Free && areas.Any(area => area.File is not null)))
+        if (advice is Advice.PopulateRead or Advice.PopulateWrite)
         {
-            return Errno.EINVAL;
+            return PopulateAdvised(address, end, advice == Advice.PopulateWrite);
+        }
+
+        // An area that the advice does not fit is an error before a hole is, wherever it lies.
+        foreach (var area in Within(address, end))
+        {
+            if ((advice is Advice.DontNeed or Advice.Free or Advice.Cold or Advice.PageOut && (area.Flags & AnyLock) != 0)
+                || (advice is Advice.WipeOnFork or Advice.Free && area.File is not null))
+            {
+                return Errno.EINVAL;
+            }
+        }
+
+        if (!IsMapped(address, end))
+        {
+            return Errno.ENOMEM;
         }
 
         switch (advice)
@@ -77,6 +101,40 @@ internal sealed partial class ModelSpace
             case Advice.KeepOnFork:
                 Change(address, end, area => area with { Flags = area.Flags & ~AreaFlags.WipeOnFork });
                 break;
+            case Advice.Mergeable:
+                // Pages that are shared, or the storage itself, are never merged.
+                Change(address, end, area => area.Shared || area.File?.Engine is DaxFile ? area : area with { Flags = area.Flags | AreaFlags.Mergeable });
+                break;
+            case Advice.Unmergeable:
+                Change(address, end, area => area with { Flags = area.Flags & ~AreaFlags.Mergeable });
+                break;
+        }
+
+        return Errno.None;
+    }
+
+    /// <summary>Area by area, up to the first address that cannot be had. Reading wants the right to read, which a load may do without.</summary>
+    private Errno PopulateAdvised(ulong start, ulong end, bool write)
+    {
+        for (ulong at = start; at < end;)
+        {
+            if (Find(at) is not { } area)
+            {
+                return Errno.ENOMEM;
+            }
+
+            if ((area.Rights & (write ? Rights.Write : Rights.Read)) == 0)
+            {
+                return Errno.EINVAL;
+            }
+
+            ulong stop = Math.Min(end, area.End);
+            if (Populate(at, stop, write ? AccessKind.Write : AccessKind.Read).Outcome != Touch.Allowed)
+            {
+                return Errno.EFAULT;
+            }
+
+            at = stop;
         }
 
         return Errno.None;
@@ -99,118 +157,26 @@ internal sealed partial class ModelSpace
 
         var flag = !locked ? AreaFlags.None : onFault ? AreaFlags.LockedOnFault : AreaFlags.Locked;
         Change(start, end, area => area with { Flags = (area.Flags & ~AnyLock) | flag });
-        return flag == AreaFlags.Locked ? FaultIn(start, end) : Errno.None;
-    }
-
-    /// <summary>Faults in what is locked; other areas go on where one cannot. What may not be read cannot.</summary>
-    public Errno FaultIn(ulong start, ulong end)
-    {
-        var result = Errno.None;
-        foreach (var area in Areas.Where(area => area.Start < end && start < area.End).ToList())
-        {
-            bool write = !area.Shared && (area.Rights & Rights.Write) != 0;
-            if (Populate(Math.Max(start, area.Start), Math.Min(end, area.End), write ? AccessKind.Write : AccessKind.Read).Outcome != Touch.Allowed)
-            {
-                result = Errno.ENOMEM;
-            }
-        }
-
-        return result;
+        return flag == AreaFlags.Locked && !FaultIn(start, end, goesOn: false) ? Errno.ENOMEM : Errno.None;
     }
 
     /// <summary>
-    /// The error of mremap(2), or the way it goes: in place, or a move to an address that is settled (or 0 where the
-    /// kernel chooses).
+    /// Faults in what is locked. What may not be read cannot be; the area ends there, and other areas go on only where
+    /// nobody is told.
     /// </summary>
-    public (Errno Error, bool Moves, ulong Target) PlanRemap(ulong old, long oldLength, long newLength, RemapFlags flags, ulong newAddress)
+    private bool FaultIn(ulong start, ulong end, bool goesOn = true)
     {
-        bool mayMove = (flags & RemapFlags.MayMove) != 0;
-        bool isFixed = (flags & RemapFlags.Fixed) != 0;
-        bool dontUnmap = (flags & RemapFlags.DontUnmap) != 0;
-        ulong oldBytes = RoundUp(oldLength);
-        ulong newBytes = RoundUp(newLength);
-        if (old % ModelPage.Size != 0 || newLength <= 0 || oldLength < 0 || ((isFixed || dontUnmap) && !mayMove) || (dontUnmap && oldBytes != newBytes))
+        bool all = true;
+        foreach (var area in Within(start, end))
         {
-            return (Errno.EINVAL, false, 0);
+            bool write = !area.Shared && (area.Rights & Rights.Write) != 0;
+            if (all || goesOn)
+            {
+                all &= Populate(Math.Max(start, area.Start), Math.Min(end, area.End), write ? AccessKind.Write : AccessKind.Read).Outcome == Touch.Allowed;
+            }
         }
 
-        if (isFixed && (newAddress % ModelPage.Size != 0 || !IsUser(newAddress, newBytes) || (newAddress < old + oldBytes && old < newAddress + newBytes)))
-        {
-            return (Errno.EINVAL, false, 0);
-        }
-
-        if (Find(old) is not { } area || old + oldBytes > area.End)
-        {
-            return (Errno.EFAULT, false, 0);
-        }
-
-        if (oldBytes == 0 && (!area.Shared || !mayMove))
-        {
-            return (Errno.EINVAL, false, 0);
-        }
-
-        if (!isFixed && !dontUnmap && oldBytes != 0
-            && (newBytes <= oldBytes || (old + oldBytes == area.End && IsUser(old, newBytes) && IsFree(old + oldBytes, newBytes - oldBytes))))
-        {
-            return (Errno.None, false, old);
-        }
-
-        if (!mayMove || (!isFixed && !HasGap(newBytes)))
-        {
-            return (Errno.ENOMEM, false, 0);
-        }
-
-        return (Errno.None, true, isFixed ? newAddress : 0);
-    }
-
-    public void ResizeInPlace(ulong old, long oldLength, long newLength)
-    {
-        ulong oldEnd = old + RoundUp(oldLength);
-        ulong newEnd = old + RoundUp(newLength);
-        if (newEnd < oldEnd)
-        {
-            Remove(newEnd, oldEnd);
-        }
-        else if (newEnd > oldEnd)
-        {
-            var area = Find(old)!.Value;
-            Areas.Add(area.From(oldEnd) with { End = newEnd });
-            Join(oldEnd, newEnd);
-        }
-
-        if (newEnd > oldEnd && (Find(old)!.Value.Flags & AreaFlags.Locked) != 0)
-        {
-            FaultIn(oldEnd, newEnd);
-        }
-    }
-
-    public void Move(ulong old, long oldLength, long newLength, ulong target, bool keepOld)
-    {
-        var area = Find(old)!.Value;
-        ulong oldBytes = RoundUp(oldLength);
-        ulong newBytes = RoundUp(newLength);
-        Remove(target, target + newBytes);
-        foreach (ulong page in _privatePages.Keys.Where(page => page >= old && page < old + Math.Min(oldBytes, newBytes)).ToList())
-        {
-            _privatePages[page - old + target] = _privatePages[page];
-            _privatePages.Remove(page);
-        }
-
-        Areas.Add(area.From(old) with { Start = target, End = target + newBytes });
-        if (keepOld)
-        {
-            Change(old, old + oldBytes, left => left with { Flags = left.Flags & ~AnyLock });
-        }
-        else
-        {
-            Remove(old, old + oldBytes);
-        }
-
-        Join(target, target + newBytes);
-        if ((area.Flags & AreaFlags.Locked) != 0)
-        {
-            FaultIn(target, target + newBytes);
-        }
+        return all;
     }
 
     /// <summary>After a truncation: private copies of what lies past the end are gone.</summary>
@@ -257,32 +223,45 @@ internal sealed partial class ModelSpace
         }
     }
 
+    private List<ModelArea> Within(ulong start, ulong end) => [.. Areas.Where(area => area.Start < end && start < area.End)];
+
+    /// <summary>Cuts areas at the ends of a range where they change in it, and joins what has changed to what lies beside it.</summary>
     private void Change(ulong start, ulong end, Func<ModelArea, ModelArea> change)
     {
-        var areas = new List<ModelArea>();
+        var pieces = new List<(ModelArea Area, bool Changed)>();
         foreach (var area in Areas)
         {
             ulong from = Math.Max(area.Start, start);
             ulong to = Math.Min(area.End, end);
-            if (from >= to)
+            if (from >= to || change(area) == area)
             {
-                areas.Add(area);
+                pieces.Add((area, false));
                 continue;
             }
 
             if (area.Start < from)
             {
-                areas.Add(area.To(from));
+                pieces.Add((area.To(from), false));
             }
 
-            areas.Add(change(area.From(from).To(to)));
+            pieces.Add((change(area.From(from).To(to)), true));
             if (to < area.End)
             {
-                areas.Add(area.From(to));
+                pieces.Add((area.From(to), false));
             }
         }
 
-        Areas = areas;
-        Join(start, end);
+        Areas = [];
+        for (int i = 0; i < pieces.Count; i++)
+        {
+            if (i > 0 && (pieces[i - 1].Changed || pieces[i].Changed) && Areas[^1].ContinuesIn(pieces[i].Area))
+            {
+                Areas[^1] = Areas[^1].To(pieces[i].Area.End);
+            }
+            else
+            {
+                Areas.Add(pieces[i].Area);
+            }
+        }
     }
 }

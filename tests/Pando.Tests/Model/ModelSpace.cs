@@ -13,7 +13,7 @@ internal sealed partial class ModelSpace(ulong userEnd)
 
     private readonly Dictionary<ulong, byte[]> _privatePages = [];
 
-    /// <summary>In order of address; where something has changed, those that continue each other are one.</summary>
+    /// <summary>In order of address. What has been mapped or changed is one with what it continues; the rest stays as it is.</summary>
     public List<ModelArea> Areas { get; private set; } = [];
 
     public ModelArea? Find(ulong address)
@@ -40,9 +40,19 @@ internal sealed partial class ModelSpace(ulong userEnd)
         }
 
         ulong bytes = RoundUp(length);
+        if (bytes > userEnd)
+        {
+            return (Errno.ENOMEM, null);
+        }
+
+        if (offset > long.MaxValue - (long)bytes)
+        {
+            return (Errno.EOVERFLOW, null);
+        }
+
         if (placement != MapPlacement.Anywhere)
         {
-            if (bytes > userEnd || address > userEnd - bytes)
+            if (address > userEnd - bytes)
             {
                 return (Errno.ENOMEM, null);
             }
@@ -64,7 +74,7 @@ internal sealed partial class ModelSpace(ulong userEnd)
         if (hint != 0)
         {
             hint = Math.Max(hint, Lowest);
-            if (bytes <= userEnd && hint <= userEnd - bytes && IsFree(hint, bytes))
+            if (hint <= userEnd - bytes && IsFree(hint, bytes))
             {
                 return (Errno.None, hint);
             }

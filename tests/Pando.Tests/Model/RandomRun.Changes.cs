@@ -9,7 +9,8 @@ internal sealed partial class RandomRun
     private static readonly Advice[] Advices =
     [
         Advice.DontNeed, Advice.DontNeed, Advice.DontNeed, Advice.Free, Advice.DontFork, Advice.DoFork, Advice.DontDump, Advice.DoDump,
-        Advice.WipeOnFork, Advice.KeepOnFork, Advice.WillNeed, Advice.Cold, Advice.PageOut,
+        Advice.WipeOnFork, Advice.KeepOnFork, Advice.WillNeed, Advice.Cold, Advice.PageOut, Advice.Mergeable, Advice.Unmergeable,
+        Advice.PopulateRead, Advice.PopulateWrite,
     ];
 
 #pragma warning disable CA5394 // A test wants a sequence that it can have again, not one that nobody can guess.
@@ -57,6 +58,11 @@ internal sealed partial class RandomRun
             return new RemapAt(space, Address(), Length(), Length(), RemapFlags.MayMove, 0);
         }
 
+        if (_random.Next(3) == 0)
+        {
+            return RemapAcross(space, areas);
+        }
+
         var area = areas[_random.Next(areas.Count)];
         ulong start = _random.Next(3) == 0 ? InArea(area) : area.Start;
         long room = (long)(area.End - start);
@@ -84,13 +90,49 @@ internal sealed partial class RandomRun
 
         // Often a place in line with the old one, so that slots can move as they are.
         ulong target = _random.Next(2) == 0 ? Address() : start + ((ulong)_random.Next(1, 5) << (_random.Next(2) == 0 ? 21 : 30));
-        return new RemapAt(space, start, old, renewed, flags, (flags & RemapFlags.Fixed) != 0 ? target : 0);
+        bool named = (flags & RemapFlags.Fixed) != 0 || ((flags & RemapFlags.DontUnmap) != 0 && _random.Next(2) == 0);
+        return new RemapAt(space, start, old, renewed, flags, named ? target : 0);
+    }
+
+    /// <summary>Of a range with several areas and the gaps between them: all of it moves, or all but a beginning is cut off.</summary>
+    private RemapAt RemapAcross(int space, IReadOnlyList<ModelArea> areas)
+    {
+        // Mostly neighbours, so that the target can lie near, and among others.
+        int first = _random.Next(areas.Count);
+        int last = Math.Min(areas.Count - 1, first + _random.Next(_random.Next(3) == 0 ? 6 : 3));
+        ulong start = _random.Next(3) == 0 ? InArea(areas[first]) : areas[first].Start;
+        ulong end = _random.Next(4) switch
+        {
+            0 => InArea(areas[last]) + Kibi4,
+            1 => areas[last].End + ((ulong)_random.Next(1, 4) * Kibi4),
+            _ => areas[last].End,
+        };
+
+        // Now and then it begins in a gap, which is an error.
+        start = _random.Next(20) == 0 ? start - Kibi4 : start;
+        long length = (long)(Math.Max(end, start + Kibi4) - start);
+        ulong span = _random.Next(4) switch { 0 => Gibi512, 1 => Gibi, 2 => Mebi2, _ => Kibi4 };
+        ulong beyond = (((ulong)length / span) + (ulong)_random.Next(1, 3)) * span;
+        ulong target = _random.Next(4) switch
+        {
+            0 => Address(),
+            1 when start > beyond + Arena => start - beyond,
+            _ => start + beyond,
+        };
+        return _random.Next(6) switch
+        {
+            0 => new RemapAt(space, start, length, _random.Next(1, 5) * 4096L, RemapFlags.None, 0),
+            1 => new RemapAt(space, start, length, _random.Next(1, 5) * 4096L, RemapFlags.MayMove | RemapFlags.Fixed, target),
+            2 => new RemapAt(space, start, length, length, RemapFlags.MayMove | RemapFlags.Fixed | RemapFlags.DontUnmap, target),
+            _ => new RemapAt(space, start, length, length, RemapFlags.MayMove | RemapFlags.Fixed, target),
+        };
     }
 
     private AdviseAt Advise(World world, int space)
     {
         var advice = Advices[_random.Next(Advices.Length)];
-        return new AdviseAt(space, Place(world, space), Length(), advice);
+        long length = advice is Advice.PopulateRead or Advice.PopulateWrite ? _random.Next(1, 40) * 4096L : Length();
+        return new AdviseAt(space, Place(world, space), length, advice);
     }
 
     private Resize Resize(World world)

@@ -147,7 +147,7 @@ internal sealed partial class RandomRun(int seed)
     }
 
     /// <summary>Arguments at the borders of what is allowed.</summary>
-    private (ulong Address, long Length, long Offset) Odd(ulong address, long length, long offset) => _random.Next(10) switch
+    private (ulong Address, long Length, long Offset) Odd(ulong address, long length, long offset) => _random.Next(11) switch
     {
         0 => (address, 0, offset),
         1 => (address + 1, length, offset),
@@ -157,7 +157,8 @@ internal sealed partial class RandomRun(int seed)
         5 => (0x1000, length, offset),
         6 => (0x10000, 4096, offset),
         7 => (address, 1L << 62, offset),
-        8 => ((1UL << 56) - 4096 - (1 << 20), 1 << 20, offset),
+        8 => (address, length, long.MaxValue - 4095),
+        9 => ((1UL << 56) - 4096 - (1 << 20), 1 << 20, offset),
         _ => (0x800, length, offset),
     };
 

@@ -109,31 +109,37 @@ internal sealed partial class World
     private void Remap(RemapAt remap)
     {
         var model = _model[remap.Space]!;
-        var (error, moves, target) = model.PlanRemap(remap.Address, remap.OldLength, remap.NewLength, remap.Flags, remap.NewAddress);
+        var plan = model.PlanRemap(remap.Address, remap.OldLength, remap.NewLength, remap.Flags, remap.NewAddress);
         var result = _engine[remap.Space]!.Remap(
             new VirtualAddress(remap.Address), remap.OldLength, remap.NewLength, remap.Flags, new VirtualAddress(remap.NewAddress));
-        Same(error, result.Error, "the outcome");
+        Same(plan.Error, result.Error, "the outcome");
         if (!result.Succeeded)
         {
             return;
         }
 
-        if (!moves)
+        ulong start = result.Address.Value;
+        if (plan.Target is { } target)
         {
-            Same($"0x{remap.Address:x}", $"0x{result.Address.Value:x}", "the address");
-            model.ResizeInPlace(remap.Address, remap.OldLength, remap.NewLength);
-            return;
+            Same($"0x{target:x}", $"0x{start:x}", "the address");
         }
-
-        if ((remap.Flags & RemapFlags.Fixed) != 0)
-        {
-            Same($"0x{target:x}", $"0x{result.Address.Value:x}", "the address");
-        }
-        else if (!model.MayChoose(result.Address.Value, remap.NewLength))
+        else if (!model.MayChoose(start, remap.NewLength))
         {
             throw new MismatchException($"the engine chose {result.Address}, which is not free or not allowed");
         }
 
-        model.Move(remap.Address, remap.OldLength, remap.NewLength, result.Address.Value, (remap.Flags & RemapFlags.DontUnmap) != 0);
+        bool keepsOld = (remap.Flags & RemapFlags.DontUnmap) != 0;
+        switch (plan.Way)
+        {
+            case ModelRemapWay.InPlace:
+                model.ResizeInPlace(remap.Address, remap.OldLength, remap.NewLength);
+                break;
+            case ModelRemapWay.MovesOne:
+                model.MoveOne(remap.Address, remap.OldLength, remap.NewLength, start, keepsOld);
+                break;
+            case ModelRemapWay.MovesAll:
+                model.MoveAll(remap.Address, remap.OldLength, start, keepsOld);
+                break;
+        }
     }
 }

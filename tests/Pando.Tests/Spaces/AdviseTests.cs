@@ -1,4 +1,5 @@
 using Pando.Hardware;
+using Pando.Machines;
 using Pando.Spaces;
 using Pando.Tables;
 using Pando.Tests.Support;
@@ -16,7 +17,6 @@ public sealed class AdviseTests
     [InlineData(Advice.NoHugePage, Advice.HugePage, AreaFlags.NoHugePages)]
     [InlineData(Advice.Random, Advice.Normal, AreaFlags.Random)]
     [InlineData(Advice.Sequential, Advice.Normal, AreaFlags.Sequential)]
-    [InlineData(Advice.Mergeable, Advice.Unmergeable, AreaFlags.Mergeable)]
     public void A_flag_that_splits_the_area_does_not_end_the_sharing(Advice set, Advice undo, AreaFlags flag)
     {
         using var bench = new OperationBench();
@@ -50,6 +50,103 @@ public sealed class AdviseTests
         process.Store(anonymous, 4);
         bench.Does(process.Space.Advise(anonymous, Page, Advice.Free));
         Assert.Equal(0, process.Load(anonymous));
+    }
+
+    [Theory]
+    [InlineData(Advice.DontNeed)]
+    [InlineData(Advice.Free)]
+    public void Tables_that_lie_wholly_in_what_is_dropped_of_one_area_go_with_it(Advice advice)
+    {
+        using var bench = new OperationBench();
+        var process = bench.Start();
+        process.Map(MapRequest.Anonymous(6 * Mebi, Rights.ReadWrite));
+        bench.Does(process.Space.Advise(At, 6 * Mebi, Advice.PopulateWrite));
+        Assert.Equal(3, process.Own.Pte);
+        int frames = bench.Machine.FramesInUse;
+
+        // One is covered, and half of another.
+        bench.Does(process.Space.Advise(At + Mebi, 3 * Mebi, advice));
+        bench.Machine.Reclaim();
+        Assert.Equal((2, frames - (3 * Mebi / Page) - 1), (process.Own.Pte, bench.Machine.FramesInUse));
+        Assert.Equal((AccessOutcome.Completed, (byte)0), (process.LoadOutcome(At + (3 * Mebi)), process.Load(At + (3 * Mebi))));
+        Assert.Equal(3, process.Own.Pte);
+
+        // One in which two areas lie is covered by neither.
+        bench.Does(process.Space.Protect(At + (5 * Mebi), Mebi, Rights.Read));
+        bench.Does(process.Space.Advise(At, 6 * Mebi, advice));
+        bench.Machine.Reclaim();
+        Assert.Equal(1, process.Own.Pte);
+        process.Store(At + (4 * Mebi), 1);
+        Assert.Equal((1, 0), (process.Load(At + (4 * Mebi)), process.Load(At)));
+        bench.Sound();
+    }
+
+    [Fact]
+    public void Only_private_pages_of_4_KiB_that_are_no_storage_are_mergeable_and_the_advice_passes_over_the_rest()
+    {
+        using var bench = new OperationBench();
+        var process = bench.Start();
+        var memory = bench.MemoryFile(4 * Page);
+        process.Map(MapRequest.Anonymous(4 * Page, Rights.ReadWrite));
+        process.Map(MapRequest.PrivateFile(memory, Rights.ReadWrite), At + (4 * Page));
+        process.Map(MapRequest.SharedFile(memory, Rights.ReadWrite), At + (8 * Page));
+        process.Map(MapRequest.PrivateFile(bench.DaxFile(4 * Page), Rights.ReadWrite), At + (12 * Page));
+        process.Map(MapRequest.SharedFile(bench.HugeFile(4 * Mebi), Rights.ReadWrite), At + Gibi);
+        bench.Does(process.Space.Advise(At + Page, 15 * Page, Advice.Mergeable));
+        bench.Fails(Errno.None, () => process.Space.Advise(At + Gibi + Page, Page, Advice.Mergeable));
+        Assert.Equal(
+            [0, AreaFlags.Mergeable, AreaFlags.Mergeable, AreaFlags.Shared, 0, AreaFlags.Shared],
+            process.Space.Areas.Select(area => area.Flags));
+        bench.Does(process.Space.Advise(At, 16 * Page, Advice.Unmergeable));
+        Assert.Equal([4 * Page, 4 * Page, 4 * Page, 4 * Page, 4 * Mebi], process.Space.Areas.Select(area => area.Range.Length));
+        Assert.Equal([0, 0, AreaFlags.Shared, 0, AreaFlags.Shared], process.Space.Areas.Select(area => area.Flags));
+    }
+
+    [Fact]
+    public void The_first_area_that_an_advice_does_not_fit_decides_even_beyond_a_hole()
+    {
+        using var bench = new OperationBench();
+        var file = bench.DaxFile(4 * Mebi);
+        var process = bench.Start();
+        var space = process.Space;
+        process.Map(MapRequest.Anonymous(2 * Page, Rights.Read));
+        process.Map(MapRequest.SharedFile(file, Rights.ReadWrite), At + (4 * Page));
+        process.Map(MapRequest.Anonymous(Page, Rights.ReadWrite) with { Locked = true }, At + Gibi);
+        process.Map(MapRequest.Anonymous(Page, Rights.Read), At + (2 * Gibi));
+        process.Map(MapRequest.Anonymous(Page, Rights.ReadWrite), At + (3 * Gibi));
+        Assert.Equal(Errno.None, space.Seal(At + (2 * Gibi), Page));
+        bench.Fails(Errno.ENOMEM, () => space.Advise(At, 3 * Page, Advice.WipeOnFork));
+        bench.Fails(Errno.EINVAL, () => space.Advise(At, 5 * Page, Advice.WipeOnFork));
+        bench.Fails(Errno.EINVAL, () => space.Advise(At, 5 * Page, Advice.Free));
+        bench.Fails(Errno.ENOMEM, () => space.Advise(At, 5 * Page, Advice.DontNeed));
+        bench.Fails(Errno.EINVAL, () => space.Advise(At, 3 * Gibi, Advice.DontNeed));
+        bench.Fails(Errno.EPERM, () => space.Advise(At + Gibi + Page, 2 * Gibi, Advice.DontNeed));
+        bench.Fails(Errno.EPERM, () => space.Advise(At, 3 * Gibi, Advice.DontFork));
+        bench.Fails(Errno.EINVAL, () => space.Advise(At, 5 * Page, Advice.Remove));
+        bench.Fails(Errno.EPERM, () => space.Advise(At + Gibi + Page, 2 * Gibi, Advice.Remove));
+        bench.Fails(Errno.ENOMEM, () => space.Advise(At + (4 * Page), 8 * Mebi, Advice.Remove));
+    }
+
+    [Fact]
+    public void Reading_ahead_wants_the_right_to_read_and_what_lies_before_is_populated()
+    {
+        using var bench = new OperationBench();
+        var process = bench.Start();
+        process.Map(MapRequest.Anonymous(2 * Page, Rights.ReadWrite));
+        process.Map(MapRequest.Anonymous(Page, Rights.Execute), At + (2 * Page));
+        process.Map(MapRequest.Anonymous(Page, Rights.Write), At + (3 * Page));
+        process.Map(MapRequest.Anonymous(Page, Rights.Read), At + (4 * Page));
+        Assert.Equal(Errno.EINVAL, process.Space.Advise(At + Page, 2 * Page, Advice.PopulateRead));
+        Assert.Equal((false, true, false), (process.Sees(At), process.Sees(At + Page), process.Sees(At + (2 * Page))));
+        Assert.Equal(Errno.EINVAL, process.Space.Advise(At + (3 * Page), Page, Advice.PopulateRead));
+        Assert.False(process.Sees(At + (3 * Page)));
+
+        // Which a load may do without.
+        Assert.Equal((AccessOutcome.Completed, AccessOutcome.Completed), (process.LoadOutcome(At + (2 * Page)), process.LoadOutcome(At + (3 * Page))));
+        bench.Does(process.Space.Advise(At + (3 * Page), Page, Advice.PopulateWrite));
+        Assert.Equal(Errno.ENOMEM, process.Space.Advise(At + (4 * Page), 2 * Page, Advice.PopulateRead));
+        Assert.True(process.Sees(At + (4 * Page)));
+        bench.Sound();
     }
 
     [Fact]
@@ -105,7 +202,9 @@ public sealed class AdviseTests
         var locked = process.Map(MapRequest.Anonymous(Page, Rights.ReadWrite) with { Locked = true }, At + (3 * Gibi));
         var huge = process.Map(MapRequest.SharedFile(bench.HugeFile(4 * Mebi), Rights.ReadWrite), At + (4 * Gibi));
         var readable = process.Map(MapRequest.SharedFile(file, Rights.Read) with { OpenedFor = Rights.Read }, At + (5 * Gibi));
+        var still = process.Map(MapRequest.Anonymous(Page, Rights.Read), At + (6 * Gibi));
         Assert.Equal(Errno.None, space.Seal(own, 4 * Mebi));
+        Assert.Equal(Errno.None, space.Seal(still, Page));
         bench.Fails(Errno.EINVAL, () => space.Advise(At + 1, Page, Advice.DontNeed));
         bench.Fails(Errno.EINVAL, () => space.Advise(At, -1, Advice.DontNeed));
         bench.Fails(Errno.EINVAL, () => space.Advise(At, Page, (Advice)7));
@@ -119,6 +218,12 @@ public sealed class AdviseTests
             bench.Fails(Errno.EINVAL, () => space.Advise(locked, Page, advice));
         }
 
+        // What changes nothing cuts nothing.
+        foreach (var advice in new[] { Advice.DoFork, Advice.DoDump, Advice.Normal, Advice.Unmergeable })
+        {
+            bench.Fails(Errno.None, () => space.Advise(huge + Page, 2 * Mebi, advice));
+        }
+
         foreach (var advice in new[] { Advice.DontNeed, Advice.DontFork, Advice.DontDump, Advice.Random })
         {
             bench.Fails(Errno.EINVAL, () => space.Advise(huge + Page, 2 * Mebi, advice));
@@ -128,7 +233,14 @@ public sealed class AdviseTests
         bench.Fails(Errno.EINVAL, () => space.Advise(anonymous, Page, Advice.Remove));
         bench.Fails(Errno.EACCES, () => space.Advise(own, Page, Advice.Remove));
         bench.Fails(Errno.EACCES, () => space.Advise(readable, Page, Advice.Remove));
-        bench.Fails(Errno.EPERM, () => space.Advise(own, Page, Advice.DontNeed));
-        bench.Fails(Errno.EPERM, () => space.Advise(own, Page, Advice.DontFork));
+        foreach (var advice in new[] { Advice.DontNeed, Advice.Free, Advice.DontFork, Advice.WipeOnFork, Advice.Remove })
+        {
+            bench.Fails(Errno.EPERM, () => space.Advise(still, Page, advice));
+        }
+
+        // What a file has is not lost.
+        bench.Fails(Errno.None, () => space.Advise(own, Page, Advice.DontNeed));
+        bench.Does(space.Advise(own, Page, Advice.DontFork));
+        Assert.Equal(AreaFlags.Sealed | AreaFlags.DontFork, space.Areas[1].Flags);
     }
 }

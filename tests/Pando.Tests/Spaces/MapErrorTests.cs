@@ -77,6 +77,25 @@ public sealed class MapErrorTests : IDisposable
     }
 
     [Fact]
+    public void Errors_come_in_the_order_of_Linux()
+    {
+        const long last = long.MaxValue - 4095;
+        var file = _machine.CreateMemoryFile("file", 8192);
+        var closed = MapRequest.SharedFile(file, Rights.ReadWrite) with { OpenedFor = Rights.Read, Address = new VirtualAddress(Taken) };
+        Errno Map(MapRequest request) => _space.Map(request).Error;
+
+        // The length, the offset, the place, how the file was opened, what lies there.
+        Assert.Equal(Errno.ENOMEM, Map(closed with { Length = 1L << 47, Offset = last, Placement = MapPlacement.FixedNoReplace }));
+        Assert.Equal(Errno.EOVERFLOW, Map(closed with { Offset = last, Placement = MapPlacement.FixedNoReplace }));
+        Assert.Equal(Errno.EEXIST, Map(closed with { Placement = MapPlacement.FixedNoReplace }));
+        Assert.Equal(Errno.None, _space.Seal(new VirtualAddress(Taken), 8192));
+        Assert.Equal(Errno.EACCES, Map(closed with { Placement = MapPlacement.Fixed }));
+        Assert.Equal(Errno.EPERM, Map(closed with { OpenedFor = Rights.All, Placement = MapPlacement.Fixed }));
+        Assert.Single(_space.Areas);
+        _machine.Audit().ThrowIfUnsound();
+    }
+
+    [Fact]
     public void Rights_that_do_not_exist_are_refused() =>
         Assert.Equal(Errno.EINVAL, _space.Map(new MapRequest(4096, (Rights)8)).Error);
 

@@ -43,6 +43,36 @@ public sealed class MemoryLockTests
     }
 
     [Fact]
+    public void Locking_ends_with_the_first_page_that_cannot_be_had_and_locking_all_goes_on()
+    {
+        using var bench = new OperationBench();
+        var process = bench.Start();
+        process.Map(MapRequest.Anonymous(Page, Rights.ReadWrite));
+        process.Map(MapRequest.Anonymous(Page, Rights.None), At + Page);
+        process.Map(MapRequest.Anonymous(Page, Rights.ReadWrite), At + (2 * Page));
+        Assert.Equal(Errno.ENOMEM, process.Space.LockMemory(At, 3 * Page));
+        Assert.Equal([AreaFlags.Locked, AreaFlags.Locked, AreaFlags.Locked], process.Space.Areas.Select(area => area.Flags));
+        Assert.Equal((true, false), (process.Sees(At), process.Sees(At + (2 * Page))));
+        bench.Does(process.Space.LockAll(current: true, future: false));
+        Assert.True(process.Sees(At + (2 * Page)));
+    }
+
+    [Theory]
+    [InlineData(PopulateKind.None)]
+    [InlineData(PopulateKind.Read)]
+    [InlineData(PopulateKind.Write)]
+    public void What_is_locked_on_fault_is_not_faulted_in_by_mapping_it(PopulateKind populate)
+    {
+        using var bench = new OperationBench();
+        var process = bench.Start();
+        bench.Does(process.Space.LockAll(current: false, future: true, onFault: true));
+        process.Map(MapRequest.Anonymous(Page, Rights.ReadWrite) with { Populate = populate });
+        process.Map(MapRequest.Anonymous(Page, Rights.ReadWrite) with { Populate = populate, Locked = true }, At + Gibi);
+        Assert.Equal([AreaFlags.LockedOnFault, AreaFlags.Locked], process.Space.Areas.Select(area => area.Flags));
+        Assert.Equal((false, true), (process.Sees(At), process.Sees(At + Gibi)));
+    }
+
+    [Fact]
     public void Residence_is_told_page_by_page()
     {
         using var bench = new OperationBench();
@@ -72,6 +102,8 @@ public sealed class MemoryLockTests
         bench.Fails(Errno.ENOMEM, () => process.Space.Sync(At, 8 * Mebi));
         Assert.Equal(Errno.None, process.Space.LockMemory(At, Page));
         bench.Fails(Errno.EBUSY, () => process.Space.Sync(At, 4 * Mebi, invalidate: true));
+        bench.Fails(Errno.EBUSY, () => process.Space.Sync(At, 8 * Mebi, invalidate: true));
+        bench.Fails(Errno.ENOMEM, () => process.Space.Sync(At + Page, 8 * Mebi, invalidate: true));
     }
 
     [Fact]

@@ -25,6 +25,7 @@ public sealed class OperationsOutOfMemoryTests
         ["map into"] = world => world.One.Space.Map(MapRequest.Anonymous(Page, Rights.Read) with { Address = At + (8 * Page), Placement = MapPlacement.Fixed }).Error,
         ["move shared"] = world => world.One.Space.Remap(At, 4 * Mebi, 4 * Mebi, RemapFlags.MayMove | RemapFlags.Fixed, Elsewhere).Error,
         ["move private"] = world => world.One.Space.Remap(Own, 4 * Mebi, 4 * Mebi, RemapFlags.MayMove | RemapFlags.Fixed, Elsewhere).Error,
+        ["move several"] = world => world.One.Space.Remap(At, Memory + (4 * Page) - At, Memory + (4 * Page) - At, RemapFlags.MayMove | RemapFlags.Fixed, Elsewhere + (4096 * Gibi)).Error,
         ["leave behind"] = world => world.One.Space.Remap(Own, 4 * Mebi, 4 * Mebi, RemapFlags.MayMove | RemapFlags.DontUnmap).Error,
         ["drop"] = world => world.One.Space.Advise(Own, 4 * Mebi, Advice.DontNeed),
         ["split by a flag"] = world => world.One.Space.Advise(Own + Page, Page, Advice.DontDump),
@@ -81,6 +82,41 @@ public sealed class OperationsOutOfMemoryTests
                 Assert.Equal(0, world.Two.Load(At));
                 asked = Math.Min(asked, 300);
             }
+        }
+    }
+
+    /// <summary>
+    /// Frames are set aside for the tables of private pages. Slots, and what is attached at the target, may not use
+    /// them up on the way: the pages that move last could not be put down.
+    /// </summary>
+    [Fact]
+    public void Of_several_areas_that_move_the_last_finds_its_tables_whatever_those_before_it_made()
+    {
+        for (int failFrom = 0; failFrom < 40; failFrom++)
+        {
+            using var bench = new OperationBench(SharingLevels.UpTo2MiB, largePages: false);
+            var file = bench.DaxFile(8 * Mebi);
+            var process = bench.Start();
+            for (int i = 0; i < 3; i++)
+            {
+                process.Map(MapRequest.SharedFile(file, Rights.ReadWrite), At + (i * 512 * Gibi));
+                process.Store(At + (i * 512 * Gibi) + (2 * Mebi), 1);
+            }
+
+            var last = At + (3 * 512 * Gibi);
+            process.Map(MapRequest.Anonymous(2 * Page, Rights.ReadWrite), last);
+            process.Store(last + Page, 2);
+            long length = last + (2 * Page) - At;
+            var target = At + (8 * 512 * Gibi) + (2 * Mebi);
+            int asked = 0;
+            bench.Machine.Store.Frames.FailNext = () => asked++ >= failFrom;
+            var outcome = process.Space.Remap(At, length, length, RemapFlags.MayMove | RemapFlags.Fixed, target).Error;
+            bench.Machine.Store.Frames.FailNext = null;
+            bench.Sound();
+            var start = outcome == Errno.None ? target : At;
+            Assert.Equal(failFrom < 6 ? Errno.ENOMEM : Errno.None, outcome);
+            Assert.Equal((1, 2), (process.Load(start + (2 * 512 * Gibi) + (2 * Mebi)), process.Load(start + (last - At) + Page)));
+            Assert.Equal(4, process.Space.Areas.Count);
         }
     }
 

@@ -110,6 +110,62 @@ public sealed class ProtectTests
     }
 
     [Fact]
+    public void What_has_the_rights_already_is_neither_cut_nor_left()
+    {
+        using var bench = new OperationBench();
+        var process = bench.StartSharers(1, bench.DaxFile(2 * Gibi))[0];
+        bench.Fails(Errno.None, () => process.Space.Protect(At + Page, Page, Rights.ReadWrite));
+        Assert.Equal(0, bench.Machine.Count(TableEvent.Diverged));
+
+        // The page of the second is larger than what the range has of it.
+        process.Map(MapRequest.Anonymous(Page, Rights.Read), At + (4 * Gibi) - Page);
+        process.Map(MapRequest.SharedFile(bench.HugeFile(4 * Mebi), Rights.ReadWrite), At + (4 * Gibi));
+        process.Store(At + (4 * Gibi), 1);
+        var own = process.Own;
+        bench.Does(process.Space.Protect(At + (4 * Gibi) - Page, 2 * Page, Rights.ReadWrite));
+        process.Store(At + (4 * Gibi) - Page, 2);
+        Assert.Equal((1, 2), (process.Load(At + (4 * Gibi)), process.Load(At + (4 * Gibi) - Page)));
+        Assert.Equal((own.Pte + 1, 3), (process.Own.Pte, process.Space.Areas.Count));
+        bench.Sound();
+    }
+
+    [Fact]
+    public void Locked_private_memory_that_becomes_writable_has_its_copies_at_once()
+    {
+        using var bench = new OperationBench();
+        var file = bench.DaxFile(2 * Page);
+        var process = bench.Start();
+        process.Map(MapRequest.PrivateFile(file, Rights.Read));
+        process.Map(MapRequest.SharedFile(file, Rights.Read), At + Gibi);
+        process.Map(MapRequest.Anonymous(2 * Page, Rights.Read), At + (2 * Gibi));
+        process.Map(MapRequest.PrivateFile(file, Rights.Read), At + (3 * Gibi));
+        bench.Does(process.Space.LockMemory(At, 2 * Page));
+        bench.Does(process.Space.LockMemory(At + Gibi, 2 * Page));
+        bench.Does(process.Space.LockMemory(At + (2 * Gibi), 2 * Page));
+        bench.Does(process.Space.LockMemory(At + (3 * Gibi), 2 * Page, onFault: true));
+        bench.Does(process.Space.Protect(At + Page, Page, Rights.ReadWrite));
+        var areas = new[] { At, At + Gibi, At + (2 * Gibi), At + (3 * Gibi) };
+        Assert.Equal(AccessOutcome.NotAllowed, process.StoreOutcome(At));
+        bench.Machine.Store.Frames.FailNext = () => true;
+        Assert.Equal(AccessOutcome.Completed, process.StoreOutcome(At + Page, 1));
+        bench.Machine.Store.Frames.FailNext = null;
+        foreach (var at in areas)
+        {
+            bench.Does(process.Space.Protect(at, 2 * Page, Rights.ReadWrite));
+        }
+
+        Assert.Equal(0, file.DirtyBytes);
+        bench.Machine.Store.Frames.FailNext = () => true;
+        Assert.Equal(
+            [AccessOutcome.Completed, AccessOutcome.Completed, AccessOutcome.OutOfMemory],
+            new[] { At, At + (2 * Gibi), At + (3 * Gibi) }.Select(at => process.StoreOutcome(at, 2)));
+        bench.Machine.Store.Frames.FailNext = null;
+        Assert.Equal((2, 1, 0, 2), (process.Load(At), process.Load(At + Page), process.Load(At + Gibi), process.Load(At + (2 * Gibi))));
+        Assert.Equal(0, process.Load(At + (3 * Gibi)));
+        bench.Sound();
+    }
+
+    [Fact]
     public void A_protection_key_is_a_class_of_its_own_that_only_those_with_the_same_key_share()
     {
         using var bench = new OperationBench();
@@ -154,6 +210,16 @@ public sealed class ProtectTests
         bench.Fails(Errno.EACCES, () => space.Protect(At + Gibi, Page, Rights.ReadWrite));
         bench.Fails(Errno.EPERM, () => space.Protect(At + (2 * Gibi), 2 * Page, Rights.Read));
         bench.Fails(Errno.EINVAL, () => space.Protect(At + (3 * Gibi), Page, Rights.Read));
+        bench.Fails(Errno.EINVAL, () => space.Protect(At + (3 * Gibi), Page, Rights.ReadWrite, 3));
+        bench.Fails(Errno.None, () => space.Protect(At + (3 * Gibi), Page, Rights.ReadWrite, 0));
+        bench.Fails(Errno.None, () => space.Protect(At + (3 * Gibi), Page, Rights.ReadWrite));
+
+        // The first address that is at fault decides.
+        bench.Fails(Errno.ENOMEM, () => space.Protect(At, 3 * Gibi, Rights.ReadWrite));
+        bench.Fails(Errno.EACCES, () => space.Protect(At + Gibi, 2 * Gibi, Rights.ReadWrite));
+        bench.Fails(Errno.EPERM, () => space.Protect(At + (2 * Gibi), 3 * Page, Rights.Read));
+        process.Map(MapRequest.SharedFile(file, Rights.Read) with { OpenedFor = Rights.Read }, At + (2 * Gibi) + (2 * Page));
+        bench.Fails(Errno.EPERM, () => space.Protect(At + (2 * Gibi), 3 * Page, Rights.ReadWrite));
         bench.Fails(Errno.None, () => space.Protect(At, 0, Rights.ReadWrite));
     }
 }

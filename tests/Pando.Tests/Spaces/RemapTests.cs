@@ -11,6 +11,7 @@ namespace Pando.Tests.Spaces;
 public sealed class RemapTests
 {
     private const RemapFlags MoveTo = RemapFlags.MayMove | RemapFlags.Fixed;
+    private const RemapFlags LeaveBehind = RemapFlags.MayMove | RemapFlags.DontUnmap;
 
     [Theory]
     [InlineData(SharingLevels.All)]
@@ -148,6 +149,7 @@ public sealed class RemapTests
         process.Map(MapRequest.Anonymous(Page, Rights.Read), At + (3 * Gibi));
         Assert.Equal(Errno.None, process.Space.Seal(At + (3 * Gibi), Page));
         var anonymous = At + Gibi;
+        var huge = At + (2 * Gibi);
         var space = process.Space;
         bench.Fails(Errno.EINVAL, () => space.Remap(At + 1, Page, Page));
         bench.Fails(Errno.EINVAL, () => space.Remap(At, Page, 0));
@@ -155,22 +157,217 @@ public sealed class RemapTests
         bench.Fails(Errno.EINVAL, () => space.Remap(At, Page, Page, (RemapFlags)8));
         bench.Fails(Errno.EINVAL, () => space.Remap(At, Page, Page, RemapFlags.Fixed, At + (4 * Gibi)));
         bench.Fails(Errno.EINVAL, () => space.Remap(At, Page, Page, RemapFlags.DontUnmap));
-        bench.Fails(Errno.EINVAL, () => space.Remap(At, Page, 2 * Page, RemapFlags.DontUnmap | RemapFlags.MayMove));
+        bench.Fails(Errno.EINVAL, () => space.Remap(At, Page, 2 * Page, LeaveBehind));
         bench.Fails(Errno.EINVAL, () => space.Remap(At, Page, Page, MoveTo, At + 1));
         bench.Fails(Errno.EINVAL, () => space.Remap(anonymous, 4 * Page, 4 * Page, MoveTo, anonymous + (2 * Page)));
+        bench.Fails(Errno.EINVAL, () => space.Remap(anonymous, 4 * Page, 4 * Page, LeaveBehind, anonymous + (2 * Page)));
+        bench.Fails(Errno.EINVAL, () => space.Remap(anonymous, 4 * Page, 4 * Page, LeaveBehind, At + (6 * Gibi) + 1));
+        bench.Fails(Errno.EINVAL, () => space.Remap(anonymous, 4 * Page, 4 * Page, LeaveBehind, space.UserEnd));
         bench.Fails(Errno.EINVAL, () => space.Remap(At, Page, Page, MoveTo, space.UserEnd));
         bench.Fails(Errno.EINVAL, () => space.Remap(anonymous, 0, Page, RemapFlags.MayMove));
-        bench.Fails(Errno.EINVAL, () => space.Remap(At, 0, Page));
+        bench.Fails(Errno.ENOMEM, () => space.Remap(At, 0, Page));
+        bench.Fails(Errno.EFAULT, () => space.Remap(At, 0, 2 * Page, MoveTo, At));
         bench.Fails(Errno.EFAULT, () => space.Remap(At + (5 * Gibi), Page, Page));
-        bench.Fails(Errno.EFAULT, () => space.Remap(anonymous, 5 * Page, 5 * Page, RemapFlags.MayMove));
+        bench.Fails(Errno.EFAULT, () => space.Remap(At + (5 * Gibi), Page, Page, MoveTo, At + (6 * Gibi)));
+        bench.Fails(Errno.EFAULT, () => space.Remap(anonymous - Page, 5 * Page, 5 * Page, MoveTo, At + (6 * Gibi)));
+        bench.Fails(Errno.EFAULT, () => space.Remap(anonymous, 5 * Page, 6 * Page, RemapFlags.MayMove));
+        bench.Fails(Errno.EFAULT, () => space.Remap(anonymous, 5 * Page, 6 * Page, MoveTo, At + (6 * Gibi)));
+        bench.Fails(Errno.EFAULT, () => space.Remap(anonymous, 5 * Page, 5 * Page, LeaveBehind));
         bench.Fails(Errno.ENOMEM, () => space.Remap(anonymous, 4 * Page, 8 * Page));
-        bench.Fails(Errno.ENOMEM, () => space.Remap(anonymous, 4 * Page, 1L << 47, RemapFlags.MayMove));
+        bench.Fails(Errno.ENOMEM, () => space.Remap(anonymous, 4 * Page, (long)space.UserEnd.Value, RemapFlags.MayMove));
+        bench.Fails(Errno.EINVAL, () => space.Remap(anonymous, 4 * Page, (long)space.UserEnd.Value + 1, RemapFlags.MayMove));
+        bench.Fails(Errno.EINVAL, () => space.Remap(anonymous, 1L << 50, Page));
+        bench.Fails(Errno.EINVAL, () => space.Remap(anonymous, 1L << 50, Page, MoveTo, At + (6 * Gibi)));
         bench.Fails(Errno.EPERM, () => space.Remap(At + (3 * Gibi), Page, 2 * Page));
+        bench.Fails(Errno.EPERM, () => space.Remap(At + (3 * Gibi), Page, Page));
         bench.Fails(Errno.EPERM, () => space.Remap(anonymous, Page, Page, MoveTo, At + (3 * Gibi)));
         bench.Fails(Errno.EPERM, () => space.Remap(anonymous, Page, Page, MoveTo, new VirtualAddress(0x1000)));
-        bench.Fails(Errno.EINVAL, () => space.Remap(At + (2 * Gibi) + Page, 2 * Mebi, 2 * Mebi));
-        bench.Fails(Errno.EINVAL, () => space.Remap(At + (2 * Gibi), 8 * Mebi, 10 * Mebi));
-        bench.Fails(Errno.EINVAL, () => space.Remap(At + (2 * Gibi), 2 * Mebi, 2 * Mebi, MoveTo, At + (6 * Gibi) + Page));
-        bench.Fails(Errno.EINVAL, () => space.Remap(anonymous, Page, Page, MoveTo, At + (2 * Gibi)));
+        bench.Fails(Errno.EPERM, () => space.Remap(anonymous, 4 * Page, Page, MoveTo, new VirtualAddress(0x1000)));
+        bench.Fails(Errno.EPERM, () => space.Remap(anonymous, 3 * Gibi, 3 * Gibi, MoveTo, At + (8 * Gibi)));
+        bench.Fails(Errno.EPERM, () => space.Remap(anonymous, 3 * Gibi, Page));
+        bench.Fails(Errno.EPERM, () => space.Remap(anonymous, 3 * Gibi, Page, MoveTo, At + (8 * Gibi)));
+        bench.Fails(Errno.EINVAL, () => space.Remap(huge + Page, 2 * Mebi, 2 * Mebi));
+        bench.Fails(Errno.EINVAL, () => space.Remap(huge, 8 * Mebi, 10 * Mebi));
+        bench.Fails(Errno.EINVAL, () => space.Remap(huge, 2 * Mebi, 2 * Mebi, MoveTo, At + (6 * Gibi) + Page));
+        bench.Fails(Errno.EINVAL, () => space.Remap(huge, 2 * Mebi, 2 * Mebi, LeaveBehind));
+        bench.Fails(Errno.EINVAL, () => space.Remap(huge, 2 * Mebi, 2 * Mebi, MoveTo | RemapFlags.DontUnmap, At + (6 * Gibi)));
+        bench.Fails(Errno.EINVAL, () => space.Remap(huge, Page, Page, MoveTo, space.UserEnd.AlignDown(2 * Mebi)));
+        bench.Fails(Errno.EINVAL, () => space.Remap(huge, 4 * Mebi, Page, MoveTo, space.UserEnd.AlignDown(2 * Mebi)));
+        bench.Fails(Errno.EINVAL, () => space.Remap(anonymous, Page, Page, MoveTo, huge));
+    }
+
+    [Fact]
+    public void A_range_of_several_areas_moves_with_its_gaps_and_what_lies_at_the_target_beside_them_stays()
+    {
+        using var bench = new OperationBench();
+        var file = bench.DaxFile(4 * Mebi);
+        var process = bench.Start();
+        process.Map(MapRequest.Anonymous(2 * Page, Rights.ReadWrite));
+        process.Map(MapRequest.Anonymous(Page, Rights.Read), At + (2 * Page));
+        process.Map(MapRequest.PrivateFile(file, Rights.ReadWrite), At + (4 * Mebi));
+        process.Map(MapRequest.SharedFile(file, Rights.ReadWrite), At + Gibi);
+        process.Store(At + Page, 1);
+        process.Store(At + (4 * Mebi) + Page, 2);
+        process.Store(At + Gibi + Page, 3);
+        var target = At + (1024 * Gibi) + (2 * Mebi) - Page;
+        process.Map(MapRequest.Anonymous(8 * Mebi, Rights.ReadWrite), target);
+        process.Store(target + Page, 8);
+        process.Store(target + (3 * Page), 9);
+
+        // All of the first two and the third, and half of the fourth.
+        long length = Gibi + (2 * Mebi);
+        Assert.Equal(target, process.Space.Remap(At, length, length, MoveTo, target).Value);
+        bench.Sound();
+        Assert.Equal(
+            [
+                (At + length, 2 * Mebi, Rights.ReadWrite, file, 2 * Mebi),
+                (target, 2 * Page, Rights.ReadWrite, null, 0),
+                (target + (2 * Page), Page, Rights.Read, null, 0),
+                (target + (3 * Page), (4 * Mebi) - (3 * Page), Rights.ReadWrite, null, 0),
+                (target + (4 * Mebi), 4 * Mebi, Rights.ReadWrite, file, 0),
+                (target + Gibi, 2 * Mebi, Rights.ReadWrite, file, 0),
+            ],
+            process.Space.Areas.Select(area => (area.Range.Start, area.Range.Length, area.Rights, area.File, area.Offset)));
+        Assert.Equal(
+            (1, 0, 9, 2, 3),
+            (process.Load(target + Page), process.Load(target + (2 * Page)), process.Load(target + (3 * Page)), process.Load(target + (4 * Mebi) + Page), process.Load(target + Gibi + Page)));
+        Assert.All(new[] { At, At + (2 * Page), At + (4 * Mebi), At + Gibi }, at => Assert.Equal(AccessOutcome.NotMapped, process.LoadOutcome(at)));
+
+        // The file reaches its private copies where they have gone.
+        bench.Does(file.SetSize(Page));
+        Assert.Equal(AccessOutcome.BusError, process.LoadOutcome(target + (4 * Mebi) + Page));
+    }
+
+    [Fact]
+    public void A_range_of_several_areas_that_is_left_behind_is_empty_and_its_areas_stay_apart()
+    {
+        using var bench = new OperationBench();
+        var process = bench.Start();
+        process.Map(MapRequest.Anonymous(4 * Page, Rights.ReadWrite));
+        process.Map(MapRequest.Anonymous(2 * Page, Rights.Read), At + (8 * Page));
+        process.Store(At + (3 * Page), 1);
+        bench.Does(process.Space.LockMemory(At, 4 * Page));
+        Assert.Equal(At + Gibi, process.Space.Remap(At + (2 * Page), 7 * Page, 7 * Page, MoveTo | RemapFlags.DontUnmap, At + Gibi).Value);
+        bench.Sound();
+
+        // The whole area is unlocked, though only its end was moved.
+        Assert.Equal(
+            [(At, 4 * Page, 0), (At + (8 * Page), 2 * Page, 0), (At + Gibi, 2 * Page, AreaFlags.Locked), (At + Gibi + (6 * Page), Page, 0)],
+            process.Space.Areas.Select(area => (area.Range.Start, area.Range.Length, area.Flags)));
+        Assert.Equal((0, 1, 0), (process.Load(At + (3 * Page)), process.Load(At + Gibi + Page), process.Load(At + Gibi + (6 * Page))));
+    }
+
+    [Fact]
+    public void What_is_left_behind_unlocked_is_not_joined_to_what_it_has_become_like()
+    {
+        using var bench = new OperationBench();
+        var process = bench.Start();
+        process.Map(MapRequest.Anonymous(4 * Page, Rights.ReadWrite));
+        bench.Does(process.Space.LockMemory(At, 2 * Page));
+        Assert.True(process.Space.Remap(At, 2 * Page, 2 * Page, LeaveBehind, At + Gibi).Succeeded);
+        (long, AreaFlags)[] apart = [(2 * Page, 0), (2 * Page, 0), (2 * Page, AreaFlags.Locked)];
+        Assert.Equal(apart, process.Space.Areas.Select(area => (area.Range.Length, area.Flags)));
+
+        // Nor by a change that changes neither; one that does joins them.
+        bench.Does(process.Space.Protect(At, 4 * Page, Rights.ReadWrite));
+        bench.Does(process.Space.Advise(At, 4 * Page, Advice.DoFork));
+        bench.Does(process.Space.UnlockMemory(At, 4 * Page));
+        Assert.Equal(apart, process.Space.Areas.Select(area => (area.Range.Length, area.Flags)));
+        bench.Does(process.Space.Protect(At + Page, Page, Rights.Read));
+        Assert.Equal([Page, Page, 2 * Page, 2 * Page], process.Space.Areas.Select(area => area.Range.Length));
+        bench.Does(process.Space.Protect(At + Page, Page, Rights.ReadWrite));
+        Assert.Equal([4 * Page, 2 * Page], process.Space.Areas.Select(area => area.Range.Length));
+    }
+
+    [Theory]
+    [InlineData(RemapFlags.None)]
+    [InlineData(MoveTo)]
+    public void Shrinking_cuts_off_whatever_the_rest_of_the_range_has(RemapFlags flags)
+    {
+        using var bench = new OperationBench();
+        var file = bench.DaxFile(4 * Mebi);
+        var process = bench.StartSharers(1, file)[0];
+        process.Map(MapRequest.Anonymous(4 * Page, Rights.ReadWrite), At + (6 * Mebi));
+        process.Map(MapRequest.Anonymous(4 * Page, Rights.Read), At + (8 * Mebi));
+        process.Store(At + Page, 1);
+        process.Store(At + (6 * Mebi), 2);
+        process.Store(At + (6 * Mebi) + (3 * Page), 3);
+        var target = (flags & RemapFlags.Fixed) != 0 ? At + Gibi : At;
+        Assert.Equal(target, process.Space.Remap(At, (6 * Mebi) + (2 * Page), 2 * Page, flags, At + Gibi).Value);
+        bench.Sound();
+        Assert.Equal(
+            new[] { (target, 2 * Page), (At + (6 * Mebi) + (2 * Page), 2 * Page), (At + (8 * Mebi), 4 * Page) }.OrderBy(area => area.Item1.Value),
+            process.Space.Areas.Select(area => (area.Range.Start, area.Range.Length)));
+        Assert.Equal((1, 3), (process.Load(target + Page), process.Load(At + (6 * Mebi) + (3 * Page))));
+        Assert.Equal(AccessOutcome.NotMapped, process.LoadOutcome(At + (6 * Mebi)));
+    }
+
+    [Fact]
+    public void A_length_that_does_not_change_in_place_asks_only_for_the_first_address()
+    {
+        using var bench = new OperationBench();
+        var process = bench.Start();
+        process.Map(MapRequest.Anonymous(Page, Rights.ReadWrite));
+        process.Store(At, 1);
+        bench.Fails(Errno.None, () => process.Space.Remap(At, 1L << 46, 1L << 46));
+        bench.Fails(Errno.None, () => process.Space.Remap(At, Page, Page, RemapFlags.MayMove, At + 1));
+    }
+
+    [Fact]
+    public void Of_a_locked_mapping_only_what_grows_is_faulted_in()
+    {
+        using var bench = new OperationBench();
+        var process = bench.Start();
+        process.Map(MapRequest.Anonymous(2 * Page, Rights.ReadWrite));
+        process.Map(MapRequest.Anonymous(Page, Rights.Read), At + (4 * Page));
+        bench.Does(process.Space.LockMemory(At, 2 * Page, onFault: true));
+        Assert.Equal(At, process.Space.Remap(At, 2 * Page, 3 * Page).Value);
+        Assert.False(process.Sees(At + (2 * Page)));
+        process.Map(MapRequest.Anonymous(2 * Page, Rights.ReadWrite) with { Locked = true }, At + Gibi);
+        process.Map(MapRequest.Anonymous(Page, Rights.Read), At + Gibi + (2 * Page));
+        var moved = process.Space.Remap(At + Gibi, 2 * Page, 4 * Page, RemapFlags.MayMove).Value;
+        bench.Sound();
+        Assert.True(process.Sees(moved) && process.Sees(moved + Page) && process.Sees(moved + (2 * Page)) && process.Sees(moved + (3 * Page)));
+
+        // A second mapping of what is shared, of which nothing has been faulted in, is what grows as a whole.
+        process.Map(MapRequest.SharedFile(bench.MemoryFile(4 * Page), Rights.ReadWrite) with { Locked = true }, At + (2 * Gibi));
+        var second = process.Space.Remap(At + (2 * Gibi), 0, 2 * Page, MoveTo, At + (3 * Gibi)).Value;
+        Assert.True(process.Sees(second) && process.Sees(second + Page));
+        bench.Sound();
+    }
+
+    [Fact]
+    public void A_hint_of_DONTUNMAP_is_taken_where_it_is_free_and_is_no_place_otherwise()
+    {
+        using var bench = new OperationBench();
+        var process = bench.Start();
+        process.Map(MapRequest.Anonymous(2 * Page, Rights.ReadWrite));
+        process.Map(MapRequest.Anonymous(Page, Rights.Read), At + Gibi);
+        process.Store(At, 1);
+        var first = process.Space.Remap(At, 2 * Page, 2 * Page, LeaveBehind, At + Gibi).Value;
+        Assert.Equal((3, 1), (process.Space.Areas.Count, process.Load(first)));
+        Assert.NotEqual(At + Gibi, first);
+        Assert.Equal(At + (2 * Gibi), process.Space.Remap(first, 2 * Page, 2 * Page, LeaveBehind, At + (2 * Gibi)).Value);
+        Assert.Equal((0, 1), (process.Load(first), process.Load(At + (2 * Gibi))));
+        bench.Sound();
+    }
+
+    [Fact]
+    public void User_faults_are_not_followed_so_that_an_area_with_a_handler_moves_only_alone()
+    {
+        using var bench = new OperationBench();
+        var process = bench.Start();
+        process.Map(MapRequest.Anonymous(2 * Page, Rights.ReadWrite));
+        process.Map(MapRequest.Anonymous(Page, Rights.Read), At + (2 * Page));
+        bench.Does(process.Space.RegisterUserFaults(At, 2 * Page, UserFaultModes.Missing, new UserFaultRecorder()));
+        bench.Fails(Errno.EFAULT, () => process.Space.Remap(At, 3 * Page, 3 * Page, MoveTo, At + Gibi));
+        process.Map(MapRequest.Anonymous(Page, Rights.Read), At - Page);
+        bench.Fails(Errno.EFAULT, () => process.Space.Remap(At - Page, 2 * Page, 2 * Page, MoveTo, At + Gibi));
+        Assert.True(process.Space.Remap(At, Page, Page, MoveTo, At + Gibi).Succeeded);
+        Assert.True(process.Space.Remap(At + Page, Page, Page, MoveTo, At + Gibi + Page).Succeeded);
+        Assert.Equal(
+            [(At - Page, Page, 0), (At + (2 * Page), Page, 0), (At + Gibi, 2 * Page, AreaFlags.None)],
+            process.Space.Areas.Select(area => (area.Range.Start, area.Range.Length, area.Flags)));
+        bench.Sound();
     }
 }
