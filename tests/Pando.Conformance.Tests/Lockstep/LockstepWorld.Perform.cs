@@ -1,0 +1,334 @@
+using Pando.Conformance.Tests.Kernel;
+using Pando.Hardware;
+using Pando.Spaces;
+using Pando.Tests.Model;
+
+namespace Pando.Conformance.Tests.Lockstep;
+
+/// <content>The operations, first by the kernel, then by the engine.</content>
+internal sealed partial class LockstepWorld
+{
+    /// <summary>
+    /// An operation that has no sense here (a place that is empty, a file that is not there) does nothing, so that any
+    /// part of a run is a run. Nor does one that would change what an agent needs for itself.
+    /// </summary>
+    private bool IsPossible(Operation operation) => operation switch
+    {
+        MapAt map => map.File < _files.Count && (map.Placement == MapPlacement.Anywhere
+            ? Has(map.Space) && map.Address is 0 or >= AddressSpace.LowestAddress
+            : IsFree(map.Space, map.Address, map.Length) && map.Address is 0 or >= AddressSpace.LowestAddress),
+        UnmapAt unmap => IsFree(unmap.Space, unmap.Address, unmap.Length),
+        ProtectAt protect => IsFree(protect.Space, protect.Address, protect.Length),
+        RemapAt remap => IsFree(remap.Space, remap.Address, Math.Max(remap.OldLength, remap.NewLength))
+            && ((remap.Flags & (RemapFlags.Fixed | RemapFlags.DontUnmap)) == 0 || IsFree(remap.Space, remap.NewAddress, remap.NewLength))
+            && remap.NewAddress is 0 or >= AddressSpace.LowestAddress
+            && !MayHangTheKernel(remap),
+        AdviseAt advise => IsFree(advise.Space, advise.Address, advise.Length),
+        LockAt locked => IsFree(locked.Space, locked.Address, locked.Length),
+        LockAllOf all => Has(all.Space),
+        SealAt seal => IsFree(seal.Space, seal.Address, seal.Length),
+        ResidentAt resident => IsFree(resident.Space, resident.Address, resident.Length),
+        SyncAt sync => IsFree(sync.Space, sync.Address, sync.Length),
+        TouchAt touch => IsFree(touch.Space, touch.Address, 1),
+        ForkTo fork => Has(fork.Space) && fork.Child < Processes && !Has(fork.Child),
+        ExitFrom exit => exit.Space > 0 && Has(exit.Space),
+        Resize resize => resize.File < _files.Count,
+        Punch punch => punch.File < _files.Count,
+        _ => throw new NotSupportedException($"{operation} is not made in lockstep."),
+    };
+
+    /// <summary>
+    /// Linux 6.18 deadlocks where mremap moves a hugetlbfs mapping whose table is not shared to where it may be shared:
+    /// move_hugetlb_page_tables holds the file's i_mmap_rwsem for writing while huge_pmd_share takes it for reading. The
+    /// process can never be killed (docs/conformance.md). Sharing takes a whole GiB.
+    /// </summary>
+    private bool MayHangTheKernel(RemapAt remap) =>
+        At(remap.Space).Areas().Exists(area =>
+            area.File is { MappingAlignment: > Page }
+            && area.Range.Length >= 1L << 30
+            && area.Range.Overlaps(AddressRange.FromLength(new VirtualAddress(remap.Address), Math.Max(Page, Math.Clamp(remap.OldLength, 0, 1L << 46)))));
+
+    private bool IsFree(int process, ulong address, long length) =>
+        Has(process) && !At(process).Agent.Own.Any(own =>
+            own.Start < Math.Max(address, address + (ulong)Math.Max(0, length) + (ulong)Page) && address < own.End);
+
+    private void Perform(Operation operation)
+    {
+        switch (operation)
+        {
+            case MapAt map:
+                MapBoth(map);
+                break;
+            case UnmapAt unmap:
+                var process = At(unmap.Space);
+                Outcome(
+                    process.Agent.Call(SystemCall.Munmap, unmap.Address, (ulong)unmap.Length),
+                    process.Space.Unmap(new VirtualAddress(unmap.Address), unmap.Length));
+                AfterRefusal(process, unmap.Address, unmap.Length);
+                break;
+            case ProtectAt protect:
+                ProtectBoth(protect);
+                break;
+            case RemapAt remap:
+                RemapBoth(remap);
+                break;
+            case AdviseAt advise:
+                AdviseBoth(advise);
+                break;
+            case LockAt locked:
+                LockBoth(locked);
+                break;
+            case LockAllOf all:
+                LockAllOfBoth(all);
+                break;
+            case SealAt seal:
+                SealBoth(seal);
+                break;
+            case ResidentAt resident:
+                ResidentBoth(resident);
+                break;
+            case SyncAt sync:
+                SyncBoth(sync);
+                break;
+            case TouchAt touch:
+                AccessBoth(touch);
+                break;
+            case ForkTo fork:
+                ForkBoth(fork);
+                break;
+            case ExitFrom exit:
+                Exit(exit.Space);
+                break;
+            case Resize resize:
+                ResizeBoth(_files[resize.File], resize.Size);
+                break;
+            case Punch punch:
+                Outcome(
+                    At(0).Agent.Call(
+                        SystemCall.Fallocate, (ulong)_files[punch.File].Descriptor, KernelArguments.PunchHole | KernelArguments.KeepSize, (ulong)punch.Offset, (ulong)punch.Length),
+                    (_files[punch.File].OpenedFor & Rights.Write) == 0 ? Errno.EBADF : _files[punch.File].Engine.PunchHole(punch.Offset, punch.Length));
+                break;
+        }
+    }
+
+    private void MapBoth(MapAt map)
+    {
+        var process = At(map.Space);
+        var file = map.File < 0 ? null : _files[map.File];
+        long result = process.Agent.Call(
+            SystemCall.Mmap,
+            map.Address,
+            (ulong)map.Length,
+            KernelArguments.Protection(map.Rights),
+            KernelArguments.Flags(map, file?.Engine.MappingAlignment > Page),
+            unchecked((ulong)(long)(file?.Descriptor ?? -1)),
+            (ulong)map.Offset);
+        var request = new MapRequest(map.Length, map.Rights)
+        {
+            File = file?.Engine,
+            Offset = map.Offset,
+            Shared = map.Shared,
+            Placement = map.Placement,
+            Address = new VirtualAddress(map.Address),
+            Populate = map.Populate,
+            OpenedFor = file?.OpenedFor ?? Rights.All,
+        };
+        if (IsError(result))
+        {
+            Outcome(result, process.Space.Map(request).Error);
+            AfterRefusal(process, map.Address, map.Length);
+            AfterLateRefusal(process, map, (Errno)(-result));
+            return;
+        }
+
+        if (map.Placement == MapPlacement.Anywhere)
+        {
+            Counts.Count(NamedDifference.AddressChoice);
+            request = request with { Address = new VirtualAddress((ulong)result) };
+        }
+
+        var mapped = process.Space.Map(request);
+        Outcome(result, mapped.Error);
+        Same($"0x{result:x}", $"0x{mapped.Address.Value:x}", "the address of the mapping");
+        if (map.Populate != PopulateKind.None)
+        {
+            AfterFailedFaults(process, mapped.Address, map.Length);
+        }
+    }
+
+    private void RemapBoth(RemapAt remap)
+    {
+        var process = At(remap.Space);
+        var old = AddressRange.FromLength(new VirtualAddress(remap.Address), Math.Max(0, remap.OldLength));
+
+        // A move to a given address takes several areas as they are (Linux 6.17); all else is done to one.
+        bool moves = (remap.Flags & RemapFlags.Fixed) != 0 && ((remap.OldLength + Page - 1) & -Page) == ((remap.NewLength + Page - 1) & -Page);
+        bool crosses = !moves && process.KeptApart.Any(at => at > old.Start.Value && at <= old.End.AlignUp(Page).Value);
+        var before = EngineTables.Positions(process.Space);
+        before.UnionWith(process.MayHaveEmpty);
+        var finer = process.Agent.Areas().Where(area => area.Start < old.End.Value && area.End > old.Start.Value).ToList();
+        var coarser = process.Areas().FindAll(area => area.Range.Overlaps(old));
+        long result = process.Agent.Call(
+            SystemCall.Mremap, remap.Address, (ulong)remap.OldLength, (ulong)remap.NewLength, (ulong)remap.Flags, remap.NewAddress);
+        if (crosses && IsError(result))
+        {
+            // Here the kernel's finer areas decide, which no address of the engine's can tell.
+            Counts.Count(NamedDifference.RemapAcrossKeptApart);
+            AfterRefusal(process, remap.Address, remap.OldLength);
+            AfterRefusal(process, remap.Address, remap.NewLength);
+            AfterRefusal(process, remap.NewAddress, remap.NewLength);
+            return;
+        }
+
+        bool chosen = !IsError(result) && (remap.Flags & RemapFlags.Fixed) == 0 && (ulong)result != remap.Address;
+        var at = new VirtualAddress(chosen ? (ulong)result : remap.NewAddress);
+        if (chosen)
+        {
+            Counts.Count(NamedDifference.AddressChoice);
+        }
+
+        var engine = process.Space.Remap(new VirtualAddress(remap.Address), remap.OldLength, remap.NewLength, remap.Flags, at);
+        Outcome(result, engine.Error);
+        if (IsError(result))
+        {
+            RemapParts(process, remap, engine.Error);
+            AfterRefusal(process, remap.Address, remap.OldLength);
+            AfterRefusal(process, remap.Address, remap.NewLength);
+            AfterRefusal(process, remap.NewAddress, remap.NewLength);
+            return;
+        }
+
+        Same($"0x{result:x}", $"0x{engine.Address.Value:x}", "the address of the mapping");
+        if ((ulong)result != remap.Address)
+        {
+            var target = AddressRange.FromLength(engine.Address, (remap.NewLength + Page - 1) & -Page);
+            CarryCuts(process, old, target.Start - old.Start);
+            if ((remap.Flags & RemapFlags.DontUnmap) != 0)
+            {
+                LockWhatTheKernelLeavesLocked(process, finer, coarser, target);
+            }
+
+            var meeting = target.End == old.Start ? target.End : old.End;
+            if ((remap.Flags & RemapFlags.DontUnmap) != 0
+                && (target.End == old.Start || old.End == target.Start)
+                && process.Agent.Areas().Any(area => area.Start < meeting.Value && area.End > meeting.Value)
+                && process.Areas().Exists(area => area.Range == target && (area.Flags & (AreaFlags.Locked | AreaFlags.LockedOnFault)) != 0))
+            {
+                process.Space.UnlockMemory(target.Start, target.Length);
+                Counts.Count(NamedDifference.MovedStaysLocked);
+            }
+
+            AfterMove(process, old, (ulong)result, remap.NewLength, (remap.Flags & RemapFlags.DontUnmap) != 0, before);
+        }
+    }
+
+    private void AccessBoth(TouchAt touch)
+    {
+        var process = At(touch.Space);
+        var at = new VirtualAddress(touch.Address);
+        Counts.Accesses++;
+        LastTouch = default;
+        if (touch.Access == AccessKind.Write)
+        {
+            var answer = process.Agent.Store(touch.Address, touch.Value);
+            LastTouch = OutcomeOf(answer);
+            Same(LastTouch, OutcomeOf(process.Processor.TryWrite(at, touch.Value).Outcome), "the outcome of the store");
+        }
+        else
+        {
+            var answer = process.Agent.Load(touch.Address);
+            var result = process.Processor.TryRead(at, out byte value);
+            LastTouch = OutcomeOf(answer);
+            LastByte = (byte)answer.Value;
+            Same(LastTouch, OutcomeOf(result.Outcome), "the outcome of the load");
+            if (result.IsCompleted)
+            {
+                Same((byte)answer.Value, value, "the byte that was loaded");
+            }
+        }
+
+        if (LastTouch == Touch.BusError)
+        {
+            AfterFailedFaults(process, at, 1);
+        }
+    }
+
+    private void ResizeBoth(TestFile file, long size)
+    {
+        long before = file.Engine.Size;
+        long cut = Math.Min(size, (before + Page - 1) & -Page);
+        Outcome(
+            At(0).Agent.Call(SystemCall.Ftruncate, (ulong)file.Descriptor, (ulong)size),
+            (file.OpenedFor & Rights.Write) == 0 ? Errno.EINVAL : file.Engine.SetSize(size));
+        if (LastOutcome == Errno.None && before < cut)
+        {
+            Counts.Count(NamedDifference.GrowthClears);
+            At(0).Agent.Call(
+                SystemCall.Fallocate, (ulong)file.Descriptor, KernelArguments.PunchHole | KernelArguments.KeepSize, (ulong)before, (ulong)(cut - before));
+        }
+    }
+
+    private void ForkBoth(ForkTo fork)
+    {
+        var parent = At(fork.Space);
+        var agent = parent.Agent.Fork(out int error);
+        var space = parent.Space.Fork();
+        Same(error, space is null ? (int)Errno.ENOMEM : 0, "the error of fork");
+        if (agent is null || space is null)
+        {
+            return;
+        }
+
+        _processes[fork.Child] = Adopt(agent, space, fork.Child);
+        AfterFork(parent, At(fork.Child));
+    }
+
+    private void ResidentBoth(ResidentAt resident)
+    {
+        var process = At(resident.Space);
+        int pages = (int)Math.Min(AgentProcess.ScratchSize, (resident.Length + Page - 1) / Page);
+        long result = process.Agent.Call(SystemCall.Mincore, resident.Address, (ulong)(pages * Page), process.Agent.Scratch);
+        bool[] engine = new bool[pages];
+        Outcome(result, process.Space.Resident(new VirtualAddress(resident.Address), engine));
+        if (result == 0 && pages > 0)
+        {
+            byte[] kernel = process.Agent.Read(process.Agent.Scratch, pages);
+            LastResident = string.Concat(kernel.Select(b => b & 1));
+            for (int i = 0; i < pages; i++)
+            {
+                bool kernelHas = (kernel[i] & 1) != 0;
+                if (kernelHas && !engine[i] && (process.Agent.PageEntry(resident.Address + (ulong)(i * Page)) >> 62) != 0)
+                {
+                    // An entry that the kernel has kept, and the engine leaves to a fault.
+                    Counts.Count(NamedDifference.EntriesComeBackByFault);
+                    engine[i] = true;
+                }
+                else if (!kernelHas && engine[i] && IsHuge(process, resident.Address + (ulong)(i * Page)))
+                {
+                    Counts.Count(NamedDifference.HugePagesAreResident);
+                    engine[i] = false;
+                }
+                else if (!kernelHas && engine[i] && _pagedOut)
+                {
+                    Counts.Count(NamedDifference.PageOutReclaims);
+                    engine[i] = false;
+                }
+            }
+
+            Same(LastResident, string.Concat(engine.Select(b => b ? 1 : 0)), "what is resident");
+        }
+    }
+
+    private static bool IsHuge(TestProcess process, ulong address) =>
+        process.Areas().Exists(area => area.File is { MappingAlignment: > Page } && area.Range.Contains(new VirtualAddress(address)));
+
+    private static bool IsError(long result) => result is < 0 and >= -4095;
+
+    private void Outcome(long kernel, Errno engine)
+    {
+        var error = IsError(kernel) ? (Errno)(-kernel) : Errno.None;
+        Same(error, engine, "the outcome");
+        LastOutcome = error;
+        Counts.Errors += error == Errno.None ? 0 : 1;
+    }
+}

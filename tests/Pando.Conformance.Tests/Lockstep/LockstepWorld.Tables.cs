@@ -1,0 +1,160 @@
+using Pando.Hardware;
+using Pando.Linux.Snapshot;
+using Pando.Machines;
+using Pando.Spaces;
+
+namespace Pando.Conformance.Tests.Lockstep;
+
+/// <content>
+/// After a move and a fork the kernel has entries, and tables, that the engine leaves to faults. They are faulted in, and what is
+/// left is noted window by window (<see cref="NamedDifference.EntriesComeBackByFault"/>, <see cref="NamedDifference.EmptyTablesTravel"/>).
+/// </content>
+internal sealed partial class LockstepWorld
+{
+    private const ulong Window = 2UL << 20;
+
+    private void AfterMove(TestProcess process, AddressRange old, ulong to, long newLength, bool keepsOld, HashSet<(int Level, ulong Number)> before)
+    {
+        if (_options.Sharing != SharingLevels.None)
+        {
+            return;
+        }
+
+        var moved = old.Length > newLength ? AddressRange.FromLength(old.Start, newLength) : old;
+        FaultInWhatTheKernelHas(process, AddressRange.FromLength(new VirtualAddress(to), newLength));
+        ulong distance = to - old.Start.Value;
+        for (ulong window = moved.Start.Value & ~(Window - 1); window < moved.End.Value; window += Window)
+        {
+            // move_page_tables: where the source has a table of PMDs, the destination gets one of PUDs; where the source
+            // has one of PTEs, it gets all three. What it gets may be the source of what follows.
+            int level = before.Contains((Level.Pte, window / Window)) ? Level.Pte
+                : before.Contains((Level.Pmd, window / (ulong)Level.TableSpan(Level.Pmd))) ? Level.Pud
+                : Level.Pgd;
+            var part = AddressRange.FromLength(new VirtualAddress(window), (long)Window).Intersect(moved);
+            foreach (ulong at in (ReadOnlySpan<ulong>)[part.Start.Value + distance, part.End.Value - 1 + distance])
+            {
+                for (int above = level; above <= Level.Pud; above++)
+                {
+                    before.Add((above, at / (ulong)Level.TableSpan(above)));
+                    MayHaveEmpty(process, above, at);
+                }
+            }
+
+            if (keepsOld && level == Level.Pte && EngineTables.EmptyWindows(process.Space).Contains(window))
+            {
+                process.MayLackEmpty.Add(window);
+            }
+        }
+    }
+
+    private void AfterFork(TestProcess parent, TestProcess child)
+    {
+        child.MayBeCut.UnionWith(parent.MayBeCut);
+        if (_options.Sharing != SharingLevels.None)
+        {
+            return;
+        }
+
+        foreach (var area in child.Areas())
+        {
+            FaultInWhatTheKernelHas(child, area.Range);
+        }
+
+        // copy_page_range goes down wherever the parent has a table.
+        foreach (var (level, number) in EngineTables.Positions(parent.Space).Concat(parent.MayHaveEmpty).ToList())
+        {
+            var span = AddressRange.FromLength(new VirtualAddress(number * (ulong)Level.TableSpan(level)), Level.TableSpan(level));
+            if (child.Areas().Exists(area => !area.Shared && (area.Flags & AreaFlags.WipeOnFork) == 0 && area.Range.Overlaps(span)))
+            {
+                MayHaveEmpty(child, level, span.Start.Value);
+            }
+        }
+    }
+
+    /// <summary>The kernel frees a table of PTEs that is emptied in one of its areas, and they may be finer than the engine's.</summary>
+    private void AfterDropping(TestProcess process, HashSet<(int Level, ulong Number)> before)
+    {
+        if (_options.Sharing != SharingLevels.None)
+        {
+            return;
+        }
+
+        before.ExceptWith(EngineTables.Positions(process.Space));
+        foreach (var (level, number) in before.Where(table => process.KeptApart.Any(at => at > table.Number * Window && at < (table.Number + 1) * Window)))
+        {
+            MayHaveEmpty(process, level, number * Window);
+        }
+    }
+
+    private void MayHaveEmpty(TestProcess process, int level, ulong at)
+    {
+        var table = (level, at / (ulong)Level.TableSpan(level));
+        if (!EngineTables.Positions(process.Space).Contains(table) && process.MayHaveEmpty.Add(table))
+        {
+            Counts.Count(NamedDifference.EmptyTablesTravel);
+        }
+    }
+
+    /// <summary>Faults past the end of a file fail; by then the kernel has mapped what lies around (Linux: do_fault_around).</summary>
+    private void AfterFailedFaults(TestProcess process, VirtualAddress at, long length)
+    {
+        if (_options.Sharing == SharingLevels.None && length > 0)
+        {
+            var start = at.AlignDown((long)Window);
+            FaultInWhatTheKernelHas(process, new AddressRange(start, (at + length).AlignUp((long)Window)), NamedDifference.FaultAround);
+        }
+    }
+
+    private static void AfterAnyRefusal(TestProcess process, Errno error, ulong at, long length)
+    {
+        if (error != Errno.None)
+        {
+            AfterRefusal(process, at, length);
+        }
+    }
+
+    /// <summary>An operation that was refused may have cut areas at the ends of its range (Linux: vms_gather_munmap_vmas).</summary>
+    private static void AfterRefusal(TestProcess process, ulong at, long length)
+    {
+        process.MayBeCut.Add(at);
+        process.MayBeCut.Add(at + (((ulong)length + (ulong)Page - 1) & ~((ulong)Page - 1)));
+    }
+
+    /// <summary>Faults in every page that the kernel has an entry for: all that it has more is what a fault would bring.</summary>
+    private void FaultInWhatTheKernelHas(TestProcess process, AddressRange range, NamedDifference rule = NamedDifference.EntriesComeBackByFault)
+    {
+        foreach (var area in process.Agent.Areas())
+        {
+            ulong start = Math.Max(area.Start, range.Start.Value);
+            ulong end = Math.Min(area.End, range.End.Value);
+            if (start >= end)
+            {
+                continue;
+            }
+
+            foreach (ulong window in process.Agent.PopulatedWindows(area with { Start = start, End = end }))
+            {
+                if ((area.Rights & MappingRights.Read) == 0)
+                {
+                    // Without the right to read nothing can be faulted in.
+                    for (int level = Level.Pte; level <= Level.Pud; level++)
+                    {
+                        MayHaveEmpty(process, level, window);
+                    }
+
+                    continue;
+                }
+
+                for (ulong page = Math.Max(window, start); page < Math.Min(window + Window, end); page += 4096)
+                {
+                    var at = new VirtualAddress(page);
+                    if ((process.Agent.PageEntry(page) >> 62) != 0 && !process.Processor.TryTranslate(at, AccessKind.Read, out _, FaultDelivery.ToCaller).IsCompleted)
+                    {
+                        process.Space.Populate(AddressRange.FromLength(at, Page), AccessKind.Read);
+                        Counts.Count(rule);
+                    }
+                }
+            }
+        }
+    }
+}

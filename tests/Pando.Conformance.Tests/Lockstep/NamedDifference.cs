@@ -1,0 +1,96 @@
+namespace Pando.Conformance.Tests.Lockstep;
+
+/// <summary>
+/// Where Pando differs from Linux on purpose. Each is a rule that says exactly what the other side must have done, and is
+/// counted; nothing is left out of the comparison. The reasons stand in docs/conformance.md.
+/// </summary>
+internal enum NamedDifference
+{
+    /// <summary>
+    /// The kernel chose the address of a mapping by its own policy. The engine is asked for the same address and must
+    /// find it free.
+    /// </summary>
+    AddressChoice,
+
+    /// <summary>
+    /// The kernel keeps private areas apart that map on in the same way, because their anon_vmas differ. The engine has
+    /// one area there; it must end where the kernel's run of areas ends.
+    /// </summary>
+    PrivateAreasJoin,
+
+    /// <summary>
+    /// The kernel has changed the part of a range before (or around) what it refused. The engine refuses the whole, with
+    /// the same error; done with the part, it must be where the kernel is.
+    /// </summary>
+    AllOrNothing,
+
+    /// <summary>The kernel keeps the pages of MADV_FREE until it needs memory; the engine drops them at once, as the kernel may.</summary>
+    FreeDropsAtOnce,
+
+    /// <summary>
+    /// The kernel copies or moves page-table entries that a fault would bring back (file pages, the page of zeroes);
+    /// the engine leaves them to the fault. With these pages faulted in, the tables must be the same.
+    /// </summary>
+    EntriesComeBackByFault,
+
+    /// <summary>
+    /// The kernel makes a table in the copy or at the destination for a source table without entries, and may take one
+    /// away whole. Until the window is touched or unmapped, the kernel's count may differ by the tables of that window.
+    /// </summary>
+    EmptyTablesTravel,
+
+    /// <summary>
+    /// A fault that fails past the end of a file has made the kernel map the pages around it. The engine maps only what is
+    /// asked for; with these pages faulted in, the tables must be the same.
+    /// </summary>
+    FaultAround,
+
+    /// <summary>
+    /// The kernel has cut an area at an end of a range before it found that it must refuse the operation, and leaves it
+    /// cut. The engine has one area there.
+    /// </summary>
+    RefusalLeavesCut,
+
+    /// <summary>
+    /// After MADV_PAGEOUT the kernel may have given up pages of memory files that were never written, or swapped others
+    /// out: mincore need not find them. The engine keeps what it has.
+    /// </summary>
+    PageOutReclaims,
+
+    /// <summary>
+    /// MREMAP_DONTUNMAP of locked memory that was never written, to the place beside it: the kernel joins the two and then
+    /// unlocks both. The engine unlocks what is left behind; told to unlock the other, it has one area as well.
+    /// </summary>
+    MovedStaysLocked,
+
+    /// <summary>
+    /// The kernel finds a range to lie in two areas where the engine has one (see <see cref="PrivateAreasJoin"/>), and
+    /// refuses to remap it. The engine is not asked.
+    /// </summary>
+    RemapAcrossKeptApart,
+
+    /// <summary>
+    /// hugetlbfs: mincore tells of a huge page only whether this process has it mapped. The engine says what the manual page
+    /// says: whether it is in memory.
+    /// </summary>
+    HugePagesAreResident,
+
+    /// <summary>hugetlbfs: processes with other rights have a table each; the engine's share one, the rights stand in the slots.</summary>
+    SharesAcrossRights,
+
+    /// <summary>hugetlbfs: an area that does not cover the whole GiB has a table of its own; the engine shares those of the same window.</summary>
+    SharesPartOfSpan,
+
+    /// <summary>hugetlbfs: areas with other flags (not locked or not) share no new table; for the engine only what says something of translations counts.</summary>
+    SharesAcrossFlags,
+
+    /// <summary>hugetlbfs: who has left a shared table keeps one of its own; in the engine a span that is one window again comes back.</summary>
+    SharesAgain,
+
+    /// <summary>
+    /// Bytes that were stored past the end of a file, in the page that the end cuts, are no part of it when it grows: POSIX (ftruncate)
+    /// wants zeroes there, and the engine clears them. The kernel's memory files (tmpfs, seen with 6.18) show them again;
+    /// they are cleared there by a hole.
+    /// </summary>
+    GrowthClears,
+}

@@ -1,0 +1,70 @@
+using System.Text;
+using Pando.Conformance.Tests.Kernel;
+using Pando.Tests.Model;
+
+namespace Pando.Conformance.Tests.Lockstep;
+
+/// <summary>Makes runs again: whole, in part, and as the text of a test.</summary>
+internal static class Replay
+{
+    /// <summary>Skips the test, with the reason, where agents cannot run.</summary>
+    public static void RequireAgents()
+    {
+        if (AgentProcess.WhyNot() is { } reason)
+        {
+            Assert.Skip(reason);
+        }
+    }
+
+    /// <summary>Makes a run in a new world, and compares after each operation.</summary>
+    public static LockstepCounts Run(LockstepOptions options, params IReadOnlyList<Operation> operations)
+    {
+        RequireAgents();
+        var counts = new LockstepCounts();
+        using var world = new LockstepWorld(options, counts);
+        foreach (var operation in operations)
+        {
+            world.Step(operation);
+        }
+
+        world.End();
+        return counts;
+    }
+
+    /// <summary>Why a run fails; null if it does not.</summary>
+    public static string? Failure(LockstepOptions options, IReadOnlyList<Operation> operations, Action<LockstepWorld>? begin = null)
+    {
+        try
+        {
+            using var world = new LockstepWorld(options, new LockstepCounts());
+            begin?.Invoke(world);
+            foreach (var operation in operations)
+            {
+                world.Step(operation);
+            }
+
+            world.End();
+            return null;
+        }
+        catch (Exception exception) when (exception is not OutOfMemoryException)
+        {
+            return exception is MismatchException ? exception.Message : exception.ToString();
+        }
+    }
+
+    /// <summary>The run as a test that can be pasted.</summary>
+    public static string ToCode(LockstepOptions options, IReadOnlyList<Operation> operations)
+    {
+        var code = new StringBuilder();
+        code.AppendLine("[Fact]");
+        code.AppendLine("public void Say_what_must_hold() => Replay.Run(");
+        code.Append("    ").Append(options.ToCode());
+        foreach (var operation in operations)
+        {
+            code.AppendLine(",").Append("    ").Append(operation.ToCode());
+        }
+
+        code.AppendLine(");");
+        return code.ToString();
+    }
+}

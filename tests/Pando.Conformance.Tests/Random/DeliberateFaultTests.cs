@@ -1,0 +1,49 @@
+using Pando.Conformance.Tests.Lockstep;
+
+namespace Pando.Conformance.Tests.Random;
+
+/// <summary>
+/// The suite can fail: an engine that is wrong on purpose is caught by the comparison with the kernel alone (the auditor is
+/// off), from every one of ten seeds, within a stated number of operations.
+/// </summary>
+public class DeliberateFaultTests
+{
+    private const int Seeds = 10;
+
+    private static void CaughtWithin(int operations, string what, Action<LockstepWorld> spoil)
+    {
+        Replay.RequireAgents();
+        var needed = new List<long>();
+        for (int seed = 1; needed.Count < Seeds; seed++)
+        {
+            var run = new RandomRun(seed);
+            if (run.Options.Sharing != Spaces.SharingLevels.None)
+            {
+                continue;
+            }
+
+            var counts = new LockstepCounts();
+            string? failure = run.FailureWithin(operations, counts, world =>
+            {
+                world.Audits = false;
+                spoil(world);
+            });
+            Assert.True(failure is not null, $"Seed {seed}: {operations} operations passed.");
+            needed.Add(counts.Operations + 1);
+        }
+
+        ConformanceReport.Say($"{what}: caught after {string.Join(", ", needed.Order())} operations.");
+    }
+
+    [Fact]
+    public void An_area_that_is_not_joined_is_caught() => CaughtWithin(400, "An area that is not joined", world => world.Machine.VirtualMemory.LeaveApart = () => true);
+
+    [Fact]
+    public void A_right_that_stays_too_wide_is_caught() => CaughtWithin(1500, "A right that stays too wide", world => world.Machine.VirtualMemory.LeaveRights = () => true);
+
+    [Fact]
+    public void A_table_that_is_leaked_is_caught() => CaughtWithin(400, "A table that is leaked", world => world.Machine.VirtualMemory.Walker.LeaveTable = () => true);
+
+    [Fact]
+    public void A_flush_that_is_left_out_is_caught() => CaughtWithin(400, "A flush that is left out", world => world.Machine.Store.Shootdown.LeaveOut = _ => true);
+}

@@ -1,0 +1,41 @@
+using System.Globalization;
+using Pando.Conformance.Tests.Lockstep;
+using Pando.Tests.Shared;
+
+namespace Pando.Conformance.Tests.Random;
+
+/// <summary>Random operations on the running kernel and on the engine, in step.</summary>
+public class RandomConformanceTests
+{
+    private const int OperationsPerRun = 250;
+    private const int Runs = 120;
+    private const int MostFailures = 10;
+    private const int HugePages = 48;
+
+    /// <summary>PANDO_CONFORMANCE_RUNS: how many runs; PANDO_CONFORMANCE_SEED: the first one's seed.</summary>
+    private static int Setting(string name, int otherwise) =>
+        int.TryParse(Environment.GetEnvironmentVariable(name), NumberStyles.Integer, CultureInfo.InvariantCulture, out int value) ? value : otherwise;
+
+    [Fact]
+    public void Random_operations_have_the_outcomes_areas_bytes_and_page_tables_of_the_running_kernel()
+    {
+        Replay.RequireAgents();
+        int runs = Setting("PANDO_CONFORMANCE_RUNS", Runs);
+        int first = Setting("PANDO_CONFORMANCE_SEED", 1);
+        using var pool = HugePagePool.TryAdd(HugePages, out string whyNoHugePages);
+        var counts = new LockstepCounts();
+        var failures = new List<string>();
+        for (int seed = first; seed < first + runs && failures.Count < MostFailures; seed++)
+        {
+            var run = new RandomRun(seed, hugePages: pool is not null);
+            if (run.FailureWithin(OperationsPerRun, counts) is { } failure)
+            {
+                failures.Add(run.Explain(failure));
+            }
+        }
+
+        ConformanceReport.Say(
+            $"Random operations in step with Linux {Environment.OSVersion.Version}, seeds {first} to {first + runs - 1}, {(pool is null ? $"no huge pages ({whyNoHugePages})" : "huge pages in every other run")}: {counts}");
+        Assert.True(failures.Count == 0, string.Join(Environment.NewLine, failures));
+    }
+}
