@@ -51,4 +51,4 @@ measure "pando scan" "$PANDO" scan
 measure "pando scan --exact" "$PANDO" scan --exact
 measure "loop over smaps_rollup" smaps_loop
 if command -v smem >/dev/null; then measure "smem" smem; else echo "smem is not installed: apt-get install smem"; fi
-"$PANDO" scan --object pando-test | sed -n '1,4p;13,16p'
+"$PANDO" scan --object pando-test | sed -n '1,4p;6,8p'

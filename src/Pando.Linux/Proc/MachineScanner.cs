@@ -131,7 +131,7 @@ public sealed class MachineScanner
 
         if (!useScan)
         {
-            _notes.Add("The kernel has no PAGEMAP_SCAN (Linux 6.7): pagemap was read entry by entry, which is slower; big inaccessible reserves were passed over.");
+            _notes.Add("The kernel has no PAGEMAP_SCAN (Linux 6.7): pagemap was read entry by entry, which is slower; big inaccessible reserves were passed over. 2 MiB leaves of ordinary memory are known by their sum (smaps), those of DAX files by the kernel's rules and VmPTE.");
         }
     }
 
@@ -186,48 +186,8 @@ public sealed class MachineScanner
             }
         }
 
-        return process with { Populated = useScan ? runs : WithHugePages(process, runs, file), Unread = unread };
-    }
-
-    /// <summary>Plain pagemap does not tell 2 MiB leaves from 4 KiB ones. smaps tells how many bytes of a mapping
-    /// have them; they can only stand in whole windows, and the first whole windows are taken.</summary>
-    private List<PopulatedRun> WithHugePages(ProcessFacts process, List<PopulatedRun> runs, FileContents file)
-    {
-        var huge = SmapsParser.Parse(file.Read($"{_options.Proc}/{process.Pid}/smaps", out _))
-            .Where(e => e.HugeMappedBytes > 0)
-            .ToDictionary(e => e.Start, e => e.HugeMappedBytes);
-        if (huge.Count == 0)
-        {
-            return runs;
-        }
-
-        const ulong Window = 2UL << 20;
-        var result = new List<PopulatedRun>();
-        foreach (var run in runs)
-        {
-            var left = run.LeafLevel == 0 ? huge.GetValueOrDefault(process.Mappings![run.Mapping].Start) : 0;
-            var start = (run.Start + Window - 1) & ~(Window - 1);
-            var end = Math.Min(run.End & ~(Window - 1), start + (ulong)left);
-            if (left == 0 || start >= end)
-            {
-                result.Add(run);
-                continue;
-            }
-
-            huge[process.Mappings![run.Mapping].Start] = left - (long)(end - start);
-            if (run.Start < start)
-            {
-                result.Add(run with { End = start });
-            }
-
-            result.Add(run with { Start = start, End = end, LeafLevel = 1 });
-            if (end < run.End)
-            {
-                result.Add(run with { Start = end });
-            }
-        }
-
-        return result;
+        var read = process with { Populated = runs, Unread = unread };
+        return useScan ? read : new PlainLeaves(_options, objects, file).Of(read);
     }
 
     /// <summary>Reads the flags of hugetlb mappings: sharing of their tables hangs on them, and only smaps has them.</summary>
@@ -285,7 +245,8 @@ public sealed class MachineScanner
         var mounts = Encoding.UTF8.GetString(_file.Read(Path.Combine(_options.Proc, "self/mounts"), out _));
         var hidden = mounts.Split('\n').Select(l => l.Split(' ')).FirstOrDefault(w =>
             w.Length > 3 && w[2] == "proc" && w[1] == _options.Proc && w[3].Contains("hidepid=", StringComparison.Ordinal) && !w[3].Contains("hidepid=0", StringComparison.Ordinal) && !w[3].Contains("hidepid=off", StringComparison.Ordinal));
-        if (hidden is not null && LibC.EffectiveUser() != 0)
+        // Members of the mount's gid= group see all, and so does root: process 1 is somebody else's for everyone else.
+        if (hidden is not null && _file.Read(Path.Combine(_options.Proc, "1/status"), out _).IsEmpty)
         {
             _notes.Add($"{_options.Proc} is mounted with {hidden[3].Split(',').First(o => o.StartsWith("hidepid", StringComparison.Ordinal))}: other users' processes cannot be seen at all, so sums are of {processes.Length} visible processes. Run as root, or as a member of the gid= group of the mount.");
         }

@@ -77,14 +77,14 @@ public static class RangeReader
                 smaps.VmFlags ?? "",
                 smaps.KernelPageSize,
                 _object.Name,
-                _object.Kind.ToString(),
+                _object.Kind,
                 _mapping.Offset + (long)(address - _mapping.Start),
                 _object.Kind == ObjectKind.Anonymous ? 1 : mappers.Count,
                 entry,
                 frame,
-                frame is { } f ? Counter("kpagecount", f) : null,
+                frame is { } f && _object.Kind != ObjectKind.DaxFile ? Counter("kpagecount", f) : null, // no count of persistent memory
                 frame is { } g && Counter("kpageflags", g) is { } flags ? [.. FlagNames.Where(n => ((flags >> n.Bit) & 1) != 0).Select(n => n.Name)] : [],
-                [.. Enumerable.Range(1, TableAttribution.Levels).Select(Level)],
+                [.. Levels().Select(Level)],
                 isHugetlb ? HugetlbSharingAnalysis.Analyse(snapshot, _object, mappers) : null,
                 _object.Dax is null ? null : DaxText(),
                 snapshot.Notes);
@@ -104,12 +104,20 @@ public static class RangeReader
             }
 
             var entry = pageMap.EntryAt(address);
-            var run = process.Populated?.FirstOrDefault(r => r.Mapping == index && r.Start <= address && r.End > address) ?? default;
-            var leaf = run.LeafLevel switch { 1 => "2 MiB leaf", 2 => "1 GiB leaf", _ => "4 KiB leaf" };
+            var leaf = LeafLevel() switch { 1 => "2 MiB leaf", 2 => "1 GiB leaf", _ => "4 KiB leaf" };
             var frame = entry & KernelAbi.PagemapFrameMask;
             return (entry & KernelAbi.PagemapPresent) != 0 ? ($"present, {leaf}", frame == 0 ? null : frame)
+                : address >= 1UL << 63 ? ("a page of the kernel's, the same in every process", null)
                 : (entry & KernelAbi.PagemapSwapped) != 0 ? ("not present: swapped out or a marker", null)
                 : ("none: no access since it was mapped, or given back", null);
+        }
+
+        /// <summary>Levels that have a table for this address: none below the leaf, and none of the process's own in
+        /// the kernel's half of the address space (vsyscall).</summary>
+        private IEnumerable<int> Levels()
+        {
+            var leaf = LeafLevel() ?? (_object.HugePageSize >= TableCensus.SpanOf(2) ? 2 : _object.HugePageSize >= TableCensus.SpanOf(1) ? 1 : 0);
+            return address >= 1UL << 63 ? [] : Enumerable.Range(1, TableAttribution.Levels).Where(level => level > leaf);
         }
 
         private long? Counter(string name, ulong frame) => FrameCounters.Read(options.Proc, name, frame);
@@ -158,11 +166,19 @@ public static class RangeReader
 
         private string DaxText()
         {
-            var window = address & ~(TableCensus.SpanOf(1) - 1);
-            var reason = DaxGranularity.JudgeWindow(_mapping, _object.Dax!, window);
-            return reason == DaxRefusal.None
-                ? "this 2 MiB window can have a 2 MiB leaf (unless the file already has 4 KiB entries there)"
-                : $"this 2 MiB window has 4 KiB leaves: {reason}";
+            var reason = DaxGranularity.JudgeWindow(_mapping, _object.Dax!, address & ~(TableCensus.SpanOf(1) - 1), KernelSupport.Of(snapshot.Machine).DaxPmd);
+            return (LeafLevel(), reason) switch
+            {
+                (null, DaxRefusal.None) => "this 2 MiB window has no entry yet; a first access could get a 2 MiB leaf",
+                (null, _) => $"this 2 MiB window has no entry yet; it would get 4 KiB leaves: {reason}",
+                (0, DaxRefusal.None) => $"this 2 MiB window has 4 KiB leaves: {DaxRefusal.SmallEntriesFirst}",
+                (0, _) => $"this 2 MiB window has 4 KiB leaves: {reason}",
+                _ => "this 2 MiB window has a 2 MiB leaf",
+            };
         }
+
+        /// <summary>The level of the leaf in the address's window, null if none was found there.</summary>
+        private int? LeafLevel() => process.Populated?.Where(r => r.Mapping == index && r.Start <= address && r.End > address)
+            .Select(r => (int?)r.LeafLevel).FirstOrDefault();
     }
 }
