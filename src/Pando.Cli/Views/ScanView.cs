@@ -200,7 +200,7 @@ internal sealed class ScanView(TextWriter output, int? width, ScanReport report,
         {
             table.Add(
                 p.Name, Count(p.Pid), Count(p.User), Size(p.TableBytes), Size(p.Live), Size(p.Duplicate), Size(p.Empty),
-                p.Objects.Count == 0 ? "-" : $"{Label(p.Objects[0])} {Size(p.Objects[0].Bytes)}", p.IsRead ? "yes" : "like another");
+                p.Objects.Count == 0 ? "-" : $"{Label(p.Objects[0])} {Size(p.Objects[0].Bytes)}", p.IsRead ? "yes" : p.StuckState is not null ? "stuck" : "like another");
         }
 
         Write(table, report.Processes.Count);

@@ -104,7 +104,7 @@ public sealed class ScanAnalysis
             ?? throw new ReportException($"No process {pid} with page tables of its own is visible: it ended, is a kernel thread, or is hidden from this user.");
         if (process.Mappings is null)
         {
-            throw new ReportException($"The maps of process {pid} ({process.Name}, user {process.User}) may not be read. Run as root, or as that user.");
+            throw ReportException.NoMaps(process);
         }
     }
 
@@ -185,7 +185,8 @@ public sealed class ScanAnalysis
                 Bytes(p.Empty),
                 p.IsRead,
                 [.. p.Objects.Where(o => o.Value.LiveTotal >= 1).OrderByDescending(o => o.Value.LiveTotal).Take(5)
-                    .Select(o => new ProcessShare(o.Key, _snapshot.Objects[o.Key].Name, Bytes(o.Value.LiveTotal)))]))];
+                    .Select(o => new ProcessShare(o.Key, _snapshot.Objects[o.Key].Name, Bytes(o.Value.LiveTotal)))],
+                p.Facts.StuckState))];
     }
 
     private List<CgroupReport> Cgroups(List<ObjectReport> objects)

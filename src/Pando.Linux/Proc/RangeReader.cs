@@ -25,9 +25,9 @@ public static class RangeReader
         var snapshot = MachineScanner.Scan(options with { Pid = pid });
         var process = snapshot.Processes.FirstOrDefault(p => p.Pid == pid)
             ?? throw new ReportException($"No process {pid} with page tables of its own is visible: it ended, is a kernel thread, or is hidden from this user.");
-        if (process.Mappings is null)
+        if (process.Mappings is null || process.StuckState is not null)
         {
-            throw new ReportException($"The maps of process {pid} ({process.Name}, user {process.User}) may not be read. Run as root, or as that user.");
+            throw ReportException.NoMaps(process);
         }
 
         var index = process.Mappings.TakeWhile(m => m.End <= address).Count();
@@ -36,7 +36,9 @@ public static class RangeReader
             throw new ReportException($"Nothing is mapped at 0x{address:x} in process {pid}. {Nearest(process.Mappings, index)}");
         }
 
-        return new Explanation(snapshot, process, index, address, options).Build();
+        RangeReport? report = null;
+        new PatientReader(options).ForEach([process], 1, p => p.Pid, "its pages", (p, file) => new Explanation(snapshot, p, index, address, options, file).Build(), (_, built) => report = built);
+        return report ?? throw ReportException.NoMaps(process with { StuckState = "unknown" });
     }
 
     private static string Nearest(IReadOnlyList<MappingFacts> mappings, int index)
@@ -52,9 +54,8 @@ public static class RangeReader
         };
     }
 
-    private sealed class Explanation(MachineSnapshot snapshot, ProcessFacts process, int index, ulong address, ScanOptions options)
+    private sealed class Explanation(MachineSnapshot snapshot, ProcessFacts process, int index, ulong address, ScanOptions options, FileContents file)
     {
-        private readonly FileContents _file = new();
         private readonly MappingFacts _mapping = process.Mappings![index];
         private readonly ObjectFacts _object = snapshot.Objects[process.Mappings![index].ObjectNumber];
 
@@ -62,7 +63,7 @@ public static class RangeReader
         {
             // Writing smaps, too, splits a DAX device's 1 GiB leaves.
             var hasDaxDevice = process.Mappings!.Any(m => snapshot.Objects[m.ObjectNumber].Kind == ObjectKind.DaxDevice);
-            var smaps = hasDaxDevice ? default : SmapsParser.Parse(_file.Read($"{options.Proc}/{process.Pid}/smaps", out _)).FirstOrDefault(e => e.Start == _mapping.Start);
+            var smaps = hasDaxDevice ? default : SmapsParser.Parse(file.Read($"{options.Proc}/{process.Pid}/smaps", out _)).FirstOrDefault(e => e.Start == _mapping.Start);
             var (entry, frame) = Entry();
             var estimate = new TableEstimate(snapshot);
             var mappers = estimate.Processes.Where(p => p.Facts.Mappings?.Any(m => m.ObjectNumber == _object.Number) == true).ToList();
@@ -97,7 +98,7 @@ public static class RangeReader
                 return ("not read: reading the pagemap of a DAX device splits its 1 GiB leaves", null);
             }
 
-            using var pageMap = PageMap.Open($"{options.Proc}/{process.Pid}/pagemap", out _);
+            using var pageMap = PageMap.Open($"{options.Proc}/{process.Pid}/pagemap", file.Heart, out _);
             if (pageMap is null)
             {
                 return ("pagemap may not be read", null);

@@ -1,0 +1,108 @@
+using System.Globalization;
+using System.Runtime.InteropServices;
+
+namespace Pando.Tests.Shared;
+
+/// <summary>
+/// Huge pages of 2 MiB, added to the machine's pool while this lives and taken out of it at its end, also where the program is
+/// interrupted. One program at a time: others of this repository wait.
+/// </summary>
+internal sealed class HugePagePool : IDisposable
+{
+    private const string Setting = "/sys/kernel/mm/hugepages/hugepages-2048kB/nr_hugepages";
+    private static readonly TimeSpan Patience = TimeSpan.FromMinutes(3);
+
+    private readonly FileStream _turn;
+    private readonly PosixSignalRegistration[] _signals;
+    private long _added;
+
+    private HugePagePool(FileStream turn, long added)
+    {
+        _turn = turn;
+        _added = added;
+
+        // Since .NET 10 the runtime ends at SIGTERM without telling anybody.
+        _signals = Array.ConvertAll(
+            (PosixSignal[])[PosixSignal.SIGINT, PosixSignal.SIGTERM, PosixSignal.SIGHUP],
+            signal => PosixSignalRegistration.Create(signal, _ => GiveBack()));
+    }
+
+    /// <summary>Adds pages to the pool; null where that cannot be, with the reason.</summary>
+    public static HugePagePool? TryAdd(int pages, out string whyNot)
+    {
+        if (!File.Exists(Setting))
+        {
+            whyNot = "The kernel has no pool of 2 MiB huge pages.";
+            return null;
+        }
+
+        FileStream? turn = null;
+        try
+        {
+            turn = WaitForTurn();
+            long before = Read();
+            Write(before + pages);
+            long got = Read() - before;
+            if (got >= pages)
+            {
+                whyNot = "";
+                return new HugePagePool(turn, got);
+            }
+
+            Write(before);
+            whyNot = $"The machine gave {Math.Max(0, got)} of {pages} huge pages.";
+        }
+        catch (UnauthorizedAccessException)
+        {
+            whyNot = "Adding huge pages to the pool needs root.";
+        }
+        catch (TimeoutException exception)
+        {
+            whyNot = exception.Message;
+        }
+
+        turn?.Dispose();
+        return null;
+    }
+
+    public void Dispose()
+    {
+        GiveBack();
+        Array.ForEach(_signals, static signal => signal.Dispose());
+        _turn.Dispose();
+    }
+
+    // The pool is the machine's: two who add at once would each take away what the other has added.
+    private static FileStream WaitForTurn()
+    {
+        string path = Path.Combine(Path.GetTempPath(), "pando-huge-pages.lock");
+        for (var until = DateTime.UtcNow + Patience; ; Thread.Sleep(50))
+        {
+            try
+            {
+                return new FileStream(path, FileMode.OpenOrCreate, FileAccess.ReadWrite, FileShare.None);
+            }
+            catch (IOException) when (DateTime.UtcNow < until)
+            {
+                // Somebody else has it.
+            }
+            catch (IOException)
+            {
+                throw new TimeoutException($"Another program of this repository has had the huge pages for {Patience.TotalMinutes} minutes.");
+            }
+        }
+    }
+
+    private static long Read() => long.Parse(File.ReadAllText(Setting), CultureInfo.InvariantCulture);
+
+    private static void Write(long pages) => File.WriteAllText(Setting, pages.ToString(CultureInfo.InvariantCulture));
+
+    private void GiveBack()
+    {
+        long added = Interlocked.Exchange(ref _added, 0);
+        if (added != 0)
+        {
+            Write(Math.Max(0, Read() - added));
+        }
+    }
+}
