@@ -119,15 +119,16 @@ public sealed class StuckProcessTests : IDisposable
         AddProcess(43, "exe", "D (disk sleep)", 32);
         Block(43, "maps");
         var options = new ScanOptions { Proc = _proc };
+        var before = Readers(); // other tests' scans of the machine may have met a stuck process there
 
         for (var i = 0; i < 3; i++)
         {
             Assert.Equal("D", Assert.Single(MachineScanner.Scan(options).Processes).StuckState);
-            Assert.Equal(1, BlockedReaders(expected: 1));
+            Assert.Equal(1, NewReaders(before, expected: 1));
         }
 
         _pipes.ForEach(LetGo);
-        Assert.Equal(0, BlockedReaders(expected: 0));
+        Assert.Equal(0, NewReaders(before, expected: 0));
         File.Delete(Path.Combine(_proc, "43", "maps"));
         File.WriteAllText(Path.Combine(_proc, "43", "maps"), Map);
         _pipes.Clear();
@@ -157,13 +158,13 @@ public sealed class StuckProcessTests : IDisposable
     /// <summary>A writer that goes at once: the reader gets an empty file.</summary>
     private static void LetGo(string pipe) => new FileStream(pipe, FileMode.Open, FileAccess.ReadWrite, FileShare.ReadWrite).Dispose();
 
-    /// <summary>Threads of the scanner in this process, when there are as many as expected or after ten seconds:
-    /// those that have nothing left to do end a moment after the scan.</summary>
-    private static int BlockedReaders(int expected)
+    /// <summary>Threads of the scanner that were not there before, when there are as many as expected or after ten
+    /// seconds: those that have nothing left to do end a moment after the scan.</summary>
+    private static int NewReaders(HashSet<string> before, int expected)
     {
         for (var i = 0; ; i++)
         {
-            var count = Directory.EnumerateDirectories("/proc/self/task").Count(IsReader);
+            var count = Readers().Count(task => !before.Contains(task));
             if (count == expected || i == 1000)
             {
                 return count;
@@ -172,6 +173,8 @@ public sealed class StuckProcessTests : IDisposable
             Thread.Sleep(10);
         }
     }
+
+    private static HashSet<string> Readers() => [.. Directory.EnumerateDirectories("/proc/self/task").Where(IsReader)];
 
     private static bool IsReader(string task)
     {
