@@ -5,6 +5,7 @@ using Pando.Kvm.Native;
 using Pando.Kvm.Processor;
 using Pando.Machines;
 using Pando.Spaces;
+using Pando.Tests.Shared;
 
 namespace Pando.Benchmarks;
 
@@ -59,10 +60,10 @@ internal static class KvmSharing
             return 0;
         }
 
-        using var huge = HugePages.Reserve(Pages + 16);
-        if (!huge.AreThere)
+        using var huge = HugePagePool.TryAdd(Pages + 16, out string whyNot);
+        if (huge is null)
         {
-            Console.WriteLine($"no processes measured: the kernel gave {huge.Given} of {Pages + 16} huge pages");
+            Console.WriteLine($"no processes measured: {whyNot}");
             return 1;
         }
 

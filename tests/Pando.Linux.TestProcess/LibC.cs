@@ -16,6 +16,7 @@ internal static unsafe partial class LibC
     public const int DontDump = 16; // MADV_DONTDUMP
     public const int HugePage = 14; // MADV_HUGEPAGE
     public const uint HugetlbMemfd = 4; // MFD_HUGETLB
+    public const int ReadWrite = 2; // O_RDWR
 
     [SuppressGCTransition]
     [LibraryImport("libc", EntryPoint = "fork")]
@@ -24,6 +25,10 @@ internal static unsafe partial class LibC
     [SuppressGCTransition]
     [LibraryImport("libc", EntryPoint = "memfd_create")]
     public static partial int CreateMemfd(byte* name, uint flags);
+
+    [SuppressGCTransition]
+    [LibraryImport("libc", EntryPoint = "open")]
+    public static partial int Open(byte* path, int flags);
 
     [SuppressGCTransition]
     [LibraryImport("libc", EntryPoint = "ftruncate")]

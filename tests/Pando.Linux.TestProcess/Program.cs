@@ -59,8 +59,9 @@ internal static unsafe class Program
         const ulong Size = 4 << 20;
         _ = RunAll(
         [
-            new Step(-1, Verb.Memfd, 0, 0, Size, 0, 3),
-            .. new[] { Verb.Map, Verb.Touch, Verb.Write, Verb.Protect, Verb.DontNeed, Verb.DontDump, Verb.HugePage, Verb.Unmap, Verb.Anonymous, Verb.Unmap, Verb.None }
+            new Step(-1, Verb.File, 0, 0, 0, 0, 0, "/dev/null\0"u8.ToArray()),
+            new Step(-1, Verb.Memfd, 0, 0, 2 * Size, 0, 3),
+            .. new[] { Verb.Private, Verb.Unmap, Verb.Map, Verb.Touch, Verb.Write, Verb.Protect, Verb.DontNeed, Verb.DontDump, Verb.HugePage, Verb.Unmap, Verb.Anonymous, Verb.Unmap, Verb.None }
                 .Select(verb => new Step(-1, verb, Address, 1, Size, 1 << 20, 3)),
             new Step(7, Verb.None, 0, 0, 0, 0, 0),
             new Step(-1, Verb.Fork, 0, 0, 0, 0, 0),
@@ -83,6 +84,13 @@ internal static unsafe class Program
                 }
 
                 return _file >= 0 && LibC.Truncate(_file, (long)step.Size) == 0;
+            case Verb.File:
+                fixed (byte* path = step.Path)
+                {
+                    _file = LibC.Open(path, LibC.ReadWrite);
+                }
+
+                return _file >= 0;
             case Verb.Fork:
                 for (var i = 1; i <= (int)step.Value; i++)
                 {
@@ -95,7 +103,9 @@ internal static unsafe class Program
 
                 return true;
             case Verb.Map:
-                return LibC.Map(address, size, step.Rights, LibC.Shared | LibC.FixedNoReplace, _file, 0) == address;
+            case Verb.Private:
+                var kind = step.Verb == Verb.Map ? LibC.Shared : LibC.Private;
+                return LibC.Map(address, size, step.Rights, kind | LibC.FixedNoReplace, _file, (long)step.Value) == address;
             case Verb.Anonymous:
                 return LibC.Map(address, size, 3, LibC.Private | LibC.WithoutFile | LibC.FixedNoReplace, -1, 0) == address;
             case Verb.Touch:

@@ -1,13 +1,14 @@
 using System.Globalization;
+using System.Text;
 
 namespace Pando.Linux.TestProcess;
 
 /// <summary>One step of the script, parsed before any fork: "[NUMBER:]verb,word,word,...". With a number it is done by
 /// that process alone.</summary>
-internal readonly record struct Step(int Only, Verb Verb, ulong Address, ulong Shift, ulong Size, ulong Value, int Rights)
+internal readonly record struct Step(int Only, Verb Verb, ulong Address, ulong Shift, ulong Size, ulong Value, int Rights, byte[]? Path = null)
 {
     /// <summary>Words are key=value: at (hexadecimal), shift (bytes for each process number), size, value, rights
-    /// (r or rw).</summary>
+    /// (r or rw), path (without commas).</summary>
     public static Step Parse(string text)
     {
         var colon = text.IndexOf(':', StringComparison.Ordinal);
@@ -23,6 +24,7 @@ internal readonly record struct Step(int Only, Verb Verb, ulong Address, ulong S
                 "shift" => step with { Shift = ulong.Parse(pair[1], CultureInfo.InvariantCulture) },
                 "size" => step with { Size = ulong.Parse(pair[1], CultureInfo.InvariantCulture) },
                 "value" => step with { Value = ulong.Parse(pair[1], CultureInfo.InvariantCulture) },
+                "path" => step with { Path = Encoding.UTF8.GetBytes(pair[1] + "\0") },
                 "rights" => step with { Rights = pair[1] == "rw" ? 3 : 1 },
                 _ => throw new ArgumentException($"unknown word '{word}'"),
             };

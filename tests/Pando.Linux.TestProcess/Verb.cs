@@ -11,11 +11,17 @@ internal enum Verb
     /// <summary>The same with huge pages of 2 MiB.</summary>
     Hugetlb,
 
+    /// <summary>Open the file "path"; later steps map it.</summary>
+    File,
+
     /// <summary>Make "value" children, which carry on with the next step.</summary>
     Fork,
 
-    /// <summary>Map the memfd.</summary>
+    /// <summary>Map the memfd or file from byte "value" of it on, shared.</summary>
     Map,
+
+    /// <summary>The same, private.</summary>
+    Private,
 
     /// <summary>Map private memory.</summary>
     Anonymous,

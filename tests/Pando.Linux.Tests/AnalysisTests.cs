@@ -134,4 +134,60 @@ public class AnalysisTests
         // Fifty times 4,096 PTE and 8 PMD tables go; 8 shared PMD tables stay.
         Assert.Equal(((50 * 4104) - 8) * Table, advice.SavedBytes);
     }
+
+    [Fact]
+    public void Objects_of_one_name_are_told_apart_and_asked_for_by_what_tells_them_apart()
+    {
+        const ulong GiB = 1UL << 30;
+        ObjectFacts Memfd(int number, ulong inode) => new(number, ObjectKind.Memfd, "/memfd:cache (deleted)", "00:01", inode);
+        var snapshot = Machine(
+            [Anonymous, Memfd(1, 71), Memfd(2, 72), new ObjectFacts(3, ObjectKind.Memfd, "/memfd:other (deleted)", "00:01", 73)],
+            [.. Enumerable.Range(1, 3).Select(i => Mapper(i, new MappingFacts(GiB, 2 * GiB, 0, ReadWrite, i), 0, 514))]);
+
+        var report = ScanAnalysis.Analyse(snapshot, new ReportOptions());
+        var one = ScanAnalysis.Analyse(snapshot, new ReportOptions { ObjectName = "00:01:72" });
+
+        Assert.Equal(["/memfd:cache [00:01:71]", "/memfd:cache [00:01:72]", "/memfd:other"], report.Objects.Where(o => o.Number > 0).OrderBy(o => o.Number).Select(o => o.Label));
+        Assert.Equal(2, Assert.Single(one.Objects).Number);
+    }
+
+    [Fact]
+    public void The_pool_of_huge_pages_is_asked_for_all_objects_advised_so_far()
+    {
+        const ulong GiB = 1UL << 30;
+        var objects = new[] { Anonymous, new ObjectFacts(1, ObjectKind.Memfd, "/memfd:small (deleted)", "00:01", 1), new ObjectFacts(2, ObjectKind.Memfd, "/memfd:large (deleted)", "00:01", 2) };
+        var snapshot = Machine(objects, [Mapper(1, new MappingFacts(GiB, 2 * GiB, 0, ReadWrite, 1), 0, 514), Mapper(2, new MappingFacts(GiB, 4 * GiB, 0, ReadWrite, 2), 0, 1540)]);
+        snapshot = snapshot with { Machine = snapshot.Machine with { Pools = [new HugePagePool(2 << 20, 100, 30, 10, 0)] } };
+
+        var advice = ScanAnalysis.Analyse(snapshot, new ReportOptions()).Advice;
+
+        // 70 in use and 10 reserved; then 1,536 for the large one, then 512 for the small one.
+        Assert.Equal(["sysctl -w vm.nr_hugepages=1616", "sysctl -w vm.nr_hugepages=2128"],
+            advice.Where(a => a.Lines[0].StartsWith("sysctl", StringComparison.Ordinal)).Select(a => a.Lines[0].Split("   #")[0]));
+        var thp = Assert.Single(advice, a => a.Title.StartsWith("Transparent", StringComparison.Ordinal));
+        Assert.Equal("Transparent huge pages for /memfd:large, /memfd:small", thp.Title);
+        Assert.Equal((1536 + 512) * Table, thp.SavedBytes);
+    }
+
+    [Fact]
+    public void Asked_about_one_process_the_row_of_anonymous_memory_is_that_process_alone()
+    {
+        const ulong GiB = 1UL << 30;
+        var snapshot = Machine([Anonymous], Enumerable.Range(1, 4).Select(i => Mapper(i, new MappingFacts(GiB, 2 * GiB, 0, MappingRights.Read | MappingRights.Write, 0), 0, 514)));
+
+        var row = Assert.Single(ScanAnalysis.Analyse(snapshot, new ReportOptions { Pid = 3 }).Objects);
+
+        Assert.Equal(("[anonymous] of 3", 1, 514 * Table), (row.Label, row.Processes, row.TableBytes));
+    }
+
+    [Theory]
+    [InlineData("6.18.44-fc-v657", true, true)]
+    [InlineData("6.14.0", true, true)]
+    [InlineData("6.12.117+deb12-amd64", true, false)]
+    [InlineData("6.7.0-rc1", true, false)]
+    [InlineData("6.1.0-56-amd64", false, false)]
+    [InlineData("4.19.0", false, false)]
+    [InlineData("custom", true, true)]
+    public void What_PageTables_counts_follows_from_the_kernels_version(string release, bool pud, bool root) =>
+        Assert.Equal((pud, root), KernelCounters.Of(release));
 }

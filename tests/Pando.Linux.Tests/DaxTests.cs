@@ -28,8 +28,25 @@ public class DaxTests
     [Fact]
     public void Each_window_has_its_own_reason() =>
         Assert.Equal(
-            new() { [DaxRefusal.None] = 2, [DaxRefusal.ExtentTooShort] = 1, [DaxRefusal.Hole] = 4, [DaxRefusal.EndOfFile] = 1 },
+            new() { [DaxRefusal.None] = 6, [DaxRefusal.Hole] = 1, [DaxRefusal.EndOfFile] = 1 },
             Judge(Whole, File(new FileExtent(0, 64 * MiB, 5 * MiB, 0), new FileExtent(14 * MiB, 128 * MiB, 2 * MiB, 0)) with { FileSize = (long)(15 * MiB) }));
+
+    [Fact]
+    public void A_window_that_lies_in_two_places_is_told_from_one_that_is_only_partly_written() =>
+        Assert.Equal(
+            new() { [DaxRefusal.None] = 6, [DaxRefusal.ExtentTooShort] = 1, [DaxRefusal.PartlyWritten] = 1 },
+            Judge(Whole, File(
+                new FileExtent(0, 64 * MiB, 3 * MiB, 0),
+                new FileExtent(3 * MiB, 67 * MiB, 2 * MiB, FileExtent.Unwritten),
+                new FileExtent(5 * MiB, 129 * MiB, 11 * MiB, 0))));
+
+    [Fact]
+    public void A_file_that_ends_in_the_last_page_of_a_window_fills_it()
+    {
+        var file = File(new FileExtent(0, 64 * MiB, 16 * MiB, 0));
+        Assert.Equal(new() { [DaxRefusal.None] = 8 }, Judge(Whole, file with { FileSize = (long)(16 * MiB) - 100 }));
+        Assert.Equal(new() { [DaxRefusal.None] = 7, [DaxRefusal.EndOfFile] = 1 }, Judge(Whole, file with { FileSize = (long)(16 * MiB) - 4096 }));
+    }
 
     [Fact]
     public void A_mapping_whose_address_and_offset_differ_modulo_2_MiB_gets_none() =>

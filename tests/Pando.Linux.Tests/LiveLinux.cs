@@ -11,7 +11,6 @@ namespace Pando.Linux.Tests;
 public class LiveLinux
 {
     public const string TestObject = "memfd:pando-test";
-    private const string Pool = "/sys/kernel/mm/hugepages/hugepages-2048kB/nr_hugepages";
 
     internal static bool IsRoot => LibC.EffectiveUser() == 0;
 
@@ -44,31 +43,12 @@ public class LiveLinux
     /// <summary>Reserves huge pages for the test, or skips it with the reason.</summary>
     internal static IDisposable ReserveHugePages(long pages)
     {
-        if (!IsRoot)
+        var pool = Pando.Tests.Shared.HugePagePool.TryAdd((int)pages, out var whyNot);
+        if (pool is null)
         {
-            Assert.Skip("Reserving huge pages needs root.");
+            Assert.Skip(whyNot);
         }
 
-        if (!File.Exists(Pool))
-        {
-            Assert.Skip("The kernel has no pool of 2 MiB huge pages.");
-        }
-
-        var before = long.Parse(File.ReadAllText(Pool));
-        var reservation = new Reservation(before);
-        File.WriteAllText(Pool, (before + pages).ToString());
-        var got = long.Parse(File.ReadAllText(Pool)) - before;
-        if (got < pages)
-        {
-            reservation.Dispose();
-            Assert.Skip($"The machine gave {got} of {pages} huge pages.");
-        }
-
-        return reservation;
-    }
-
-    private sealed class Reservation(long before) : IDisposable
-    {
-        public void Dispose() => File.WriteAllText(Pool, before.ToString());
+        return pool;
     }
 }

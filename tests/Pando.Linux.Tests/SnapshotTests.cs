@@ -47,6 +47,17 @@ public sealed class SnapshotTests : IDisposable
     }
 
     [Fact]
+    public void The_checksum_is_that_of_gzip() => Assert.Equal(0xCBF43926u, Crc32.Of("123456789"u8)); // the published check value
+
+    [Fact]
+    public void Nothing_loads_a_library_that_a_small_server_lacks()
+    {
+        // The base library's cryptography and TLS need OpenSSL at run time.
+        var used = typeof(SnapshotFile).Assembly.GetReferencedAssemblies().Select(a => a.Name!).ToList();
+        Assert.DoesNotContain(used, name => name.Contains("Cryptography", StringComparison.Ordinal) || name.Contains("System.Net", StringComparison.Ordinal));
+    }
+
+    [Fact]
     public void A_newer_version_names_both_versions_whatever_follows()
     {
         File.WriteAllText(_path, "pando-scan-snapshot 7 something else\n");

@@ -40,12 +40,11 @@ internal sealed class TestProcessGroup : IDisposable
         if (said.Count < count || said.Any(l => l != "ready"))
         {
             process.StandardInput.Close();
-            process.Kill(entireProcessTree: true);
+            Kill([process.Id, .. Children(process.Id)]);
             throw new InvalidOperationException($"The test process said: {string.Join(" / ", said)}");
         }
 
-        var children = File.ReadAllText($"/proc/{process.Id}/task/{process.Id}/children").Split(' ', StringSplitOptions.RemoveEmptyEntries).Select(int.Parse).Order();
-        return new TestProcessGroup(process, [process.Id, .. children]);
+        return new TestProcessGroup(process, [process.Id, .. Children(process.Id)]);
     }
 
     /// <summary>The next line, or null at the end of output or after a minute of silence.</summary>
@@ -60,7 +59,7 @@ internal sealed class TestProcessGroup : IDisposable
         _process.StandardInput.Close(); // all read it, and end at its end
         if (!_process.WaitForExit(20_000))
         {
-            _process.Kill(entireProcessTree: true);
+            Kill(Pids);
         }
 
         foreach (var pid in Pids.Skip(1))
@@ -72,6 +71,36 @@ internal sealed class TestProcessGroup : IDisposable
         }
 
         _process.Dispose();
+    }
+
+    private static IReadOnlyList<int> Children(int pid)
+    {
+        try
+        {
+            return [.. File.ReadAllText($"/proc/{pid}/task/{pid}/children").Split(' ', StringSplitOptions.RemoveEmptyEntries).Select(int.Parse).Order()];
+        }
+        catch (IOException)
+        {
+            return []; // it has ended
+        }
+    }
+
+    /// <summary>One by one: Process.Kill of a whole tree reads the command line of every process of the machine, and
+    /// would wait for ever for one that is stuck in the kernel.</summary>
+    private static void Kill(IReadOnlyList<int> pids)
+    {
+        foreach (var pid in pids)
+        {
+            try
+            {
+                using var process = Process.GetProcessById(pid);
+                process.Kill();
+            }
+            catch (Exception e) when (e is ArgumentException or InvalidOperationException)
+            {
+                // It has ended.
+            }
+        }
     }
 
     private static bool IsZombie(int pid)

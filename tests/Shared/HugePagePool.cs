@@ -10,7 +10,7 @@ namespace Pando.Tests.Shared;
 internal sealed class HugePagePool : IDisposable
 {
     private const string Setting = "/sys/kernel/mm/hugepages/hugepages-2048kB/nr_hugepages";
-    private static readonly TimeSpan Patience = TimeSpan.FromMinutes(3);
+    private static readonly TimeSpan Patience = TimeSpan.FromMinutes(10);
 
     private readonly FileStream _turn;
     private readonly PosixSignalRegistration[] _signals;

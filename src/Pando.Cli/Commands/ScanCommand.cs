@@ -4,7 +4,6 @@ using Pando.Linux.Analysis;
 using Pando.Linux.Proc;
 using Pando.Linux.Report;
 using Pando.Linux.Snapshot;
-using Spectre.Console;
 
 namespace Pando.Cli.Commands;
 
@@ -81,6 +80,8 @@ internal static class ScanCommand
             _ when parsed.GetValue(File) is { } file && !System.IO.File.Exists(file) => file.StartsWith('-')
                 ? $"There is no option '{file}'. See: pando scan --help"
                 : $"There is no snapshot '{file}'. Make one with: pando scan --save FILE",
+            _ when NoDirectory(parsed.GetValue(Html)) is { } html => $"--html: there is no directory '{html}'.",
+            _ when NoDirectory(parsed.GetValue(Save)) is { } save => $"--save: there is no directory '{save}'.",
             _ when live && !OperatingSystem.IsLinux() => "This machine has no Linux to read. Look at a snapshot instead: pando scan FILE",
             _ when live && Environment.SystemPageSize != 4096 => $"This machine has pages of {Environment.SystemPageSize} bytes; the geometry of tables is known for 4096 only.",
             _ when parsed.GetValue(At) is <= 0 => "--at needs a number of processes above zero, as in: --at 5000",
@@ -94,6 +95,12 @@ internal static class ScanCommand
             _ => null,
         };
     }
+
+    private static string? NoDirectory(string? file) =>
+        file is not null && Path.GetDirectoryName(Path.GetFullPath(file)) is { } directory && !Directory.Exists(directory) ? directory : null;
+
+    /// <summary>Columns of the terminal; null for a file or a pipe, which take lines of any length.</summary>
+    private static int? TerminalWidth() => Console.IsOutputRedirected || Console.WindowWidth <= 0 ? null : Console.WindowWidth;
 
     private static (int Code, MachineReport? Machine) RunOnce(ParseResult parsed, MachineReport? before)
     {
@@ -128,7 +135,7 @@ internal static class ScanCommand
         }
         else
         {
-            new ScanView(AnsiConsole.Console, report, parsed.GetValue(Top)).Write(parsed.GetValue(By) ?? "object", before);
+            new ScanView(Console.Out, TerminalWidth(), report, parsed.GetValue(Top)).Write(parsed.GetValue(By) ?? "object", before);
         }
 
         return (0, report.Machine);

@@ -9,21 +9,24 @@ internal static class RangeView
     {
         void Line(string text) => output.WriteLine(text);
         Line($"Process {r.Pid} ({r.Name}), address 0x{r.Address:x}");
-        Line($"  mapping   0x{r.Start:x}-0x{r.End:x} {r.Rights}, {ByteText.Size((long)(r.End - r.Start))}, pages of {ByteText.Size((long)r.KernelPageSize)}");
+        Line($"  mapping   0x{r.Start:x}-0x{r.End:x} {r.Rights}, {ByteText.Size((long)(r.End - r.Start))}{(r.KernelPageSize > 0 ? $", KernelPageSize {ByteText.Size((long)r.KernelPageSize)}" : "")}");
         Line($"  VmFlags   {(r.VmFlags.Length > 0 ? r.VmFlags : "(not readable)")}");
-        Line($"  object    {r.ObjectName} ({r.ObjectKind}), at offset 0x{r.ObjectOffset:x}; mapped by {r.Mappers} process{(r.Mappers == 1 ? "" : "es")}");
+        Line($"  object    {r.ObjectName} ({ScanView.Kind(r.ObjectKind)}), at offset 0x{r.ObjectOffset:x}; mapped by {r.Mappers} process{(r.Mappers == 1 ? "" : "es")}");
         Line($"  entry     {r.Entry}");
         Line(r.Frame is { } frame
-            ? $"  frame     0x{frame:x}, mapped {(r.MapCount is { } count ? $"{count} times" : "(count not readable)")}, {string.Join(" ", r.FrameFlags)}"
+            ? $"  frame     0x{frame:x}, {MapCount(r)}{(r.FrameFlags.Count > 0 ? $"; {string.Join(" ", r.FrameFlags)}" : "")}"
             : "  frame     not readable or none");
         foreach (var level in r.Levels)
         {
-            Line($"  {level.Table} table 0x{level.SpanStart:x}-0x{level.SpanEnd:x}: {(level.Populated ? "has entries" : "no entries found")}; {(level.WhyNot is { } why ? $"cannot be shared: {why}" : $"could be shared with {level.CouldShareWith} other processes (Pando's rule)")}");
+            Line($"  {level.Table} table of 0x{level.SpanStart:x}-0x{level.SpanEnd:x}: {(level.Populated ? "has entries" : "no entries found")}; {(level.WhyNot is { } why ? $"its own: {why}" : $"by Pando's rule the same table could serve {level.CouldShareWith} more process{(level.CouldShareWith == 1 ? "" : "es")}")}");
         }
 
         if (r.Sharing is { } s)
         {
             Line($"  hugetlb   {s.Tables} PMD tables for {s.Processes} processes ({s.TablesIfPrivate} if private), {(s.Measured ? "counted by kpagecount" : "by the kernel's rules")}");
+            Line(s.Outsiders.FirstOrDefault(o => o.Pid == r.Pid) is { } own
+                ? $"    this process has {own.OwnTables} of its own"
+                : "    this process shares all of its");
             foreach (var outsider in s.Outsiders.OrderByDescending(o => o.Pid == r.Pid).Take(5))
             {
                 Line($"    outside: {outsider.Pid} ({outsider.Name}): {string.Join("; ", outsider.Reasons.Select(x => $"{x.Reason}: {x.Detail}"))}");
@@ -40,4 +43,12 @@ internal static class RangeView
             Line($"Note: {note}");
         }
     }
+
+    private static string MapCount(RangeReport r) => r.MapCount switch
+    {
+        null => "count not readable",
+        _ when r.Sharing is not null => $"in {r.MapCount} page table{(r.MapCount == 1 ? "" : "s")}",
+        1 => "mapped once",
+        _ => $"mapped {r.MapCount} times",
+    };
 }

@@ -1,30 +1,13 @@
 using System.Globalization;
 using Pando.Linux.Report;
 using Pando.Linux.Snapshot;
-using Spectre.Console;
 
 namespace Pando.Cli.Views;
 
 /// <summary>Writes a scan for people: the machine, the rows that cost most, what would help, advice.</summary>
-internal sealed class ScanView
+internal sealed class ScanView(TextWriter output, int? width, ScanReport report, int top)
 {
-    // Wide enough for the table where output goes to a file or a pipe and nobody says how wide it is.
-    private const int PipeWidth = 190;
-    private const int LongestName = 38;
-    private const long WorthShowing = 64 * 1024;
-
-    private readonly IAnsiConsole _console;
-    private readonly ScanReport _report;
-    private readonly int _top;
-
-    public ScanView(IAnsiConsole console, ScanReport report, int top)
-    {
-        (_console, _report, _top) = (console, report, top);
-        if (Console.IsOutputRedirected)
-        {
-            console.Profile.Width = PipeWidth;
-        }
-    }
+    private const long WorthShowing = 1L << 20;
 
     public void Write(string by, MachineReport? before)
     {
@@ -40,85 +23,21 @@ internal sealed class ScanView
             default:
                 WriteObjects();
                 WriteSharing();
+                WriteDax();
                 WriteCures();
+                WriteAdvice();
                 break;
         }
 
-        WriteAdvice();
-        foreach (var note in _report.Notes)
+        WriteSupport();
+        foreach (var note in report.Notes)
         {
             Line($"Note: {note}");
         }
     }
 
-    private static string Size(long bytes) => ByteText.Size(bytes);
-
-    private static string Size(long? bytes) => bytes is { } known ? Size(known) : "-";
-
-    private static string Short(string name) => name.Length <= LongestName ? name : "…" + name[^(LongestName - 1)..];
-
-    // Plain text goes out unwrapped: settings are pasted, and pipes are searched line by line.
-    private static void Line(string text) => Console.Out.WriteLine(text);
-
-    private void WriteMachine(MachineReport? before)
-    {
-        var m = _report.Machine;
-        var since = before is null ? "" : $" ({Signed(m.PageTableBytes - before.PageTableBytes)} since the last scan)";
-        Line(string.Create(CultureInfo.InvariantCulture, $"Page tables: {Size(m.PageTableBytes)}{since}, {m.PageTablePercent:0.00}% of {Size(m.MemoryBytes)} RAM; KVM and IOMMU: {Size(m.SecondaryTableBytes)}; Linux {m.KernelRelease}"));
-        Line($"  sum of VmPTE {Size(m.SumVmPteBytes)} of {m.Processes} processes, less {Size(m.SharedCountedTwice)} counted twice (shared hugetlb tables), plus {Size(m.RootBytes)} root tables, plus {Size(m.OtherBytes)} others (kernel's own, being freed, not visible)");
-        Line($"  needed once {Size(m.NeededOnce)}, duplicate {Size(m.Duplicate)}, empty {Size(m.Empty)}, not placed {Size(m.Unplaced)}");
-        var precision = _report.Exact ? $"{m.ProcessesRead} of {m.Processes} processes read to the page, all that may be read"
-            : $"{m.ProcessesRead} of {m.Processes} processes read to the page, like ones carried over: split exact to ±{Size(m.ErrorBytes)}";
-        Line(string.Create(CultureInfo.InvariantCulture, $"  {precision}; read in {_report.ScanSeconds:0.00} s"));
-        foreach (var support in m.Support)
-        {
-            Line($"  {support.Name}: {support.State} ({support.Detail})");
-        }
-
-        Line("");
-    }
-
-    private static string Signed(long bytes) => bytes < 0 ? "-" + Size(-bytes) : "+" + Size(bytes);
-
-    private static Table NewTable(params string[] columns)
-    {
-        var table = new Table { Border = TableBorder.Simple, ShowRowSeparators = false };
-        for (var i = 0; i < columns.Length; i++)
-        {
-            var column = new TableColumn(Markup.Escape(columns[i])) { NoWrap = true, Padding = new Padding(0, 0, 1, 0) };
-            table.AddColumn(i == 0 ? column : column.RightAligned());
-        }
-
-        return table;
-    }
-
-    private void Write(Table table, int rows)
-    {
-        _console.Write(table);
-        if (rows > _top)
-        {
-            Line($"  {rows - _top} more rows; --top {rows} shows all");
-        }
-
-        Line("");
-    }
-
-    private void WriteObjects()
-    {
-        var table = NewTable("object", "kind", "procs", "mapped", "pages", "tables", "PTE/PMD/PUD", "once", "duplicate", "empty", "±");
-        foreach (var o in _report.Objects.Take(_top))
-        {
-            table.AddRow(new[]
-            {
-                Short(o.Name), Kind(o.Kind), Count(o.Processes), Size(o.MappedBytes), o.PageSizes.Count == 0 ? "-" : string.Join("+", o.PageSizes.Keys),
-                Size(o.TableBytes), $"{Count(o.Live.Pte / 4096)}/{Count(o.Live.Pmd / 4096)}/{Count(o.Live.Pud / 4096)}", Size(o.NeededOnce), Size(o.Duplicate), Size(o.Empty), o.ErrorBytes == 0 ? "0" : Size(o.ErrorBytes),
-            }.Select(Markup.Escape).ToArray());
-        }
-
-        Write(table, _report.Objects.Count);
-    }
-
-    private static string Kind(ObjectKind kind) => kind switch
+    /// <summary>The kind as one or two short words.</summary>
+    internal static string Kind(ObjectKind kind) => kind switch
     {
         ObjectKind.SharedMemory => "tmpfs",
         ObjectKind.SystemV => "sysv shm",
@@ -128,34 +47,87 @@ internal sealed class ScanView
         _ => kind.ToString().ToLowerInvariant(),
     };
 
+    private static string Size(long bytes) => ByteText.Size(bytes);
+
+    private static string Size(long? bytes) => bytes is { } known ? Size(known) : "-";
+
+    private static string Signed(long bytes) => bytes < 0 ? "-" + Size(-bytes) : "+" + Size(bytes);
+
     private static string Count(long number) => number.ToString(CultureInfo.InvariantCulture);
+
+    private static string Number(long number, string one, string? many = null) => $"{Count(number)} {(number == 1 ? one : many ?? one + "s")}";
+
+    // Plain text goes out unwrapped: settings are pasted, and pipes are searched line by line.
+    private void Line(string text = "") => output.WriteLine(text);
+
+    private void WriteMachine(MachineReport? before)
+    {
+        var m = report.Machine;
+        var since = before is null ? "" : $" ({Signed(m.PageTableBytes - before.PageTableBytes)} since the last scan)";
+        var part = m.MemoryBytes == 0 ? "" : string.Create(CultureInfo.InvariantCulture, $", {m.PageTablePercent:0.00}% of {Size(m.MemoryBytes)} RAM");
+        Line($"Page tables: {Size(m.PageTableBytes)}{since}{part}; KVM and IOMMU: {Size(m.SecondaryTableBytes)}; Linux {m.KernelRelease}");
+        var left = m.NotInPageTables == 0 ? "" : $", less {Size(m.NotInPageTables)} PUD tables that this kernel leaves out";
+        var roots = m.RootBytes == 0 ? "" : $", plus {Size(m.RootBytes)} root tables";
+        var others = m.OtherBytes < 0
+            ? $"; {Size(-m.OtherBytes)} less than that, by change during the scan or sharing that could not be seen"
+            : $", plus {Size(m.OtherBytes)} others (kernel's own, being freed, not visible)";
+        Line($"  = sum of VmPTE {Size(m.SumVmPteBytes)} of {Number(m.Processes, "process", "processes")}, less {Size(m.SharedCountedTwice)} counted twice (shared hugetlb tables){left}{roots}{others}");
+        Line(m.ProcessesRead == 0
+            ? "  no process was read to the page: whose tables they are is not known"
+            : $"  needed once {Size(m.NeededOnce)}, duplicate {Size(m.Duplicate)}, empty {Size(m.Empty)}, not placed {Size(m.Unplaced)}");
+        var precision = report.Exact ? "all that may be read" : $"like ones carried over: split exact to ±{Size(m.ErrorBytes)}";
+        Line(string.Create(CultureInfo.InvariantCulture, $"  {m.ProcessesRead} of {Number(m.Processes, "process", "processes")} read to the page{(m.ProcessesRead == 0 ? "" : ", " + precision)}; read in {report.ScanSeconds:0.00} s"));
+        Line();
+    }
+
+    private void WriteSupport()
+    {
+        Line("This kernel:");
+        foreach (var support in report.Machine.Support)
+        {
+            Line($"  {support.Name}: {support.State} ({support.Detail})");
+        }
+
+        Line();
+    }
+
+    private void Write(TextTable table, int rows)
+    {
+        table.Write(output, width);
+        if (rows > top)
+        {
+            Line($"  {Number(rows - top, "more row")}; --top {rows} shows all");
+        }
+
+        Line();
+    }
+
+    private void WriteObjects()
+    {
+        var table = new TextTable(("object", 0), ("kind", 5), ("procs", 1), ("mapped", 4), ("pages", 3), ("tables", 0), ("PTE/PMD/PUD", 7), ("once", 2), ("duplicate", 0), ("empty", 0), ("±", 6));
+        foreach (var o in report.Objects.Take(top))
+        {
+            table.Add(
+                o.Label, Kind(o.Kind), Count(o.Processes), Size(o.MappedBytes), o.PageSizes.Count == 0 ? "-" : string.Join("+", o.PageSizes.Keys),
+                Size(o.TableBytes), $"{Count(o.Live.Pte / 4096)}/{Count(o.Live.Pmd / 4096)}/{Count(o.Live.Pud / 4096)}", Size(o.NeededOnce), Size(o.Duplicate), Size(o.Empty), o.ErrorBytes == 0 ? "0" : Size(o.ErrorBytes));
+        }
+
+        Write(table, report.Objects.Count);
+    }
 
     private void WriteSharing()
     {
-        foreach (var o in _report.Objects.Where(o => o.Sharing is { Processes: > 0 }).Take(_top))
+        foreach (var o in report.Objects.Where(o => o.Sharing is { Processes: > 0 }).Take(top))
         {
             var s = o.Sharing!;
-            Line($"Is it shared: {o.Name}: {s.Tables} PMD tables exist, {s.TablesIfPrivate} if each process had its own; {s.SharingProcesses} of {s.Processes} processes share{(s.Measured ? " (counted by kpagecount)" : " (by the kernel's rules; not counted)")}");
+            Line($"Is it shared: {o.Label}: {Number(s.Tables, "PMD table")} for {Number(s.Processes, "process", "processes")}, {s.TablesIfPrivate} if each had its own; {s.SharingProcesses} share{(s.Measured ? " (counted by kpagecount)" : " (by the kernel's rules; not counted)")}");
             WriteOutsiders(s);
-
             foreach (var remark in s.Remarks)
             {
                 Line($"  {remark}");
             }
 
-            Line("");
-        }
-
-        foreach (var o in _report.Objects.Where(o => o.Dax is not null).Take(_top))
-        {
-            var d = o.Dax!;
-            Line($"DAX: {o.Name}: {d.Windows2MiB} windows with 2 MiB leaves, {d.Windows4KiB} with 4 KiB; {d.Detail}");
-            foreach (var (reason, windows) in d.Reasons)
-            {
-                Line($"  {reason}: {windows} windows");
-            }
-
-            Line("");
+            Line();
         }
     }
 
@@ -163,71 +135,93 @@ internal sealed class ScanView
     private void WriteOutsiders(HugetlbSharing sharing)
     {
         foreach (var like in sharing.Outsiders.GroupBy(o => (o.OwnTables, Reasons: string.Join("; ", o.Reasons.Select(r => $"{r.Reason} for {r.Spans} GiB"))))
-            .OrderByDescending(g => g.Count()).Take(_top))
+            .OrderByDescending(g => g.Count()).Take(top))
         {
             var pids = string.Join(", ", like.Take(4).Select(o => $"{o.Pid} ({o.Name})"));
-            Line($"  outside with {like.Key.OwnTables} table{(like.Key.OwnTables == 1 ? "" : "s")} of their own: {like.Count()} process{(like.Count() == 1 ? "" : "es")}: {pids}{(like.Count() > 4 ? ", ..." : "")}");
+            Line($"  outside with {Number(like.Key.OwnTables, "table")} of its own: {Number(like.Count(), "process", "processes")}: {pids}{(like.Count() > 4 ? ", ..." : "")}");
             foreach (var reason in like.First().Reasons)
             {
-                Line($"    {reason.Reason}, {reason.Spans} GiB span{(reason.Spans == 1 ? "" : "s")}: {reason.Detail}");
+                Line($"    {reason.Reason} in {Number(reason.Spans, "span")} of 1 GiB{(reason.Spans > 1 ? ", the first" : "")}: {reason.Detail}");
             }
+        }
+    }
+
+    private void WriteDax()
+    {
+        foreach (var o in report.Objects.Where(o => o.Dax is not null).Take(top))
+        {
+            var d = o.Dax!;
+            Line($"DAX: {o.Label}: of its windows of 2 MiB in all processes, {d.Windows2MiB} have a 2 MiB leaf, {d.Windows4KiB} have 4 KiB leaves, {d.WindowsUnused} have no entry");
+            foreach (var (reason, windows) in d.Reasons)
+            {
+                Line($"  4 KiB in {Number(windows, "window")}: {reason}");
+            }
+
+            Line($"  {d.Detail}");
+            Line();
         }
     }
 
     private void WriteCures()
     {
-        var objects = _report.Objects.Where(o => o.Cures.Any(c => c.SavedBytes >= WorthShowing)).Take(_top).ToList();
+        var objects = report.Objects.Where(o => o.Cures.Any(c => c.SavedBytes >= WorthShowing)).Take(top).ToList();
         if (objects.Count == 0)
         {
+            Line($"What would help: no cure saves {Size(WorthShowing)} for any one object.");
+            Line();
             return;
         }
 
-        Line(_report.At is { } at
-            ? $"What would help (bytes of tables after the cure; in brackets what that saves; then at {at} processes: now -> after)"
-            : "What would help (bytes of tables after the cure; in brackets what that saves)");
+        Line(report.At is { } at
+            ? $"What would help (tables with entries after the cure, and what it saves; then at {at} processes: now -> after)"
+            : "What would help (tables with entries after the cure, and what it saves)");
         foreach (var o in objects)
         {
-            Line($"  {o.Name}: {Size(o.Live.Total)} now");
-            foreach (var c in o.Cures)
+            Line($"  {o.Label}: {Size(o.Live.Total)} now, {Number(o.Processes, "process", "processes")}");
+            foreach (var c in o.Cures.Where(c => c.WhyNot is null))
             {
-                Line(c.WhyNot is { } why
-                    ? $"    {c.Name,-46} - ({why})"
-                    : $"    {c.Name,-46} {Size(c.BytesAfter),9} (saves {Size(c.SavedBytes)}){(c.Available ? "" : ", not on this kernel")}{(c.AtBytesNow is null ? "" : $"; {Size(c.AtBytesNow)} -> {Size(c.AtBytesAfter)}")}");
+                Line($"    {c.Name,-44} {Size(c.BytesAfter),9} (saves {Size(c.SavedBytes)}){(c.Available ? "" : ", not on this kernel")}{(c.AtBytesNow is null ? "" : $"; {Size(c.AtBytesNow)} -> {Size(c.AtBytesAfter)}")}");
+            }
+
+            // That a file is not a DAX file need not be said of each.
+            foreach (var why in o.Cures.Where(c => c.WhyNot is not null && (c.Id is not ("dax-2m" or "dax-pmd-shared") || o.Dax is not null)).GroupBy(c => c.WhyNot))
+            {
+                Line($"    not for it: {string.Join(", ", why.Select(c => c.Name))} ({why.Key})");
             }
         }
 
-        Line("");
+        Line();
     }
 
     private void WriteProcesses()
     {
-        var table = NewTable("process", "pid", "user", "VmPTE", "with entries", "duplicate", "empty", "most for", "read");
-        foreach (var p in _report.Processes.Take(_top))
+        var table = new TextTable(("process", 0), ("pid", 0), ("user", 3), ("VmPTE", 0), ("with entries", 1), ("duplicate", 0), ("empty", 0), ("most for", 2), ("read", 4));
+        foreach (var p in report.Processes.Take(top))
         {
-            table.AddRow(new[]
-            {
-                Short(p.Name), Count(p.Pid), Count(p.User), Size(p.TableBytes), Size(p.Live), Size(p.Duplicate), Size(p.Empty),
-                p.Objects.Count == 0 ? "-" : $"{Short(p.Objects[0].Name)} {Size(p.Objects[0].Bytes)}", p.IsRead ? "yes" : "carried over",
-            }.Select(Markup.Escape).ToArray());
+            table.Add(
+                p.Name, Count(p.Pid), Count(p.User), Size(p.TableBytes), Size(p.Live), Size(p.Duplicate), Size(p.Empty),
+                p.Objects.Count == 0 ? "-" : $"{Label(p.Objects[0])} {Size(p.Objects[0].Bytes)}", p.IsRead ? "yes" : p.StuckState is not null ? "stuck" : "like another");
         }
 
-        Write(table, _report.Processes.Count);
+        Write(table, report.Processes.Count);
     }
+
+    private string Label(ProcessShare share) => report.Objects.FirstOrDefault(o => o.Number == share.ObjectNumber)?.Label ?? share.Name;
 
     private void WriteCgroups()
     {
-        var table = NewTable("cgroup", "processes", "sum of VmPTE", "with entries", "duplicate", "empty", "charged");
-        foreach (var g in _report.Cgroups.Take(_top))
+        var table = new TextTable(("cgroup", 0), ("processes", 1), ("sum of VmPTE", 0), ("with entries", 2), ("duplicate", 0), ("empty", 0), ("charged", 1));
+        foreach (var g in report.Cgroups.Take(top))
         {
-            table.AddRow(new[] { Short(g.Path), Count(g.Processes), Size(g.TableBytes), Size(g.Live), Size(g.Duplicate), Size(g.Empty), Size(g.ChargedBytes) }.Select(Markup.Escape).ToArray());
+            table.Add(g.Path, Count(g.Processes), Size(g.TableBytes), Size(g.Live), Size(g.Duplicate), Size(g.Empty), Size(g.ChargedBytes));
         }
 
-        Write(table, _report.Cgroups.Count);
+        Write(table, report.Cgroups.Count);
     }
 
     private void WriteAdvice()
     {
-        foreach (var advice in _report.Advice.Take(_top))
+        foreach (var advice in report.Advice.Take(top))
         {
             Line($"Advice: {advice.Title}{(advice.SavedBytes is { } saved ? $", saves {Size(saved)}" : "")}");
             foreach (var line in advice.Lines)
@@ -236,7 +230,7 @@ internal sealed class ScanView
             }
 
             Line($"  Cost: {advice.Cost}");
-            Line("");
+            Line();
         }
     }
 }

@@ -52,6 +52,7 @@ internal sealed class CureAnalysis
         };
         var noGiant = noRemap is null || _object.Kind == ObjectKind.Hugetlb ? null : noRemap;
         var noThp = noRemap is null ? null : _object.Kind == ObjectKind.File ? "not a tmpfs or shared-memory object" : noRemap;
+        var noDax = _object.Kind == ObjectKind.DaxFile ? null : "not a DAX file";
         var noSharing = isShared ? null : "its mappings are private";
         return
         [
@@ -61,9 +62,11 @@ internal sealed class CureAnalysis
                 "As above; only whole aligned GiBs with equal flags are shared, mprotect or munmap of a part ends it for that GiB."),
             Make("hugetlb-1g", "hugetlb 1 GiB", support.Hugetlb, noGiant, SharingRule.None, m => Round(m, GiantPage, 2),
                 "The size is rounded up to whole GiBs; pages must be reserved at boot on most machines."),
-            Make("shmem-thp", "transparent huge pages for shmem", support.Thp, noThp, SharingRule.None, m => Aligned(m),
+            Make("shmem-thp", "transparent huge pages for shmem", support.Thp, noThp, SharingRule.None, Aligned,
                 "Memory is taken in 2 MiB pieces where free memory allows; where it does not, 4 KiB pages stay."),
-            Make("dax-pmd-shared", "DAX with shared PMD tables (proposed in 2019)", false, _object.Kind == ObjectKind.DaxFile ? noSharing : "not a DAX file", SharingRule.LinuxPmd, Same,
+            Make("dax-2m", "DAX with 2 MiB leaves throughout", support.DaxPmd, noDax, SharingRule.None, Aligned,
+                "The file must lie in whole pieces of 2 MiB, and be mapped at an address congruent to it."),
+            Make("dax-pmd-shared", "DAX, PMD tables shared (proposed in 2019)", false, noDax ?? noSharing, SharingRule.LinuxPmd, Aligned,
                 "No kernel has it."),
             Make("pte-shared", "sharing PTE tables (mshare)", false, noSharing, SharingRule.PteTables, Same,
                 "Not merged in Linux; the program must ask for it, and mprotect by one process holds for all."),
@@ -137,7 +140,7 @@ internal sealed class CureAnalysis
     }
 
     /// <summary>The mapping placed so that address and offset agree modulo 2 MiB, as the kernel places shmem where
-    /// transparent huge pages are on: whole windows get a 2 MiB leaf, the ends keep 4 KiB.</summary>
+    /// transparent huge pages are on, and DAX files: whole windows get a 2 MiB leaf, the ends keep 4 KiB.</summary>
     private static MappedPart Aligned(MappedPart part)
     {
         var shift = (part.Mapping.Start - (ulong)part.Mapping.Offset) & (HugePage - 1);

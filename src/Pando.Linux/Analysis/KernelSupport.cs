@@ -4,17 +4,19 @@ using Pando.Linux.Snapshot;
 namespace Pando.Linux.Analysis;
 
 /// <summary>What the kernel can do about page tables, from its configuration where that is published, else from its
-/// version. Unknown counts as able.</summary>
+/// files in /sys. Unknown counts as able.</summary>
 internal sealed record KernelSupport(bool Hugetlb, bool HugetlbSharing, bool Thp, bool DaxPmd, IReadOnlyList<SupportReport> Lines)
 {
     public static KernelSupport Of(MachineFacts machine)
     {
-        var hugetlb = State(machine, "CONFIG_HUGETLB_PAGE");
+        // Pools and settings in /sys exist where the kernel was built with them, whether its configuration is published
+        // or not.
+        var hugetlb = machine.Pools.Count > 0 ? "yes" : State(machine, "CONFIG_HUGETLB_PAGE");
         // The option has this name since 6.13; before, the architecture's wish alone decided.
         var sharing = machine.Config.ContainsKey("CONFIG_HUGETLB_PMD_PAGE_TABLE_SHARING")
             ? State(machine, "CONFIG_HUGETLB_PMD_PAGE_TABLE_SHARING")
             : State(machine, "CONFIG_ARCH_WANT_HUGE_PMD_SHARE");
-        var thp = State(machine, "CONFIG_TRANSPARENT_HUGEPAGE");
+        var thp = machine.TransparentHugePages.Length > 0 ? "yes" : State(machine, "CONFIG_TRANSPARENT_HUGEPAGE");
         var dax = State(machine, "CONFIG_FS_DAX");
         var daxPmd = State(machine, "CONFIG_FS_DAX_PMD");
         var reclaim = State(machine, "CONFIG_PT_RECLAIM");

@@ -67,7 +67,7 @@ internal static class ObjectAnalysis
             Bytes(sharedSaved),
             (long)estimate.ErrorBytes(facts.Number),
             sharing,
-            facts.Dax is null ? null : Dax(snapshot, facts, mappers),
+            facts.Dax is null ? null : DaxWindows.Count(snapshot, facts, mappers),
             withCures && facts.Kind is not (ObjectKind.Anonymous or ObjectKind.Special) ? CureAnalysis.Compute(snapshot, facts, mappers, levels.Total, at) : []);
     }
 
@@ -155,38 +155,5 @@ internal static class ObjectAnalysis
         }
 
         return sizes;
-    }
-
-    private static DaxPages Dax(MachineSnapshot snapshot, ObjectFacts facts, List<ProcessTables> mappers)
-    {
-        long huge = 0, small = 0;
-        var reasons = new SortedDictionary<string, long>(StringComparer.Ordinal);
-        var hasPmd = KernelSupport.Of(snapshot.Machine).DaxPmd;
-        foreach (var process in mappers)
-        {
-            for (var i = 0; i < process.Facts.Mappings!.Count; i++)
-            {
-                var mapping = process.Facts.Mappings[i];
-                if (mapping.ObjectNumber != facts.Number)
-                {
-                    continue;
-                }
-
-                foreach (var (reason, windows) in DaxGranularity.Judge(mapping, facts.Dax!, hasPmd).Where(r => r.Key != DaxRefusal.None))
-                {
-                    reasons[reason.ToString()] = reasons.GetValueOrDefault(reason.ToString()) + windows;
-                }
-
-                foreach (var run in process.Source is null ? [] : CureAnalysis.Runs(process, i))
-                {
-                    var windowsOfRun = (long)((run.End - run.Start + TableCensus.SpanOf(1) - 1) >> TableCensus.ShiftOf(1));
-                    (huge, small) = run.LeafLevel > 0 ? (huge + windowsOfRun, small) : (huge, small + windowsOfRun);
-                }
-            }
-        }
-
-        var aligned = facts.Dax!.Extents.Count(e => ((facts.Dax.DeviceStart ?? 0) + e.Physical - e.Logical) % TableCensus.SpanOf(1) == 0);
-        return new DaxPages(huge, small, reasons,
-            $"{facts.Dax.Extents.Count} extents, {aligned} of them aligned to 2 MiB; the device begins at {(facts.Dax.DeviceStart is { } s ? $"0x{s:x}" : "an unknown address")}");
     }
 }

@@ -55,10 +55,11 @@ public sealed class ScanAnalysis
             .OrderByDescending(o => o.TableBytes)
             .ThenBy(o => o.Number)
             .ToList();
-        var objects = all.Where(IsAskedFor).ToList();
+        Label(all);
+        var objects = all.Where(IsAskedFor).Select(OfPid).ToList();
         if (objects.Count == 0 && _options.ObjectName is { } name)
         {
-            throw new ReportException($"No mapped object matches '{name}'. Give a part of its path, or DEVICE:INODE as the table shows it; without --object the table lists all.");
+            throw new ReportException($"No mapped object matches '{name}'. Give a part of its path, or DEVICE:INODE (the table shows it where names are not enough); without --object the table lists all.");
         }
 
         var machine = Machine(all);
@@ -75,7 +76,7 @@ public sealed class ScanAnalysis
             Processes(all),
             Cgroups(all),
             AdviceWriter.Write(_snapshot, support, objects, _mappers),
-            [.. objects.Where(o => o.Kind is not (ObjectKind.Anonymous or ObjectKind.Special) && o.Processes > 1).Take(MostPictures).Select(Cells)],
+            [.. objects.Where(o => o.Kind is not (ObjectKind.Anonymous or ObjectKind.Special) && o.Processes > 1).OrderByDescending(o => o.Sharing is not null).Take(MostPictures).Select(Cells)],
             _snapshot.Notes);
     }
 
@@ -103,7 +104,7 @@ public sealed class ScanAnalysis
             ?? throw new ReportException($"No process {pid} with page tables of its own is visible: it ended, is a kernel thread, or is hidden from this user.");
         if (process.Mappings is null)
         {
-            throw new ReportException($"The maps of process {pid} ({process.Name}, user {process.User}) may not be read. Run as root, or as that user.");
+            throw ReportException.NoMaps(process);
         }
     }
 
@@ -119,12 +120,31 @@ public sealed class ScanAnalysis
         return _options.ObjectName is not { } name || report.Name.Contains(name, StringComparison.OrdinalIgnoreCase) || $"{report.Device}:{report.Inode}" == name;
     }
 
+    /// <summary>Anonymous memory is one row for all processes; asked about one process, the row is that process's.</summary>
+    private ObjectReport OfPid(ObjectReport report) => _options.Pid is { } pid && report.Kind == ObjectKind.Anonymous
+        ? ObjectAnalysis.Analyse(_snapshot, _snapshot.Objects[report.Number], [.. _mappers[report.Number].Where(m => m.Facts.Pid == pid)], _estimate, _options.At, withCures: false) with { Label = $"{report.Label} of {pid}" }
+        : report;
+
+    private static void Label(List<ObjectReport> objects)
+    {
+        var times = objects.GroupBy(o => o.Name).ToDictionary(g => g.Key, g => g.Count());
+        for (var i = 0; i < objects.Count; i++)
+        {
+            var o = objects[i];
+            var neverHadPath = o.Name.StartsWith("/memfd:", StringComparison.Ordinal) || o.Name.StartsWith("/SYSV", StringComparison.Ordinal) || o.Name.StartsWith("/dev/zero ", StringComparison.Ordinal) || o.Name.StartsWith("/anon_hugepage", StringComparison.Ordinal);
+            var label = !neverHadPath ? o.Name : o.Name.Replace(" (deleted)", "", StringComparison.Ordinal);
+            objects[i] = o with { Label = times[o.Name] > 1 && o.Device.Length > 0 ? $"{label} [{o.Device}:{o.Inode}]" : label };
+        }
+    }
+
     private MachineReport Machine(List<ObjectReport> objects)
     {
         var machine = _snapshot.Machine;
         var sum = _snapshot.Processes.Sum(p => p.TableBytes);
         var twice = objects.Sum(o => o.SharedSaved);
-        var roots = _snapshot.Processes.Count * (long)TableCounts.TableBytes * (machine.Isolation ? 2 : 1);
+        var (countsPud, countsRoot) = KernelCounters.Of(machine.KernelRelease);
+        var roots = countsRoot ? _snapshot.Processes.Count * (long)TableCounts.TableBytes * (machine.Isolation ? 2 : 1) : 0;
+        var leftOut = countsPud ? 0 : objects.Sum(o => o.Live.Pud);
         var unplaced = (long)Math.Round(_estimate.Processes.Sum(p => p.Unplaced)) * TableCounts.TableBytes;
         return new MachineReport(
             machine.KernelRelease,
@@ -134,8 +154,9 @@ public sealed class ScanAnalysis
             machine.SecondaryTableBytes,
             sum,
             twice,
+            leftOut,
             roots,
-            machine.PageTableBytes - (sum - twice) - roots,
+            machine.PageTableBytes - (sum - twice - leftOut) - roots,
             _snapshot.Processes.Count,
             _snapshot.Processes.Count(p => p.Populated is not null),
             objects.Sum(o => o.NeededOnce),
@@ -164,7 +185,8 @@ public sealed class ScanAnalysis
                 Bytes(p.Empty),
                 p.IsRead,
                 [.. p.Objects.Where(o => o.Value.LiveTotal >= 1).OrderByDescending(o => o.Value.LiveTotal).Take(5)
-                    .Select(o => new ProcessShare(o.Key, _snapshot.Objects[o.Key].Name, Bytes(o.Value.LiveTotal)))]))];
+                    .Select(o => new ProcessShare(o.Key, _snapshot.Objects[o.Key].Name, Bytes(o.Value.LiveTotal)))],
+                p.Facts.StuckState))];
     }
 
     private List<CgroupReport> Cgroups(List<ObjectReport> objects)

@@ -6,9 +6,12 @@ namespace Pando.Linux.Native;
 /// Reads whole files of /proc into one buffer that grows and is used again. Not for use by several threads at once:
 /// each has its own.
 /// </summary>
-internal sealed unsafe class FileContents
+internal sealed unsafe class FileContents(Heartbeat? heart = null)
 {
     private byte[] _buffer = GC.AllocateUninitializedArray<byte>(64 * 1024);
+
+    /// <summary>Beats after each call.</summary>
+    public Heartbeat Heart { get; } = heart ?? new();
 
     /// <summary>Reads a file. On failure the result is empty and <paramref name="error"/> the error number.</summary>
     public ReadOnlySpan<byte> Read(string path, out int error)
@@ -22,6 +25,7 @@ internal sealed unsafe class FileContents
 
         try
         {
+            Heart.Beat();
             var length = 0;
             while (true)
             {
@@ -47,6 +51,7 @@ internal sealed unsafe class FileContents
                     return default; // ESRCH: the process ended between open and read
                 }
 
+                Heart.Beat();
                 if (read == 0)
                 {
                     error = 0;

@@ -21,17 +21,18 @@ internal sealed unsafe class PageMap : IDisposable
     private const ulong LongestInaccessible = 64UL << 20;
 
     private readonly int _file;
+    private readonly Heartbeat _heart;
     private ulong[]? _entries;
 
-    private PageMap(int file) => _file = file;
+    private PageMap(int file, Heartbeat heart) => (_file, _heart) = (file, heart);
 
     /// <summary>Opens a process's pagemap, or returns null with the error number: EACCES for another user's
-    /// process, ENOENT or ESRCH for one that ended.</summary>
-    public static PageMap? Open(string path, out int error)
+    /// process, ENOENT or ESRCH for one that ended. <paramref name="heart"/> beats after each call.</summary>
+    public static PageMap? Open(string path, Heartbeat heart, out int error)
     {
         var file = LibC.Open(path, LibC.ReadOnly | LibC.CloseOnExec);
         error = file < 0 ? Marshal.GetLastPInvokeError() : 0;
-        return file < 0 ? null : new PageMap(file);
+        return file < 0 ? null : new PageMap(file, heart);
     }
 
     /// <inheritdoc/>
@@ -59,7 +60,9 @@ internal sealed unsafe class PageMap : IDisposable
     public ulong EntryAt(ulong address)
     {
         ulong entry;
-        return LibC.ReadAt(_file, &entry, sizeof(ulong), (long)(address / PageSize * sizeof(ulong))) == sizeof(ulong) ? entry : 0;
+        var read = LibC.ReadAt(_file, &entry, sizeof(ulong), (long)(address / PageSize * sizeof(ulong)));
+        _heart.Beat();
+        return read == sizeof(ulong) ? entry : 0;
     }
 
     private bool TryScan(List<PopulatedRun> runs, int index, in MappingFacts mapping, int hugeLeaf)
@@ -106,6 +109,7 @@ internal sealed unsafe class PageMap : IDisposable
             walkEnd = argument.WalkEnd;
             if (result >= 0)
             {
+                _heart.Beat();
                 return result;
             }
 
@@ -132,6 +136,7 @@ internal sealed unsafe class PageMap : IDisposable
                 read = LibC.ReadAt(_file, entries, (nuint)pages * sizeof(ulong), (long)(address / PageSize * sizeof(ulong)));
             }
 
+            _heart.Beat();
             if (read != pages * sizeof(ulong))
             {
                 return false;

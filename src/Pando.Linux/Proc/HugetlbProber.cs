@@ -7,7 +7,7 @@ namespace Pando.Linux.Proc;
 /// Finds how many page tables map a huge page: /proc/kpagecount counts, for hugetlb, the tables that point at the
 /// page, and pagemap tells the processes in whose tables it is present. Fewer tables than processes = shared tables.
 /// </summary>
-internal sealed class HugetlbProber(ScanOptions options)
+internal sealed class HugetlbProber(ScanOptions options, PatientReader reader)
 {
     private const ulong PmdSpan = 1UL << 30;
     private const long HugePage = 2 << 20;
@@ -57,37 +57,19 @@ internal sealed class HugetlbProber(ScanOptions options)
         var offsets = groups.SelectMany(g => g).Distinct().ToArray();
         var present = offsets.ToDictionary(o => o, _ => new List<int>());
         var frames = new Dictionary<long, ulong>();
-        foreach (var byProcess in mappings.GroupBy(m => m.Process.Pid))
+        reader.ForEach([.. mappings.GroupBy(m => m.Process.Pid)], 1, g => g.Key, "its huge pages", (g, file) => PresentFrames(g.Key, [.. g.Select(m => m.Mapping)], offsets, file), (g, entries) =>
         {
-            using var pageMap = PageMap.Open($"{options.Proc}/{byProcess.Key}/pagemap", out _);
-            if (pageMap is null)
+            foreach (var (offset, frame) in entries)
             {
-                continue;
-            }
-
-            foreach (var offset in offsets)
-            {
-                foreach (var (_, mapping) in byProcess)
+                // A private mapping may hold its own copy of the page: another frame, and no part of the object.
+                var isAnother = frames.GetValueOrDefault(offset) is var first && first != 0 && frame != first;
+                if (!isAnother && (present[offset].Count == 0 || present[offset][^1] != g.Key))
                 {
-                    if (offset < mapping.Offset || offset >= mapping.Offset + (long)mapping.Length)
-                    {
-                        continue;
-                    }
-
-                    var entry = pageMap.EntryAt(mapping.Start + (ulong)(offset - mapping.Offset));
-                    // A private mapping may hold its own copy of the page: another frame, and no part of the object.
-                    var frame = entry & KernelAbi.PagemapFrameMask;
-                    if ((entry & KernelAbi.PagemapPresent) == 0 || (frames.GetValueOrDefault(offset) is var first && first != 0 && frame != first))
-                    {
-                        continue;
-                    }
-
                     frames[offset] = frame;
-                    present[offset].Add(byProcess.Key);
-                    break;
+                    present[offset].Add(g.Key);
                 }
             }
-        }
+        });
 
         // Of each span's candidates the page that most processes have tells most.
         var chosen = groups
@@ -95,6 +77,36 @@ internal sealed class HugetlbProber(ScanOptions options)
             .Where(o => present[o].Count > 0)
             .Distinct();
         return [.. chosen.Select(o => new HugetlbProbe(number, o, present[o], TablesOf(frames[o])))];
+    }
+
+    /// <summary>The pages of these offsets that are in the process's tables, with their frames.</summary>
+    private List<(long Offset, ulong Frame)> PresentFrames(int pid, IReadOnlyList<MappingFacts> mappings, long[] offsets, FileContents file)
+    {
+        var found = new List<(long, ulong)>();
+        using var pageMap = PageMap.Open($"{options.Proc}/{pid}/pagemap", file.Heart, out _);
+        if (pageMap is null)
+        {
+            return found;
+        }
+
+        foreach (var offset in offsets)
+        {
+            foreach (var mapping in mappings)
+            {
+                if (offset < mapping.Offset || offset >= mapping.Offset + (long)mapping.Length)
+                {
+                    continue;
+                }
+
+                var entry = pageMap.EntryAt(mapping.Start + (ulong)(offset - mapping.Offset));
+                if ((entry & KernelAbi.PagemapPresent) != 0)
+                {
+                    found.Add((offset, entry & KernelAbi.PagemapFrameMask));
+                }
+            }
+        }
+
+        return found;
     }
 
     /// <summary>For each 1 GiB span of each layout: up to four pages to look at.</summary>

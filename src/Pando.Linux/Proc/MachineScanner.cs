@@ -1,9 +1,9 @@
-using System.Collections.Concurrent;
 using System.Diagnostics;
 using System.Globalization;
 using System.Text;
 using Pando.Linux.Analysis;
 using Pando.Linux.Native;
+using Pando.Linux.Report;
 using Pando.Linux.Snapshot;
 
 namespace Pando.Linux.Proc;
@@ -11,7 +11,8 @@ namespace Pando.Linux.Proc;
 /// <summary>
 /// Reads a live machine into a snapshot. Tiered: status and maps of all processes; page-level reading of one
 /// representative for each class of like processes, largest classes first, then of a sample for the spread.
-/// Processes may end at any moment: what was read of them by then is dropped or kept, never half of it.
+/// Processes may end at any moment, or be stuck and never answer: what was read of them by then is dropped or kept,
+/// never half of it.
 /// </summary>
 public sealed class MachineScanner
 {
@@ -19,13 +20,17 @@ public sealed class MachineScanner
     // hugetlb mappings unless everything is asked for.
     private const long MostSmapsBytes = 64L << 30;
 
+    private const int MostStuckTold = 8;
+
     private readonly ScanOptions _options;
     private readonly ObjectTable _objects = new();
     private readonly List<string> _notes = [];
     private readonly Stopwatch _clock = Stopwatch.StartNew();
     private readonly FileContents _file = new();
 
-    private MachineScanner(ScanOptions options) => _options = options;
+    private readonly PatientReader _reader;
+
+    private MachineScanner(ScanOptions options) => (_options, _reader) = (options, new PatientReader(options));
 
     /// <summary>Reads the machine.</summary>
     public static MachineSnapshot Scan(ScanOptions options)
@@ -39,10 +44,11 @@ public sealed class MachineScanner
         var takenAt = DateTimeOffset.UtcNow;
         var machine = new MachineReader(_options).Read(_notes);
         var processes = ReadProcesses();
-        var objects = new ObjectResolver(_options, _file).Resolve(_objects.ToFacts(), processes);
+        var objects = new ObjectResolver(_options, _reader).Resolve(_objects.ToFacts(), processes);
         ReadPages(processes, objects);
         ReadFlags(processes, objects);
-        var probes = new HugetlbProber(_options).Probe(objects, processes, _notes);
+        var probes = new HugetlbProber(_options, _reader).Probe(objects, processes, _notes);
+        MarkStuck(processes);
         NoteMissing(processes, objects, probes);
         var cgroups = CgroupReader.Read(_options, processes.Select(p => p.Cgroup));
         var exact = processes.All(p => p.Mappings is null || p.Populated is not null);
@@ -62,20 +68,14 @@ public sealed class MachineScanner
             .Select(d => int.TryParse(Path.GetFileName(d.AsSpan()), NumberStyles.None, CultureInfo.InvariantCulture, out var pid) ? pid : 0)
             .Where(pid => pid > 0)
             .ToArray();
-        var found = new ConcurrentBag<ProcessFacts>();
-        Parallel.ForEach(Partitioner.Create(pids, loadBalance: true), () => new FileContents(), (pid, _, file) =>
-        {
-            if (ReadProcess(pid, file) is { } process)
-            {
-                found.Add(process);
-            }
-
-            return file;
-        }, _ => { });
-        return [.. found.OrderBy(p => p.Pid)];
+        var found = new List<ProcessFacts?>();
+        _reader.ForEach(pids, Environment.ProcessorCount, pid => pid, "its memory map", (pid, file) => ReadProcess(pid, file, withMaps: true), (_, process) => found.Add(process));
+        found.AddRange(_reader.Stuck.Keys.Select(pid => ReadProcess(pid, _file, withMaps: false)));
+        return [.. found.OfType<ProcessFacts>().OrderBy(p => p.Pid)];
     }
 
-    private ProcessFacts? ReadProcess(int pid, FileContents file)
+    /// <summary>Status, cgroup and maps; the first two need no lock of the process's.</summary>
+    private ProcessFacts? ReadProcess(int pid, FileContents file, bool withMaps)
     {
         var directory = string.Create(CultureInfo.InvariantCulture, $"{_options.Proc}/{pid}");
         var status = StatusParser.Parse(file.Read(directory + "/status", out var error));
@@ -85,6 +85,11 @@ public sealed class MachineScanner
         }
 
         var cgroup = CgroupReader.PathOf(file.Read(directory + "/cgroup", out _));
+        if (!withMaps)
+        {
+            return new ProcessFacts(pid, status.Name, status.User, cgroup, tables, status.HugetlbBytes, status.ResidentBytes, null, StuckState: status.State);
+        }
+
         var text = file.Read(directory + "/maps", out error);
         if (error is LibC.NoSuchFile or LibC.NoSuchProcess || (error == 0 && text.IsEmpty))
         {
@@ -102,23 +107,12 @@ public sealed class MachineScanner
         var order = ReadingOrder(processes).Select(p => index[p.Pid]).ToArray();
         var refused = 0;
         var skipped = 0;
-        Parallel.ForEach(Partitioner.Create(order, loadBalance: true), () => new FileContents(), (i, _, file) =>
+        _reader.ForEach(order, Environment.ProcessorCount, i => processes[i].Pid, "its pages", (i, file) => OutOfTime ? (false, null) : (Tried: true, Read: ReadPages(processes[i], objects, useScan, file)), (i, result) =>
         {
-            if (OutOfTime)
-            {
-                Interlocked.Increment(ref skipped);
-            }
-            else if (ReadPages(processes[i], objects, useScan, file) is { } read)
-            {
-                processes[i] = read;
-            }
-            else
-            {
-                Interlocked.Increment(ref refused);
-            }
-
-            return file;
-        }, _ => { });
+            skipped += result.Tried ? 0 : 1;
+            refused += result is (true, null) ? 1 : 0;
+            processes[i] = result.Read ?? processes[i];
+        });
         if (skipped > 0)
         {
             _notes.Add($"The time budget ran out before {skipped} of {order.Length} chosen processes were read to the page.");
@@ -131,7 +125,7 @@ public sealed class MachineScanner
 
         if (!useScan)
         {
-            _notes.Add("The kernel has no PAGEMAP_SCAN (Linux 6.7): pagemap was read entry by entry, which is slower; big inaccessible reserves were passed over.");
+            _notes.Add("The kernel has no PAGEMAP_SCAN (Linux 6.7): pagemap was read entry by entry, which is slower; big inaccessible reserves were passed over. 2 MiB leaves of ordinary memory are known by their sum (smaps), those of DAX files by the kernel's rules and VmPTE.");
         }
     }
 
@@ -152,13 +146,13 @@ public sealed class MachineScanner
 
     private bool KernelHasScan()
     {
-        using var own = PageMap.Open($"{_options.Proc}/self/pagemap", out _);
+        using var own = PageMap.Open($"{_options.Proc}/self/pagemap", _file.Heart, out _);
         return own?.HasScan() ?? false;
     }
 
     private ProcessFacts? ReadPages(ProcessFacts process, IReadOnlyList<ObjectFacts> objects, bool useScan, FileContents file)
     {
-        using var pageMap = PageMap.Open($"{_options.Proc}/{process.Pid}/pagemap", out _);
+        using var pageMap = PageMap.Open($"{_options.Proc}/{process.Pid}/pagemap", file.Heart, out _);
         if (pageMap is null)
         {
             return null;
@@ -186,48 +180,8 @@ public sealed class MachineScanner
             }
         }
 
-        return process with { Populated = useScan ? runs : WithHugePages(process, runs, file), Unread = unread };
-    }
-
-    /// <summary>Plain pagemap does not tell 2 MiB leaves from 4 KiB ones. smaps tells how many bytes of a mapping
-    /// have them; they can only stand in whole windows, and the first whole windows are taken.</summary>
-    private List<PopulatedRun> WithHugePages(ProcessFacts process, List<PopulatedRun> runs, FileContents file)
-    {
-        var huge = SmapsParser.Parse(file.Read($"{_options.Proc}/{process.Pid}/smaps", out _))
-            .Where(e => e.HugeMappedBytes > 0)
-            .ToDictionary(e => e.Start, e => e.HugeMappedBytes);
-        if (huge.Count == 0)
-        {
-            return runs;
-        }
-
-        const ulong Window = 2UL << 20;
-        var result = new List<PopulatedRun>();
-        foreach (var run in runs)
-        {
-            var left = run.LeafLevel == 0 ? huge.GetValueOrDefault(process.Mappings![run.Mapping].Start) : 0;
-            var start = (run.Start + Window - 1) & ~(Window - 1);
-            var end = Math.Min(run.End & ~(Window - 1), start + (ulong)left);
-            if (left == 0 || start >= end)
-            {
-                result.Add(run);
-                continue;
-            }
-
-            huge[process.Mappings![run.Mapping].Start] = left - (long)(end - start);
-            if (run.Start < start)
-            {
-                result.Add(run with { End = start });
-            }
-
-            result.Add(run with { Start = start, End = end, LeafLevel = 1 });
-            if (end < run.End)
-            {
-                result.Add(run with { Start = end });
-            }
-        }
-
-        return result;
+        var read = process with { Populated = runs, Unread = unread };
+        return useScan ? read : new PlainLeaves(_options, objects, file).Of(read);
     }
 
     /// <summary>Reads the flags of hugetlb mappings: sharing of their tables hangs on them, and only smaps has them.</summary>
@@ -235,38 +189,36 @@ public sealed class MachineScanner
     {
         var left = _options.Exact ? long.MaxValue : MostSmapsBytes;
         var passed = 0;
+        var chosen = new List<int>();
         for (var i = 0; i < processes.Length; i++)
         {
-            var process = processes[i];
-            if (process.Mappings is null || !process.Mappings.Any(m => objects[m.ObjectNumber].Kind == ObjectKind.Hugetlb))
+            var mappings = processes[i].Mappings;
+            if (mappings is null || !mappings.Any(m => objects[m.ObjectNumber].Kind == ObjectKind.Hugetlb))
             {
                 continue;
             }
 
-            if (process.Mappings.Any(m => objects[m.ObjectNumber].Kind == ObjectKind.DaxDevice))
+            if (mappings.Any(m => objects[m.ObjectNumber].Kind == ObjectKind.DaxDevice))
             {
                 continue; // writing smaps, too, splits a DAX device's 1 GiB leaves
             }
 
-            left -= process.ResidentBytes;
-            if (left < 0 || OutOfTime)
+            left -= processes[i].ResidentBytes;
+            if (left < 0)
             {
                 passed++;
-                continue;
             }
-
-            var entries = SmapsParser.Parse(_file.Read($"{_options.Proc}/{process.Pid}/smaps", out _)).ToDictionary(e => e.Start, e => e.VmFlags);
-            var flags = new Dictionary<int, string>();
-            for (var m = 0; m < process.Mappings.Count; m++)
+            else
             {
-                if (objects[process.Mappings[m].ObjectNumber].Kind == ObjectKind.Hugetlb && entries.TryGetValue(process.Mappings[m].Start, out var text))
-                {
-                    flags[m] = text;
-                }
+                chosen.Add(i);
             }
-
-            processes[i] = process with { VmFlags = flags };
         }
+
+        _reader.ForEach(chosen, 1, i => processes[i].Pid, "its flags", (i, file) => OutOfTime ? null : Flags(processes[i], objects, file), (i, flags) =>
+        {
+            passed += flags is null ? 1 : 0;
+            processes[i] = processes[i] with { VmFlags = flags };
+        });
 
         if (passed > 0)
         {
@@ -274,9 +226,58 @@ public sealed class MachineScanner
         }
     }
 
+    private Dictionary<int, string> Flags(ProcessFacts process, IReadOnlyList<ObjectFacts> objects, FileContents file)
+    {
+        var entries = SmapsParser.Parse(file.Read($"{_options.Proc}/{process.Pid}/smaps", out _)).ToDictionary(e => e.Start, e => e.VmFlags);
+        var flags = new Dictionary<int, string>();
+        for (var m = 0; m < process.Mappings!.Count; m++)
+        {
+            if (objects[process.Mappings[m].ObjectNumber].Kind == ObjectKind.Hugetlb && entries.TryGetValue(process.Mappings[m].Start, out var text))
+            {
+                flags[m] = text;
+            }
+        }
+
+        return flags;
+    }
+
+    /// <summary>A process that was given up at any step is marked, and said once.</summary>
+    private void MarkStuck(ProcessFacts[] processes)
+    {
+        var told = 0;
+        for (var i = 0; i < processes.Length; i++)
+        {
+            var process = processes[i];
+            if (!_reader.Stuck.TryGetValue(process.Pid, out var what))
+            {
+                continue;
+            }
+
+            var state = process.StuckState ?? StatusParser.Parse(_file.Read($"{_options.Proc}/{process.Pid}/status", out _)).State;
+            if (state.Length == 0)
+            {
+                continue; // it ended, which takes long where there is much to free
+            }
+
+            process = process with { StuckState = state };
+            processes[i] = process;
+            told++;
+            if (told <= MostStuckTold)
+            {
+                var tables = process.Mappings is null ? "not placed" : process.Populated is null ? "carried over from like processes, or not placed" : "placed";
+                _notes.Add(string.Create(CultureInfo.InvariantCulture, $"stuck: {process.Pid} {process.Name} in state {process.StuckState}, {what} cannot be read (no answer from the kernel in {_reader.Patience.TotalSeconds:0.##} s): its VmPTE of {ByteText.Size(process.TableBytes)} counts, and is {tables}."));
+            }
+        }
+
+        if (told > MostStuckTold)
+        {
+            _notes.Add($"{told - MostStuckTold} more processes are stuck like these.");
+        }
+    }
+
     private void NoteMissing(ProcessFacts[] processes, IReadOnlyList<ObjectFacts> objects, IReadOnlyList<HugetlbProbe> probes)
     {
-        var closed = processes.Count(p => p.Mappings is null);
+        var closed = processes.Count(p => p.Mappings is null && p.StuckState is null);
         if (closed > 0)
         {
             _notes.Add($"The maps of {closed} of {processes.Length} processes may not be read by this user: their VmPTE counts, but not whose tables they are. {(LibC.EffectiveUser() == 0 ? "This root has no CAP_SYS_PTRACE over them." : "Run as root (or with CAP_SYS_PTRACE) to see all.")}");
@@ -285,7 +286,8 @@ public sealed class MachineScanner
         var mounts = Encoding.UTF8.GetString(_file.Read(Path.Combine(_options.Proc, "self/mounts"), out _));
         var hidden = mounts.Split('\n').Select(l => l.Split(' ')).FirstOrDefault(w =>
             w.Length > 3 && w[2] == "proc" && w[1] == _options.Proc && w[3].Contains("hidepid=", StringComparison.Ordinal) && !w[3].Contains("hidepid=0", StringComparison.Ordinal) && !w[3].Contains("hidepid=off", StringComparison.Ordinal));
-        if (hidden is not null && LibC.EffectiveUser() != 0)
+        // Members of the mount's gid= group see all, and so does root: process 1 is somebody else's for everyone else.
+        if (hidden is not null && _file.Read(Path.Combine(_options.Proc, "1/status"), out _).IsEmpty)
         {
             _notes.Add($"{_options.Proc} is mounted with {hidden[3].Split(',').First(o => o.StartsWith("hidepid", StringComparison.Ordinal))}: other users' processes cannot be seen at all, so sums are of {processes.Length} visible processes. Run as root, or as a member of the gid= group of the mount.");
         }

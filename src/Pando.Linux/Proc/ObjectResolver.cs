@@ -1,3 +1,4 @@
+using System.Collections.Concurrent;
 using System.Globalization;
 using Pando.Linux.Native;
 using Pando.Linux.Snapshot;
@@ -8,32 +9,41 @@ namespace Pando.Linux.Proc;
 /// Finds out what mapped objects are: the file system behind a device says hugetlb (and the page size) or tmpfs,
 /// statx says DAX, FIEMAP says where a DAX file lies. Each device and each large file is asked once.
 /// </summary>
-internal sealed class ObjectResolver(ScanOptions options, FileContents file)
+internal sealed class ObjectResolver(ScanOptions options, PatientReader reader)
 {
     private const ulong SmallestDaxFile = 2UL << 20;
-    private readonly Dictionary<string, (ulong HugePageSize, string FileSystem)> _devices = [];
+    private readonly ConcurrentDictionary<string, (ulong HugePageSize, string FileSystem)> _devices = [];
 
     public IReadOnlyList<ObjectFacts> Resolve(IReadOnlyList<ObjectFacts> objects, IReadOnlyList<ProcessFacts> processes)
     {
         var resolved = objects.ToArray();
         var seen = new bool[resolved.Length];
-        foreach (var process in processes)
+        reader.ForEach([.. processes.Where(p => p.Mappings is not null)], 1, p => p.Pid, "its files", (process, file) =>
         {
-            for (var i = 0; i < (process.Mappings?.Count ?? 0); i++)
+            // What one process's files could not tell, since it is stuck, those of the next that maps them do.
+            var found = new Dictionary<int, ObjectFacts>();
+            foreach (var mapping in process.Mappings!)
             {
-                var mapping = process.Mappings![i];
-                if (!seen[mapping.ObjectNumber] && resolved[mapping.ObjectNumber] is { Kind: not (ObjectKind.Anonymous or ObjectKind.Special) } facts)
+                var number = mapping.ObjectNumber;
+                if (!seen[number] && objects[number] is { Kind: not (ObjectKind.Anonymous or ObjectKind.Special) } facts && !found.ContainsKey(number))
                 {
-                    seen[mapping.ObjectNumber] = true;
-                    resolved[mapping.ObjectNumber] = Resolve(facts, process, mapping);
+                    found[number] = Resolve(facts, process, mapping, file);
+                    file.Heart.Beat();
                 }
             }
-        }
 
+            return found;
+        }, (_, found) =>
+        {
+            foreach (var (number, facts) in found)
+            {
+                (resolved[number], seen[number]) = (facts, true);
+            }
+        });
         return resolved;
     }
 
-    private ObjectFacts Resolve(ObjectFacts facts, ProcessFacts process, in MappingFacts mapping)
+    private ObjectFacts Resolve(ObjectFacts facts, ProcessFacts process, in MappingFacts mapping, FileContents file)
     {
         if (facts.Kind == ObjectKind.DaxDevice)
         {
@@ -42,15 +52,15 @@ internal sealed class ObjectResolver(ScanOptions options, FileContents file)
 
         var link = string.Create(CultureInfo.InvariantCulture, $"{options.Proc}/{process.Pid}/map_files/{mapping.Start:x}-{mapping.End:x}");
         var path = FileFacts.TryFileSystem(link, out _, out _) ? link : facts.Name.EndsWith(" (deleted)", StringComparison.Ordinal) ? null : facts.Name;
-        var (hugePageSize, fileSystem) = OfDevice(facts, process, mapping, path);
+        var (hugePageSize, fileSystem) = OfDevice(facts, process, mapping, path, file);
         var kind = hugePageSize > 0 ? ObjectKind.Hugetlb
             : facts.Kind == ObjectKind.File && fileSystem == "tmpfs" ? ObjectKind.SharedMemory
             : facts.Kind;
         facts = facts with { Kind = kind, HugePageSize = hugePageSize, FileSystem = fileSystem };
-        return facts.Kind == ObjectKind.File && path is not null && mapping.Length >= SmallestDaxFile ? WithDax(facts, path) : facts;
+        return facts.Kind == ObjectKind.File && path is not null && mapping.Length >= SmallestDaxFile ? WithDax(facts, path, file) : facts;
     }
 
-    private (ulong HugePageSize, string FileSystem) OfDevice(ObjectFacts facts, ProcessFacts process, in MappingFacts mapping, string? path)
+    private (ulong HugePageSize, string FileSystem) OfDevice(ObjectFacts facts, ProcessFacts process, in MappingFacts mapping, string? path, FileContents file)
     {
         if (_devices.TryGetValue(facts.Device, out var known))
         {
@@ -77,7 +87,7 @@ internal sealed class ObjectResolver(ScanOptions options, FileContents file)
             : _devices[facts.Device] = entry.KernelPageSize > (ulong)Environment.SystemPageSize ? (entry.KernelPageSize, "hugetlbfs") : (0, "");
     }
 
-    private ObjectFacts WithDax(ObjectFacts facts, string path)
+    private ObjectFacts WithDax(ObjectFacts facts, string path, FileContents file)
     {
         if (!FileFacts.TryStatus(path, out var dax, out var size, out _) || !dax)
         {
@@ -87,13 +97,13 @@ internal sealed class ObjectResolver(ScanOptions options, FileContents file)
         return facts with
         {
             Kind = ObjectKind.DaxFile,
-            Dax = new DaxFacts(DeviceStart(facts.Device), size, facts.FileSystem, FileFacts.TryExtents(path) ?? []),
+            Dax = new DaxFacts(DeviceStart(facts.Device, file), size, facts.FileSystem, FileFacts.TryExtents(path) ?? []),
         };
     }
 
     /// <summary>Where the block device begins in persistent memory: a partition's first sector, plus the address of
     /// the namespace if the kernel tells it (root).</summary>
-    private ulong? DeviceStart(string device)
+    private ulong? DeviceStart(string device, FileContents file)
     {
         var parts = device.Split(':');
         if (parts.Length != 2)
@@ -107,12 +117,12 @@ internal sealed class ObjectResolver(ScanOptions options, FileContents file)
             return null;
         }
 
-        var sectors = Number($"{directory}/start") ?? 0;
-        var resource = Number($"{directory}/device/resource") ?? Number($"{directory}/../device/resource") ?? 0;
+        var sectors = Number($"{directory}/start", file) ?? 0;
+        var resource = Number($"{directory}/device/resource", file) ?? Number($"{directory}/../device/resource", file) ?? 0;
         return resource + (sectors * 512);
     }
 
-    private ulong? Number(string path)
+    private static ulong? Number(string path, FileContents file)
     {
         var text = System.Text.Encoding.ASCII.GetString(file.Read(path, out var error)).Trim();
         if (error != 0)

@@ -25,9 +25,9 @@ public static class RangeReader
         var snapshot = MachineScanner.Scan(options with { Pid = pid });
         var process = snapshot.Processes.FirstOrDefault(p => p.Pid == pid)
             ?? throw new ReportException($"No process {pid} with page tables of its own is visible: it ended, is a kernel thread, or is hidden from this user.");
-        if (process.Mappings is null)
+        if (process.Mappings is null || process.StuckState is not null)
         {
-            throw new ReportException($"The maps of process {pid} ({process.Name}, user {process.User}) may not be read. Run as root, or as that user.");
+            throw ReportException.NoMaps(process);
         }
 
         var index = process.Mappings.TakeWhile(m => m.End <= address).Count();
@@ -36,7 +36,9 @@ public static class RangeReader
             throw new ReportException($"Nothing is mapped at 0x{address:x} in process {pid}. {Nearest(process.Mappings, index)}");
         }
 
-        return new Explanation(snapshot, process, index, address, options).Build();
+        RangeReport? report = null;
+        new PatientReader(options).ForEach([process], 1, p => p.Pid, "its pages", (p, file) => new Explanation(snapshot, p, index, address, options, file).Build(), (_, built) => report = built);
+        return report ?? throw ReportException.NoMaps(process with { StuckState = "unknown" });
     }
 
     private static string Nearest(IReadOnlyList<MappingFacts> mappings, int index)
@@ -52,9 +54,8 @@ public static class RangeReader
         };
     }
 
-    private sealed class Explanation(MachineSnapshot snapshot, ProcessFacts process, int index, ulong address, ScanOptions options)
+    private sealed class Explanation(MachineSnapshot snapshot, ProcessFacts process, int index, ulong address, ScanOptions options, FileContents file)
     {
-        private readonly FileContents _file = new();
         private readonly MappingFacts _mapping = process.Mappings![index];
         private readonly ObjectFacts _object = snapshot.Objects[process.Mappings![index].ObjectNumber];
 
@@ -62,7 +63,7 @@ public static class RangeReader
         {
             // Writing smaps, too, splits a DAX device's 1 GiB leaves.
             var hasDaxDevice = process.Mappings!.Any(m => snapshot.Objects[m.ObjectNumber].Kind == ObjectKind.DaxDevice);
-            var smaps = hasDaxDevice ? default : SmapsParser.Parse(_file.Read($"{options.Proc}/{process.Pid}/smaps", out _)).FirstOrDefault(e => e.Start == _mapping.Start);
+            var smaps = hasDaxDevice ? default : SmapsParser.Parse(file.Read($"{options.Proc}/{process.Pid}/smaps", out _)).FirstOrDefault(e => e.Start == _mapping.Start);
             var (entry, frame) = Entry();
             var estimate = new TableEstimate(snapshot);
             var mappers = estimate.Processes.Where(p => p.Facts.Mappings?.Any(m => m.ObjectNumber == _object.Number) == true).ToList();
@@ -77,14 +78,14 @@ public static class RangeReader
                 smaps.VmFlags ?? "",
                 smaps.KernelPageSize,
                 _object.Name,
-                _object.Kind.ToString(),
+                _object.Kind,
                 _mapping.Offset + (long)(address - _mapping.Start),
                 _object.Kind == ObjectKind.Anonymous ? 1 : mappers.Count,
                 entry,
                 frame,
-                frame is { } f ? Counter("kpagecount", f) : null,
+                frame is { } f && _object.Kind != ObjectKind.DaxFile ? Counter("kpagecount", f) : null, // no count of persistent memory
                 frame is { } g && Counter("kpageflags", g) is { } flags ? [.. FlagNames.Where(n => ((flags >> n.Bit) & 1) != 0).Select(n => n.Name)] : [],
-                [.. Enumerable.Range(1, TableAttribution.Levels).Select(Level)],
+                [.. Levels().Select(Level)],
                 isHugetlb ? HugetlbSharingAnalysis.Analyse(snapshot, _object, mappers) : null,
                 _object.Dax is null ? null : DaxText(),
                 snapshot.Notes);
@@ -97,19 +98,27 @@ public static class RangeReader
                 return ("not read: reading the pagemap of a DAX device splits its 1 GiB leaves", null);
             }
 
-            using var pageMap = PageMap.Open($"{options.Proc}/{process.Pid}/pagemap", out _);
+            using var pageMap = PageMap.Open($"{options.Proc}/{process.Pid}/pagemap", file.Heart, out _);
             if (pageMap is null)
             {
                 return ("pagemap may not be read", null);
             }
 
             var entry = pageMap.EntryAt(address);
-            var run = process.Populated?.FirstOrDefault(r => r.Mapping == index && r.Start <= address && r.End > address) ?? default;
-            var leaf = run.LeafLevel switch { 1 => "2 MiB leaf", 2 => "1 GiB leaf", _ => "4 KiB leaf" };
+            var leaf = LeafLevel() switch { 1 => "2 MiB leaf", 2 => "1 GiB leaf", _ => "4 KiB leaf" };
             var frame = entry & KernelAbi.PagemapFrameMask;
             return (entry & KernelAbi.PagemapPresent) != 0 ? ($"present, {leaf}", frame == 0 ? null : frame)
+                : address >= 1UL << 63 ? ("a page of the kernel's, the same in every process", null)
                 : (entry & KernelAbi.PagemapSwapped) != 0 ? ("not present: swapped out or a marker", null)
                 : ("none: no access since it was mapped, or given back", null);
+        }
+
+        /// <summary>Levels that have a table for this address: none below the leaf, and none of the process's own in
+        /// the kernel's half of the address space (vsyscall).</summary>
+        private IEnumerable<int> Levels()
+        {
+            var leaf = LeafLevel() ?? (_object.HugePageSize >= TableCensus.SpanOf(2) ? 2 : _object.HugePageSize >= TableCensus.SpanOf(1) ? 1 : 0);
+            return address >= 1UL << 63 ? [] : Enumerable.Range(1, TableAttribution.Levels).Where(level => level > leaf);
         }
 
         private long? Counter(string name, ulong frame) => FrameCounters.Read(options.Proc, name, frame);
@@ -158,11 +167,19 @@ public static class RangeReader
 
         private string DaxText()
         {
-            var window = address & ~(TableCensus.SpanOf(1) - 1);
-            var reason = DaxGranularity.JudgeWindow(_mapping, _object.Dax!, window);
-            return reason == DaxRefusal.None
-                ? "this 2 MiB window can have a 2 MiB leaf (unless the file already has 4 KiB entries there)"
-                : $"this 2 MiB window has 4 KiB leaves: {reason}";
+            var reason = DaxGranularity.JudgeWindow(_mapping, _object.Dax!, address & ~(TableCensus.SpanOf(1) - 1), KernelSupport.Of(snapshot.Machine).DaxPmd);
+            return (LeafLevel(), reason) switch
+            {
+                (null, DaxRefusal.None) => "this 2 MiB window has no entry yet; a first access could get a 2 MiB leaf",
+                (null, _) => $"this 2 MiB window has no entry yet; it would get 4 KiB leaves: {reason}",
+                (0, DaxRefusal.None) => $"this 2 MiB window has 4 KiB leaves: {DaxRefusal.SmallEntriesFirst}",
+                (0, _) => $"this 2 MiB window has 4 KiB leaves: {reason}",
+                _ => "this 2 MiB window has a 2 MiB leaf",
+            };
         }
+
+        /// <summary>The level of the leaf in the address's window, null if none was found there.</summary>
+        private int? LeafLevel() => process.Populated?.Where(r => r.Mapping == index && r.Start <= address && r.End > address)
+            .Select(r => (int?)r.LeafLevel).FirstOrDefault();
     }
 }

@@ -9,6 +9,7 @@ public static class StatusParser
     public static ProcessStatus Parse(ReadOnlySpan<byte> text)
     {
         var name = "";
+        var state = "";
         var user = -1;
         long? tables = null;
         long hugetlb = 0, resident = 0;
@@ -17,6 +18,11 @@ public static class StatusParser
             if (line.StartsWith("Name:\t"u8))
             {
                 name = Encoding.UTF8.GetString(line["Name:\t"u8.Length..]);
+            }
+            else if (line.StartsWith("State:"u8))
+            {
+                line = line["State:"u8.Length..];
+                state = Encoding.UTF8.GetString(ProcText.Word(ref line));
             }
             else if (line.StartsWith("Uid:"u8))
             {
@@ -38,7 +44,7 @@ public static class StatusParser
             }
         }
 
-        return new ProcessStatus(name, user, tables, hugetlb, resident);
+        return new ProcessStatus(name, user, tables, hugetlb, resident, state);
     }
 
     private static long Kilobytes(ReadOnlySpan<byte> line)

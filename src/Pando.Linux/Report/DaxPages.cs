@@ -1,8 +1,8 @@
 namespace Pando.Linux.Report;
 
 /// <summary>
-/// Page sizes of a DAX object. <c>Windows2MiB</c> and <c>Windows4KiB</c>: 2 MiB windows in use with a 2 MiB leaf and
-/// with 4 KiB leaves, over all processes. <c>Reasons</c>: of all mapped windows, how many cannot have a 2 MiB leaf,
-/// by reason; of those without a reason a 4 KiB leaf was there first (one process's 4 KiB fault decides for all).
+/// Page sizes of a DAX object, in 2 MiB windows over all processes: with a 2 MiB leaf, with 4 KiB leaves, without
+/// entries. <c>Reasons</c> says of the windows with 4 KiB leaves why (names of DaxRefusal) and adds up to them.
+/// <c>Detail</c> is how the file lies.
 /// </summary>
-public sealed record DaxPages(long Windows2MiB, long Windows4KiB, IReadOnlyDictionary<string, long> Reasons, string Detail);
+public sealed record DaxPages(long Windows2MiB, long Windows4KiB, long WindowsUnused, IReadOnlyDictionary<string, long> Reasons, string Detail);

@@ -10,8 +10,11 @@ namespace Pando.Linux.Report;
 /// <param name="SecondaryTableBytes">SecPageTables (KVM, IOMMU); null before Linux 6.0.</param>
 /// <param name="SumVmPteBytes">Sum of VmPTE over the visible processes.</param>
 /// <param name="SharedCountedTwice">Part of that sum that counts a shared hugetlb table once more.</param>
-/// <param name="RootBytes">Root tables, one for each process (two pages with isolation), which VmPTE leaves out.</param>
-/// <param name="OtherBytes">PageTables less all of the above: the kernel's own tables, tables being freed, processes
+/// <param name="NotInPageTables">PUD tables, where the kernel has them in VmPTE and not in PageTables (before 6.7).</param>
+/// <param name="RootBytes">Root tables, one for each process (two pages with isolation), which VmPTE leaves out and
+/// PageTables counts since 6.14; 0 before.</param>
+/// <param name="OtherBytes">PageTables less all of the above (PageTables = SumVmPteBytes - SharedCountedTwice -
+/// NotInPageTables + RootBytes + OtherBytes): the kernel's own tables, tables being freed, processes
 /// that are not visible, and change during the scan.</param>
 /// <param name="Processes">Visible processes with tables of their own.</param>
 /// <param name="ProcessesRead">Of these, read to the page.</param>
@@ -29,6 +32,7 @@ public sealed record MachineReport(
     long? SecondaryTableBytes,
     long SumVmPteBytes,
     long SharedCountedTwice,
+    long NotInPageTables,
     long RootBytes,
     long OtherBytes,
     int Processes,

@@ -46,4 +46,9 @@ public sealed record ObjectReport(
     long ErrorBytes,
     HugetlbSharing? Sharing,
     DaxPages? Dax,
-    IReadOnlyList<Cure> Cures);
+    IReadOnlyList<Cure> Cures)
+{
+    /// <summary>The name for people: without the kernel's "(deleted)" where that only says that there never was a path,
+    /// and with device and inode where several objects have the same name.</summary>
+    public string Label { get; init; } = Name;
+}

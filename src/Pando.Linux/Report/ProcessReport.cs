@@ -2,7 +2,8 @@ namespace Pando.Linux.Report;
 
 /// <summary>
 /// One process's page tables, in bytes. <c>TableBytes</c> is VmPTE; <c>Duplicate</c> is its part of its objects'
-/// duplicates; <c>IsRead</c> is false where the split is carried over from a like process.
+/// duplicates; <c>IsRead</c> is false where the split is carried over from a like process; <c>StuckState</c> is the letter of the state
+/// of a process of which the kernel gave no answer (null otherwise).
 /// </summary>
 public sealed record ProcessReport(
     int Pid,
@@ -14,4 +15,5 @@ public sealed record ProcessReport(
     long Duplicate,
     long Empty,
     bool IsRead,
-    IReadOnlyList<ProcessShare> Objects);
+    IReadOnlyList<ProcessShare> Objects,
+    string? StuckState = null);

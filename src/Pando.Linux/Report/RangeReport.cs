@@ -1,3 +1,5 @@
+using Pando.Linux.Snapshot;
+
 namespace Pando.Linux.Report;
 
 /// <summary>Everything about one address of one process: its mapping, its object, its entry, its tables.</summary>
@@ -11,7 +13,7 @@ public sealed record RangeReport(
     string VmFlags,
     ulong KernelPageSize,
     string ObjectName,
-    string ObjectKind,
+    ObjectKind ObjectKind,
     long ObjectOffset,
     int Mappers,
     string Entry,

@@ -8,10 +8,12 @@ namespace Pando.Linux.Snapshot;
 /// <param name="TableBytes">VmPTE of /proc/PID/status, in bytes: PTE, PMD and PUD tables, without the root.</param>
 /// <param name="HugetlbBytes">HugetlbPages of status, in bytes.</param>
 /// <param name="ResidentBytes">VmRSS of status, in bytes: what smaps would have to walk.</param>
-/// <param name="Mappings">Its maps in order of address; null if not permitted.</param>
+/// <param name="Mappings">Its maps in order of address; null if not permitted, or if it is stuck.</param>
 /// <param name="Populated">Which windows are populated; null if the process was not read to the page.</param>
 /// <param name="Unread">Bytes of address space whose population could not be read (device memory).</param>
 /// <param name="VmFlags">VmFlags of smaps by number of mapping, where they were needed.</param>
+/// <param name="StuckState">Of a process that was given up because the kernel gave no answer about it: the letter of
+/// its state (D as a rule). Null of all others.</param>
 public sealed record ProcessFacts(
     int Pid,
     string Name,
@@ -23,4 +25,5 @@ public sealed record ProcessFacts(
     IReadOnlyList<MappingFacts>? Mappings,
     IReadOnlyList<PopulatedRun>? Populated = null,
     long Unread = 0,
-    IReadOnlyDictionary<int, string>? VmFlags = null);
+    IReadOnlyDictionary<int, string>? VmFlags = null,
+    string? StuckState = null);

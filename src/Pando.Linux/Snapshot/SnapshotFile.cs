@@ -1,13 +1,12 @@
 using System.Globalization;
 using System.IO.Compression;
-using System.Security.Cryptography;
 using System.Text;
 using System.Text.Json;
 
 namespace Pando.Linux.Snapshot;
 
 /// <summary>
-/// Writes and reads snapshots: one line of text ("pando-scan-snapshot VERSION LENGTH SHA256"), then LENGTH bytes of
+/// Writes and reads snapshots: one line of text ("pando-scan-snapshot VERSION LENGTH CRC32"), then LENGTH bytes of
 /// gzip-compressed JSON. The line comes first so that a newer version or a file cut short is recognised before
 /// anything else is tried.
 /// </summary>
@@ -31,7 +30,7 @@ public static class SnapshotFile
         }
 
         var bytes = body.GetBuffer().AsSpan(0, (int)body.Length);
-        var header = string.Create(CultureInfo.InvariantCulture, $"{Magic} {Version} {bytes.Length} {Convert.ToHexStringLower(SHA256.HashData(bytes))}\n");
+        var header = string.Create(CultureInfo.InvariantCulture, $"{Magic} {Version} {bytes.Length} {Crc32.Of(bytes):x8}\n");
         var temporary = path + ".part";
         using (var file = File.Create(temporary))
         {
@@ -71,7 +70,7 @@ public static class SnapshotFile
             throw new SnapshotException($"{path} is cut short: {body.Length} of {length} bytes are there. Copy or save it again.");
         }
 
-        if (body.Length > length || !Convert.ToHexStringLower(SHA256.HashData(body)).Equals(words[3], StringComparison.Ordinal))
+        if (body.Length > length || Crc32.Of(body).ToString("x8", CultureInfo.InvariantCulture) != words[3])
         {
             throw new SnapshotException($"{path} is damaged: its contents do not match their checksum. Copy or save it again.");
         }

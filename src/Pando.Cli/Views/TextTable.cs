@@ -1,0 +1,51 @@
+namespace Pando.Cli.Views;
+
+/// <summary>
+/// A plain table whose first column is a name and whose others are figures. On a terminal that is too narrow, the name
+/// is shortened first, then the columns that matter least are left out and named below: what is left stays readable.
+/// </summary>
+/// <param name="columns">Headings; <c>Rank</c> 0 stays always, the highest goes first.</param>
+internal sealed class TextTable(params (string Heading, int Rank)[] columns)
+{
+    private const int ShortestName = 20;
+    private const int LongestName = 60;
+    private readonly List<string[]> _rows = [];
+
+    /// <summary>Adds a row of as many cells as there are columns.</summary>
+    public void Add(params string[] cells) => _rows.Add(cells);
+
+    /// <summary>Writes the table; <paramref name="width"/> is the terminal's, null where there is none.</summary>
+    public void Write(TextWriter output, int? width)
+    {
+        var widths = columns.Select((c, i) => _rows.Select(r => r[i].Length).Append(c.Heading.Length).Max()).ToArray();
+        widths[0] = Math.Min(widths[0], LongestName);
+        var shown = Enumerable.Range(0, columns.Length).ToList();
+        int Figures() => shown.Skip(1).Sum(i => widths[i] + 2);
+        while (width is { } narrow && Figures() + Math.Min(widths[0], ShortestName) > narrow && shown.Skip(1).MaxBy(i => columns[i].Rank) is var last && columns[last].Rank > 0)
+        {
+            shown.Remove(last);
+        }
+
+        if (width is { } all)
+        {
+            widths[0] = Math.Clamp(all - Figures(), Math.Min(widths[0], ShortestName), widths[0]);
+        }
+
+        void Line(Func<int, string> cell) => output.WriteLine(string.Concat(shown.Select(i => i == 0 ? Short(cell(0), widths[0]).PadRight(widths[0]) : "  " + cell(i).PadLeft(widths[i]))).TrimEnd());
+        Line(i => columns[i].Heading);
+        output.WriteLine(new string('─', widths[0] + Figures()));
+        foreach (var row in _rows)
+        {
+            Line(i => row[i]);
+        }
+
+        var hidden = Enumerable.Range(0, columns.Length).Except(shown).Select(i => columns[i].Heading).ToList();
+        if (hidden.Count > 0)
+        {
+            output.WriteLine($"  a wider terminal shows: {string.Join(", ", hidden)}");
+        }
+    }
+
+    /// <summary>The end of a path tells more than its beginning.</summary>
+    private static string Short(string name, int width) => name.Length <= width ? name : "…" + name[^(width - 1)..];
+}

@@ -1,0 +1,221 @@
+using System.Collections.Concurrent;
+using System.Diagnostics;
+using System.Runtime.ExceptionServices;
+using Pando.Linux.Native;
+
+namespace Pando.Linux.Proc;
+
+/// <summary>
+/// Reads processes on threads of its own, and gives up any process that does not answer: one that is stuck in the
+/// kernel with its mmap_lock held (or its exec_update_lock) blocks whoever reads its maps, smaps, pagemap or
+/// map_files until the reader itself ends. The blocked thread stays behind, ends with the command, and is not waited for.
+/// </summary>
+/// <remarks>
+/// Given up is a process on which no call returned for the whole patience while the thread that reads it slept: a long
+/// walk by the kernel, or a machine too busy to let the thread run, is waited for.
+/// </remarks>
+internal sealed class PatientReader
+{
+    private const int Tick = 20; // milliseconds between looks at the threads
+    private const int StackSize = 256 << 10;
+
+    // After this, another thread takes the blocked one's place, so that many stuck processes are waited for at once.
+    private static readonly TimeSpan Slow = TimeSpan.FromMilliseconds(60);
+    private static readonly TimeSpan MostPatience = TimeSpan.FromSeconds(1);
+    private static readonly TimeSpan LeastPatience = TimeSpan.FromMilliseconds(100);
+
+    // Threads of this program that are still blocked, so that a later scan (--watch) does not add another for the
+    // same process.
+    private static readonly ConcurrentDictionary<(string Proc, int Pid), int> Blocked = new();
+
+    private readonly string _proc;
+    private readonly ConcurrentDictionary<int, string> _stuck = new();
+
+    public PatientReader(ScanOptions options)
+    {
+        _proc = options.Proc;
+        var patience = options.Budget is { } budget ? budget / 4 : MostPatience;
+        Patience = patience < LeastPatience ? LeastPatience : patience > MostPatience ? MostPatience : patience;
+    }
+
+    /// <summary>How long a process may take to answer one call.</summary>
+    public TimeSpan Patience { get; }
+
+    /// <summary>Processes that were given up, and what was read of them at the time.</summary>
+    public IReadOnlyDictionary<int, string> Stuck => _stuck;
+
+    /// <summary>
+    /// Calls <paramref name="read"/> for each item on up to <paramref name="threads"/> threads, in order of the items, and
+    /// <paramref name="keep"/> with what it returned, one at a time. Neither is called for processes given up before; of
+    /// a process given up now nothing is kept. <paramref name="read"/> must bear being left behind at any call: it
+    /// changes nothing that others see.
+    /// </summary>
+    public void ForEach<T, TResult>(IReadOnlyList<T> items, int threads, Func<T, int> pidOf, string what, Func<T, FileContents, TResult> read, Action<T, TResult> keep)
+    {
+        if (items.Count > 0)
+        {
+            new Pass<T, TResult>(this, items, pidOf, what, read, keep).Run(Math.Clamp(threads, 1, items.Count));
+        }
+    }
+
+    private sealed class Pass<T, TResult>(PatientReader owner, IReadOnlyList<T> items, Func<T, int> pidOf, string what, Func<T, FileContents, TResult> read, Action<T, TResult> keep)
+    {
+        private readonly object _gate = new();
+        private readonly List<Reader> _readers = []; // those that are waited for
+        private readonly FileContents _file = new();
+        private int _next;
+        private ExceptionDispatchInfo? _failure;
+
+        public void Run(int threads)
+        {
+            lock (_gate)
+            {
+                for (var i = 0; i < threads; i++)
+                {
+                    Start();
+                }
+
+                while (_readers.Count > 0)
+                {
+                    Monitor.Wait(_gate, Tick);
+                    foreach (var reader in _readers.ToArray())
+                    {
+                        Look(reader);
+                    }
+                }
+            }
+
+            _failure?.Throw();
+        }
+
+        private void Start()
+        {
+            var reader = new Reader();
+            _readers.Add(reader);
+            new Thread(() => Work(reader), StackSize) { IsBackground = true, Name = "pando reader" }.Start();
+        }
+
+        private void Work(Reader reader)
+        {
+            reader.Thread = new FileInfo("/proc/thread-self").LinkTarget;
+            try
+            {
+                while (TryTake(reader, out var item))
+                {
+                    reader.Heart.Beat();
+                    var result = read(item, reader.File);
+                    lock (_gate)
+                    {
+                        if (!reader.IsGivenUp)
+                        {
+                            keep(item, result);
+                        }
+                    }
+                }
+            }
+            catch (Exception) when (reader.IsGivenUp)
+            {
+                // The process got on after all, too late: the thread was stopped.
+            }
+            catch (Exception e)
+            {
+                _failure = ExceptionDispatchInfo.Capture(e); // for the thread that called ForEach
+            }
+
+            lock (_gate)
+            {
+                _readers.Remove(reader);
+                if (reader.IsGivenUp)
+                {
+                    Blocked.TryRemove((owner._proc, reader.Pid), out _);
+                }
+
+                Monitor.Pulse(_gate);
+            }
+        }
+
+        private bool TryTake(Reader reader, out T item)
+        {
+            lock (_gate)
+            {
+                while (_next < items.Count && !reader.IsReplaced && !reader.IsGivenUp && _failure is null)
+                {
+                    item = items[_next++];
+                    reader.Pid = pidOf(item);
+                    if (Blocked.ContainsKey((owner._proc, reader.Pid)))
+                    {
+                        owner._stuck.TryAdd(reader.Pid, what);
+                    }
+
+                    if (!owner._stuck.ContainsKey(reader.Pid))
+                    {
+                        return true;
+                    }
+                }
+            }
+
+            item = default!;
+            return false;
+        }
+
+        private void Look(Reader reader)
+        {
+            var beats = reader.Heart.Beats;
+            if (beats != reader.SeenBeats || IsRunning(reader))
+            {
+                (reader.SeenBeats, reader.Since) = (beats, Stopwatch.GetTimestamp());
+                return;
+            }
+
+            var silence = Stopwatch.GetElapsedTime(reader.Since);
+            if (silence >= Slow && !reader.IsReplaced)
+            {
+                reader.IsReplaced = true;
+                if (_next < items.Count)
+                {
+                    Start();
+                }
+            }
+
+            if (silence >= owner.Patience)
+            {
+                reader.IsGivenUp = true;
+                reader.Heart.Stop();
+                owner._stuck.TryAdd(reader.Pid, what);
+                Blocked.TryAdd((owner._proc, reader.Pid), 0);
+                _readers.Remove(reader);
+            }
+        }
+
+        /// <summary>True if the thread uses or waits for a processor: it is not blocked.</summary>
+        private bool IsRunning(Reader reader)
+        {
+            if (reader.Thread is not { } thread)
+            {
+                return reader.SeenBeats == 0; // not begun, or no procfs at /proc: then only calls count
+            }
+
+            var stat = _file.Read($"/proc/{thread}/stat", out _);
+            var name = stat.LastIndexOf((byte)')');
+            return name >= 0 && stat.Length > name + 2 && stat[name + 2] == (byte)'R';
+        }
+    }
+
+    private sealed class Reader
+    {
+        public Reader() => File = new FileContents(Heart);
+
+        public Heartbeat Heart { get; } = new();
+
+        public FileContents File { get; }
+
+        /// <summary>"PID/task/TID", once the thread runs.</summary>
+        public volatile string? Thread;
+
+        public int Pid;
+        public bool IsReplaced;
+        public bool IsGivenUp;
+        public long SeenBeats;
+        public long Since = Stopwatch.GetTimestamp();
+    }
+}
