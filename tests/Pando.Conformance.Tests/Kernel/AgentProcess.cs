@@ -43,7 +43,7 @@ internal sealed class AgentProcess : IDisposable
         Scratch = parent?.Scratch ?? (ulong)Receive().Value;
         _maps = File.OpenHandle($"/proc/{pid}/maps");
         _status = File.OpenHandle($"/proc/{pid}/status");
-        _pages = PageMap.Open($"/proc/{pid}/pagemap", out int error)
+        _pages = PageMap.Open($"/proc/{pid}/pagemap", new Heartbeat(), out int error)
             ?? throw new InvalidOperationException($"/proc/{pid}/pagemap cannot be read: error {error}.");
         HasPageScan = _pages.HasScan();
         if (parent is null)
