@@ -180,14 +180,17 @@ public sealed partial class AddressSpace
             return MapResult.Failed(error);
         }
 
-        Move(area, moved, target, offset, (flags & RemapFlags.DontUnmap) != 0);
         if (moved.End < old.End)
         {
+            // First what is at the target, then what is cut off, so that a table that only these two have does not stay.
             var tail = new AddressRange(moved.End, old.End);
+            Remove(target);
             Remove(tail);
             Converge(tail);
+            area = _areas.Find(moved.Start)!;
         }
 
+        Move(area, moved, target, offset, (flags & RemapFlags.DontUnmap) != 0);
         populate = locked ? new AddressRange(start + old.Length, target.End) : default;
         return new MapResult(start, Errno.None);
     }

@@ -135,8 +135,8 @@ internal sealed partial class LockstepWorld
         }
     }
 
-    /// <summary>A move of several areas to a given address goes area by area, up to the first that is at fault.</summary>
-    private void RemapParts(TestProcess process, RemapAt remap, Errno error)
+    /// <summary>A move of several areas to a given address goes by the areas that the kernel had, up to the first that is at fault.</summary>
+    private void RemapParts(TestProcess process, RemapAt remap, List<Linux.Snapshot.MappingFacts> finer)
     {
         var from = new VirtualAddress(remap.Address);
         var target = AddressRange.FromLength(new VirtualAddress(remap.NewAddress), (remap.NewLength + Page - 1) & -Page);
@@ -148,9 +148,10 @@ internal sealed partial class LockstepWorld
             return;
         }
 
-        if (remap.OldLength == 0 && error == Errno.EFAULT && target.Contains(from) && MappedParts(process, from, Page).Count > 0)
+        if (MappedParts(process, target.Start, target.Length).Count > 0
+            && !process.Agent.Areas().Any(area => area.Start < target.End.Value && area.End > target.Start.Value))
         {
-            // The target was unmapped, and the source with it.
+            // The target was unmapped before the rest was refused (and the source with it, where a second mapping was asked for).
             process.Space.Unmap(target.Start, target.Length);
             Counts.Count(NamedDifference.AllOrNothing);
         }
@@ -160,7 +161,8 @@ internal sealed partial class LockstepWorld
             return;
         }
 
-        var pieces = MappedParts(process, from, remap.OldLength).SelectMany(part => AreaPieces(process, part)).ToList();
+        var old = AddressRange.FromLength(from, (remap.OldLength + Page - 1) & -Page);
+        var pieces = finer.ConvertAll(area => old.Intersect(new AddressRange(new VirtualAddress(area.Start), new VirtualAddress(area.End))));
         foreach (var piece in pieces.Count > 0 && pieces[0].Start == from ? pieces : [])
         {
             var to = new VirtualAddress(remap.NewAddress) + (piece.Start - from);
@@ -213,6 +215,22 @@ internal sealed partial class LockstepWorld
         }
     }
 
+    /// <summary>See <see cref="NamedDifference.MovedStaysLocked"/>.</summary>
+    private void UnlockWhatTheKernelUnlocks(TestProcess process, AddressRange target)
+    {
+        const AreaFlags locks = AreaFlags.Locked | AreaFlags.LockedOnFault;
+        var kernel = process.Agent.AreaFlags().ToList();
+        foreach (var area in process.Areas().FindAll(area => (area.Flags & locks) != 0 && area.Range.Overlaps(target)))
+        {
+            var part = area.Range.Intersect(target);
+            if ((kernel.FindLast(one => one.Start <= part.Start.Value).Flags & locks) == 0)
+            {
+                process.Space.SetLock(part.Start, part.Length, AreaFlags.None, out _);
+                Counts.Count(NamedDifference.MovedStaysLocked);
+            }
+        }
+    }
+
     private static Errno DoLock(TestProcess process, AddressRange range, LockAt locked) =>
         locked.Locked ? process.Space.LockMemory(range.Start, range.Length, locked.OnFault) : process.Space.UnlockMemory(range.Start, range.Length);
 
@@ -236,6 +254,19 @@ internal sealed partial class LockstepWorld
             process.Agent.Call(SystemCall.Mseal, seal.Address, (ulong)seal.Length, 0),
             process.Space.Seal(new VirtualAddress(seal.Address), seal.Length));
         AfterAnyRefusal(process, LastOutcome, seal.Address, seal.Length);
+        if (LastOutcome == Errno.EINVAL && IsPartial(process, LastOutcome, new VirtualAddress(seal.Address), seal.Length))
+        {
+            // Up to the first cut through a huge page.
+            foreach (var piece in AreaPieces(process, AddressRange.FromLength(new VirtualAddress(seal.Address), seal.Length)))
+            {
+                if (process.Space.Seal(piece.Start, piece.Length) != Errno.None)
+                {
+                    break;
+                }
+
+                Counts.Count(NamedDifference.AllOrNothing);
+            }
+        }
     }
 
     private void SyncBoth(SyncAt sync)

@@ -191,7 +191,7 @@ internal sealed partial class LockstepWorld
         Outcome(result, engine.Error);
         if (IsError(result))
         {
-            RemapParts(process, remap, engine.Error);
+            RemapParts(process, remap, finer);
             AfterRefusal(process, remap.Address, remap.OldLength);
             AfterRefusal(process, remap.Address, remap.NewLength);
             AfterRefusal(process, remap.NewAddress, remap.NewLength);
@@ -199,6 +199,12 @@ internal sealed partial class LockstepWorld
         }
 
         Same($"0x{result:x}", $"0x{engine.Address.Value:x}", "the address of the mapping");
+        if (remap.NewLength > remap.OldLength)
+        {
+            // What grows is faulted in if it is locked.
+            AfterFailedFaults(process, engine.Address, remap.NewLength);
+        }
+
         if ((ulong)result != remap.Address)
         {
             var target = AddressRange.FromLength(engine.Address, (remap.NewLength + Page - 1) & -Page);
@@ -206,16 +212,7 @@ internal sealed partial class LockstepWorld
             if ((remap.Flags & RemapFlags.DontUnmap) != 0)
             {
                 LockWhatTheKernelLeavesLocked(process, finer, coarser, target);
-            }
-
-            var meeting = target.End == old.Start ? target.End : old.End;
-            if ((remap.Flags & RemapFlags.DontUnmap) != 0
-                && (target.End == old.Start || old.End == target.Start)
-                && process.Agent.Areas().Any(area => area.Start < meeting.Value && area.End > meeting.Value)
-                && process.Areas().Exists(area => area.Range == target && (area.Flags & (AreaFlags.Locked | AreaFlags.LockedOnFault)) != 0))
-            {
-                process.Space.UnlockMemory(target.Start, target.Length);
-                Counts.Count(NamedDifference.MovedStaysLocked);
+                UnlockWhatTheKernelUnlocks(process, target);
             }
 
             AfterMove(process, old, (ulong)result, remap.NewLength, (remap.Flags & RemapFlags.DontUnmap) != 0, before);

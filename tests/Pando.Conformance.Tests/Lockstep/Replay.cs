@@ -1,4 +1,3 @@
-using System.Text;
 using Pando.Conformance.Tests.Kernel;
 using Pando.Tests.Model;
 
@@ -53,18 +52,5 @@ internal static class Replay
     }
 
     /// <summary>The run as a test that can be pasted.</summary>
-    public static string ToCode(LockstepOptions options, IReadOnlyList<Operation> operations)
-    {
-        var code = new StringBuilder();
-        code.AppendLine("[Fact]");
-        code.AppendLine("public void Say_what_must_hold() => Replay.Run(");
-        code.Append("    ").Append(options.ToCode());
-        foreach (var operation in operations)
-        {
-            code.AppendLine(",").Append("    ").Append(operation.ToCode());
-        }
-
-        code.AppendLine(");");
-        return code.ToString();
-    }
+    public static string ToCode(LockstepOptions options, IReadOnlyList<Operation> operations) => PastableTest.Of(options.ToCode(), operations);
 }

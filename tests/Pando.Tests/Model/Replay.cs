@@ -1,4 +1,3 @@
-using System.Text;
 using Pando.Tests.Support;
 
 namespace Pando.Tests.Model;
@@ -34,18 +33,5 @@ internal static class Replay
     }
 
     /// <summary>The run as a test that can be pasted.</summary>
-    public static string ToCode(WorldOptions options, IReadOnlyList<Operation> operations)
-    {
-        var code = new StringBuilder();
-        code.AppendLine("[Fact]");
-        code.AppendLine("public void Say_what_must_hold() => Replay.Run(");
-        code.Append("    ").Append(options.ToCode());
-        foreach (var operation in operations)
-        {
-            code.AppendLine(",").Append("    ").Append(operation.ToCode());
-        }
-
-        code.AppendLine(");");
-        return code.ToString();
-    }
+    public static string ToCode(WorldOptions options, IReadOnlyList<Operation> operations) => PastableTest.Of(options.ToCode(), operations);
 }
