@@ -1,4 +1,3 @@
-using System.Globalization;
 using Pando.Conformance.Tests.Lockstep;
 using Pando.Hardware;
 using Pando.Spaces;
@@ -116,8 +115,8 @@ public class HugetlbSharingTests
     public void Random_operations_leave_the_kernel_sharing_nothing_that_the_engine_does_not_share()
     {
         using var pool = Pool(400);
-        int runs = Setting("PANDO_CONFORMANCE_HUGE_RUNS", 20);
-        int first = Setting("PANDO_CONFORMANCE_SEED", 1);
+        int runs = Settings.Runs("PANDO_CONFORMANCE_HUGE_RUNS", 20);
+        int first = Settings.FirstSeed();
         var counts = new LockstepCounts();
         long comparisons = 0;
         for (int seed = first; seed < first + runs; seed++)
@@ -127,9 +126,6 @@ public class HugetlbSharingTests
 
         ConformanceReport.Say($"Sharing of hugetlbfs, seeds {first} to {first + runs - 1}, {comparisons:N0} times who shares the tables of a GiB: {counts}");
     }
-
-    private static int Setting(string name, int otherwise) =>
-        int.TryParse(Environment.GetEnvironmentVariable(name), NumberStyles.Integer, CultureInfo.InvariantCulture, out int value) ? value : otherwise;
 
     private static long Run(int seed, LockstepCounts counts)
     {
@@ -159,7 +155,8 @@ public class HugetlbSharingTests
         }
         catch (MismatchException exception)
         {
-            Assert.Fail($"Seed {seed}, after {string.Join(Environment.NewLine, done)}: {exception.Message}");
+            Assert.Fail($"Seed {seed}, after {string.Join(Environment.NewLine, done)}: {exception.Message}{Environment.NewLine}"
+                + $"Alone: PANDO_CONFORMANCE_SEED={seed} PANDO_CONFORMANCE_HUGE_RUNS=1 dotnet test --project tests/Pando.Conformance.Tests --filter-class '*HugetlbSharingTests'");
         }
 
         return comparisons;

@@ -76,6 +76,7 @@ internal sealed partial class LockstepWorld
             Counts.Count(process.MayBeCut.Contains(at) ? NamedDifference.RefusalLeavesCut : NamedDifference.PrivateAreasJoin);
         }
 
+        process.MayBeCut.IntersectWith(kernel.Select(area => area.Start));
         process.KeptApart.Clear();
         process.KeptApart.UnionWith(keptApart);
 

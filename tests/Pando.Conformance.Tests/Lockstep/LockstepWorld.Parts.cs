@@ -156,6 +156,16 @@ internal sealed partial class LockstepWorld
             Counts.Count(NamedDifference.AllOrNothing);
         }
 
+        if (remap.OldLength > remap.NewLength
+            && error == Errno.EINVAL
+            && MappedParts(process, target.Start, target.Length).Count > 0
+            && !process.Agent.Areas().Any(area => area.Start < target.End.Value && area.End > target.Start.Value))
+        {
+            // The target was unmapped before the end that goes was found to lie inside of a huge page.
+            process.Space.Unmap(target.Start, target.Length);
+            Counts.Count(NamedDifference.AllOrNothing);
+        }
+
         if (remap.OldLength != remap.NewLength)
         {
             return;

@@ -300,7 +300,8 @@ internal sealed partial class LockstepWorld
                     Counts.Count(NamedDifference.EntriesComeBackByFault);
                     engine[i] = true;
                 }
-                else if (!kernelHas && engine[i] && IsHuge(process, resident.Address + (ulong)(i * Page)))
+                else if (!kernelHas && engine[i] && IsHuge(process, resident.Address + (ulong)(i * Page))
+                    && (process.Agent.PageEntry(resident.Address + (ulong)(i * Page)) >> 62) == 0)
                 {
                     Counts.Count(NamedDifference.HugePagesAreResident);
                     engine[i] = false;

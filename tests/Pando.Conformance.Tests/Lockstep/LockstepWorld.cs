@@ -53,6 +53,9 @@ internal sealed partial class LockstepWorld : IDisposable
     /// <summary>Whether the auditor looks at the engine after each operation. Without it the kernel alone is the judge.</summary>
     public bool Audits { get; set; } = true;
 
+    /// <summary>Whether a space of the engine's is ending: what goes wrong then no process is left to show.</summary>
+    public bool IsEnding { get; private set; }
+
     /// <summary>How the last operation ended, on both sides; an access ends in <see cref="LastTouch"/>.</summary>
     public Errno LastOutcome { get; private set; }
 
@@ -91,7 +94,7 @@ internal sealed partial class LockstepWorld : IDisposable
         }
     }
 
-    /// <summary>Ends all processes; the engine must have everything back.</summary>
+    /// <summary>Ends all processes; where the auditor looks, the engine must have everything back.</summary>
     public void End()
     {
         CheckFlags();
@@ -106,6 +109,11 @@ internal sealed partial class LockstepWorld : IDisposable
         foreach (var file in _files.Select(file => file.Engine).Distinct())
         {
             file.Dispose();
+        }
+
+        if (!Audits)
+        {
+            return;
         }
 
         Machine.Reclaim();
@@ -142,7 +150,9 @@ internal sealed partial class LockstepWorld : IDisposable
         process.Agent.Exit();
         process.Dispose();
         _processors[place].Switch(null);
+        IsEnding = true;
         process.Space.Exit();
+        IsEnding = false;
         _processes[place] = null;
     }
 

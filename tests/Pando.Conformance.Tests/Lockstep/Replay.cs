@@ -26,6 +26,7 @@ internal static class Replay
             world.Step(operation);
         }
 
+        Assert.True(counts.Operations + counts.Accesses == operations.Count, "Some of the operations have no sense where they come.");
         world.End();
         return counts;
     }
