@@ -86,6 +86,10 @@ internal sealed class HugePagePool : IDisposable
             {
                 // Somebody else has it.
             }
+            catch (UnauthorizedAccessException)
+            {
+                throw new TimeoutException($"{path} belongs to another user, so that turns cannot be taken; remove it.");
+            }
             catch (IOException)
             {
                 throw new TimeoutException($"Another program of this repository has had the huge pages for {Patience.TotalMinutes} minutes.");

@@ -71,8 +71,13 @@ internal sealed partial class LockstepWorld
             throw Differ("the kernel has one more");
         }
 
-        foreach (ulong at in keptApart.Where(at => !process.KeptApart.Contains(at)))
+        var apart = keptApart.Where(at => !process.KeptApart.Contains(at)).ToList();
+        var advised = apart.Count > 0 ? process.Agent.AreaFlags().ToList() : [];
+        foreach (ulong at in apart)
         {
+            // Alike in all that /proc tells.
+            int part = advised.FindIndex(one => one.Start == at);
+            Same(advised[part - 1].Flags, advised[part].Flags, $"what was advised on both sides of 0x{at:x}, where the engine has one area");
             Counts.Count(process.MayBeCut.Contains(at) ? NamedDifference.RefusalLeavesCut : NamedDifference.PrivateAreasJoin);
         }
 

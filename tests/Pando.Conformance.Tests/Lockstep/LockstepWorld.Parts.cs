@@ -151,17 +151,7 @@ internal sealed partial class LockstepWorld
         if (MappedParts(process, target.Start, target.Length).Count > 0
             && !process.Agent.Areas().Any(area => area.Start < target.End.Value && area.End > target.Start.Value))
         {
-            // The target was unmapped before the rest was refused (and the source with it, where a second mapping was asked for).
-            process.Space.Unmap(target.Start, target.Length);
-            Counts.Count(NamedDifference.AllOrNothing);
-        }
-
-        if (remap.OldLength > remap.NewLength
-            && error == Errno.EINVAL
-            && MappedParts(process, target.Start, target.Length).Count > 0
-            && !process.Agent.Areas().Any(area => area.Start < target.End.Value && area.End > target.Start.Value))
-        {
-            // The target was unmapped before the end that goes was found to lie inside of a huge page.
+            // The target was unmapped before the rest was refused: its end lies inside of a huge page, or the source lay there too.
             process.Space.Unmap(target.Start, target.Length);
             Counts.Count(NamedDifference.AllOrNothing);
         }

@@ -120,6 +120,18 @@ internal sealed partial class LockstepWorld
         process.MayBeCut.Add(at + (((ulong)length + (ulong)Page - 1) & ~((ulong)Page - 1)));
     }
 
+    /// <summary>What comes back must be what the kernel has kept; at the places of a page that stores go to.</summary>
+    private static void CompareBytes(TestProcess process, VirtualAddress page)
+    {
+        for (int place = 0; place < 4000; place += 1000)
+        {
+            var answer = process.Agent.Load((page + place).Value);
+            var result = process.Processor.TryRead(page + place, out byte value);
+            Same(OutcomeOf(answer), OutcomeOf(result.Outcome), $"the outcome of a load at {page + place}");
+            Same((byte)answer.Value, value, $"the byte at {page + place}, whose entry the kernel kept");
+        }
+    }
+
     /// <summary>Faults in every page that the kernel has an entry for: all that it has more is what a fault would bring.</summary>
     private void FaultInWhatTheKernelHas(TestProcess process, AddressRange range, NamedDifference rule = NamedDifference.EntriesComeBackByFault)
     {
@@ -152,6 +164,7 @@ internal sealed partial class LockstepWorld
                     {
                         process.Space.Populate(AddressRange.FromLength(at, Page), AccessKind.Read);
                         Counts.Count(rule);
+                        CompareBytes(process, at);
                     }
                 }
             }
