@@ -138,6 +138,14 @@ public class FoundByRandomRunsTests
         new TouchAt(2, At + 0x83e8, AccessKind.Read, 42));
 
     [Fact]
+    public void A_move_that_shrinks_leaves_no_table_that_only_its_tail_and_the_target_had() => Replay.Run(
+        Private,
+        new MapAt(0, -1, 0x0, 0x400000, Rights.Read | Rights.Execute, true, MapPlacement.Fixed, At + 0x3fe000, PopulateKind.None),
+        new MapAt(0, 1, 0x6000, 0x4000, Rights.ReadWrite, true, MapPlacement.Fixed, At + 0x7fe000, PopulateKind.None),
+        new TouchAt(0, At + 0x7ff000, AccessKind.Read, 201),
+        new RemapAt(0, At + 0x3ff000, 0x3ff000, 0x2000, (RemapFlags)3, At + 0x7fe000));
+
+    [Fact]
     public void A_child_may_get_tables_without_entries() => Replay.Run(
         Private,
         new MapAt(0, 0, 0x4000, 0x2000, Rights.ReadWrite, false, MapPlacement.FixedNoReplace, 0x10003fe04000, PopulateKind.None),
