@@ -309,6 +309,21 @@ internal sealed partial class LockstepWorld
         return parts;
     }
 
-    private static List<AddressRange> AreaPieces(TestProcess process, AddressRange part) =>
-        [.. process.Space.Areas.Select(area => area.Range.Intersect(part)).Where(piece => !piece.IsEmpty)];
+    /// <summary>A part by areas, as fine as the kernel has them.</summary>
+    private static List<AddressRange> AreaPieces(TestProcess process, AddressRange part)
+    {
+        var cuts = process.Space.Areas.SelectMany(area => (VirtualAddress[])[area.Range.Start, area.Range.End])
+            .Concat(process.KeptApart.Select(at => new VirtualAddress(at)))
+            .Where(at => at > part.Start && at < part.End)
+            .Append(part.End)
+            .Distinct()
+            .Order();
+        var pieces = new List<AddressRange>();
+        foreach (var cut in cuts)
+        {
+            pieces.Add(new AddressRange(pieces.Count > 0 ? pieces[^1].End : part.Start, cut));
+        }
+
+        return pieces;
+    }
 }

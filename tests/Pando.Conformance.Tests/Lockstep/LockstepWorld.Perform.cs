@@ -163,7 +163,7 @@ internal sealed partial class LockstepWorld
 
         // A move to a given address takes several areas as they are (Linux 6.17); all else is done to one.
         bool moves = (remap.Flags & RemapFlags.Fixed) != 0 && ((remap.OldLength + Page - 1) & -Page) == ((remap.NewLength + Page - 1) & -Page);
-        bool crosses = !moves && process.KeptApart.Any(at => at > old.Start.Value && at <= old.End.AlignUp(Page).Value);
+        bool crosses = process.KeptApart.Any(at => at > old.Start.Value && at <= old.End.AlignUp(Page).Value);
         var before = EngineTables.Positions(process.Space);
         before.UnionWith(process.MayHaveEmpty);
         var finer = process.Agent.Areas().Where(area => area.Start < old.End.Value && area.End > old.Start.Value).ToList();
@@ -174,6 +174,11 @@ internal sealed partial class LockstepWorld
         {
             // Here the kernel's finer areas decide, which no address of the engine's can tell.
             Counts.Count(NamedDifference.RemapAcrossKeptApart);
+            if (moves)
+            {
+                RemapParts(process, remap, finer);
+            }
+
             AfterRefusal(process, remap.Address, remap.OldLength);
             AfterRefusal(process, remap.Address, remap.NewLength);
             AfterRefusal(process, remap.NewAddress, remap.NewLength);
