@@ -368,9 +368,13 @@ internal sealed unsafe class VirtualProcessor : IDisposable
 
         // In the breakpoint's handler: RAX may stand below the frame.
         var frame = KernelLayout.StackTop(Index) - 40;
-        if (Registers.Rsp != frame)
+        if (Registers.Rsp == frame - 8)
         {
             Registers.Rax = _image.Word(Registers.Rsp);
+        }
+        else if (Registers.Rsp != frame)
+        {
+            return Fail($"kicked in ring 0 at {rip:x} with the stack {Registers.Rsp:x}, where the stub's is {frame:x}");
         }
 
         if (rip > stub.SpaceLoad && rip < stub.RoundEnd)
