@@ -2,12 +2,13 @@
 # The tests of Pando.Kvm on a processor that walks page tables itself: an AMD one with SVM and nested paging, which QEMU
 # emulates. /dev/kvm of the host is not needed; everything is interpreted, some fifty times slower than hardware.
 #
-#   scripts/nested-kvm.sh [-t SECONDS] [-p PROCESSOR] [-c 1|2] [-n TIMES] [-e NAME=VALUE]... [ARGUMENTS OF THE TEST PROGRAM]
+#   scripts/nested-kvm.sh [-t SECONDS] [-p PROCESSOR] [-c 1|2|both] [-n TIMES] [-e NAME=VALUE]... [ARGUMENTS OF THE TEST PROGRAM]
 #
 #   -t   the time limit, from the boot on (1800)
 #   -p   QEMU's processor (max: 5 levels; "max,-la57": 4 levels)
-#   -c   how many of them (2). Two take turns in one thread: with a thread for each, QEMU 7.2 and 10.0 now and then make two
-#        #VMEXITs of one VMRUN (docs/kvm.md, "An emulated processor"). But then a locked instruction is two accesses.
+#   -c   how many of them: 1; 2, which take turns in one thread of QEMU's (2); both, at once in two threads. Where they take turns, a
+#        locked instruction is two accesses; at once, QEMU 7.2 and 10.0 now and then make two #VMEXITs of one VMRUN
+#        (docs/kvm.md, "An emulated processor")
 #   -n   how many times the tests are run in one boot (1); the first run that fails is the last
 #   -e   an environment variable for the tests
 #
@@ -44,7 +45,8 @@ done
 case $processors in
     1) accelerator=tcg,thread=multi topology=1,maxcpus=2 ;; # a machine for two, so that locked instructions are locked
     2) accelerator=tcg,thread=single topology=2 ;;
-    *) fail "-c $processors: 1 or 2 processors" ;;
+    both) accelerator=tcg,thread=multi topology=2 ;;
+    *) fail "-c $processors: 1, 2 or both" ;;
 esac
 
 [ "$(uname -m)" = x86_64 ] || fail "this is no x86-64"
