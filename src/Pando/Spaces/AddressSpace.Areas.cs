@@ -57,6 +57,8 @@ public sealed partial class AddressSpace
     /// in the same way may have been left apart. Nor are they touched: each run of areas that change takes only those
     /// beside it that it joins. Tables are not touched.
     /// </summary>
+    /// <param name="range">The range.</param>
+    /// <param name="change">The traits that an area gets. An area may be asked about twice.</param>
     private void Rewrite(AddressRange range, Func<Area, AreaTraits> change)
     {
         var pieces = new List<Area>(4);
