@@ -19,7 +19,7 @@ public class HugetlbSharingTests
 
     private static HugePagePool Pool(int pages)
     {
-        Replay.RequireAgents();
+        Replay.RequireLockstep();
         var pool = HugePagePool.TryAdd(pages, out string whyNot);
         Assert.SkipWhen(pool is null, whyNot);
         return pool!;

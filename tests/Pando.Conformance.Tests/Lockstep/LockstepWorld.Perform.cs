@@ -12,7 +12,7 @@ internal sealed partial class LockstepWorld
     /// An operation that has no sense here (a place that is empty, a file that is not there) does nothing, so that any
     /// part of a run is a run. Nor does one that would change what an agent needs for itself.
     /// </summary>
-    private bool IsPossible(Operation operation) => operation switch
+    private bool IsPossible(Operation operation) => WhyNot(operation) is null && operation switch
     {
         MapAt map => map.File < _files.Count && (map.Placement == MapPlacement.Anywhere
             ? Has(map.Space) && map.Address is 0 or >= AddressSpace.LowestAddress
@@ -36,6 +36,25 @@ internal sealed partial class LockstepWorld
         Punch punch => punch.File < _files.Count,
         _ => throw new NotSupportedException($"{operation} is not made in lockstep."),
     };
+
+    /// <summary>What of the kernel's an operation needs here that is not there; null if it needs nothing of the kind.</summary>
+    public string? WhyNot(Operation operation) => operation switch
+    {
+        SealAt => Features.WhyNoSeals,
+        RemapAt remap when Features.WhyNoWideMoves is not null && MovesSeveralAreas(remap) => Features.WhyNoWideMoves,
+        _ => null,
+    };
+
+    /// <summary>Whether a move to a given address begins in one area and ends elsewhere: in another, or in a gap.</summary>
+    private bool MovesSeveralAreas(RemapAt remap) =>
+        Has(remap.Space)
+        && MovesToGivenAddress(remap)
+        && Array.Find(At(remap.Space).Agent.Areas(), area => area.Start <= remap.Address && remap.Address < area.End) is { End: > 0 } first
+        && first.End - remap.Address < (ulong)remap.OldLength;
+
+    /// <summary>A move to a given address takes several areas as they are (Linux 6.17); all else is done to one.</summary>
+    private static bool MovesToGivenAddress(RemapAt remap) =>
+        (remap.Flags & RemapFlags.Fixed) != 0 && ((remap.OldLength + Page - 1) & -Page) == ((remap.NewLength + Page - 1) & -Page);
 
     /// <summary>
     /// Linux 6.18 deadlocks where mremap moves a hugetlbfs mapping whose table is not shared to where it may be shared:
@@ -160,9 +179,6 @@ internal sealed partial class LockstepWorld
     {
         var process = At(remap.Space);
         var old = AddressRange.FromLength(new VirtualAddress(remap.Address), Math.Max(0, remap.OldLength));
-
-        // A move to a given address takes several areas as they are (Linux 6.17); all else is done to one.
-        bool moves = (remap.Flags & RemapFlags.Fixed) != 0 && ((remap.OldLength + Page - 1) & -Page) == ((remap.NewLength + Page - 1) & -Page);
         bool crosses = process.KeptApart.Any(at => at > old.Start.Value && at <= old.End.AlignUp(Page).Value);
         var before = EngineTables.Positions(process.Space);
         before.UnionWith(process.MayHaveEmpty);
@@ -174,7 +190,7 @@ internal sealed partial class LockstepWorld
         {
             // Here the kernel's finer areas decide, which no address of the engine's can tell.
             Counts.Count(NamedDifference.RemapAcrossKeptApart);
-            if (moves)
+            if (MovesToGivenAddress(remap))
             {
                 RemapParts(process, remap, finer);
             }

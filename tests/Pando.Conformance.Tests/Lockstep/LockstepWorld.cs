@@ -50,6 +50,9 @@ internal sealed partial class LockstepWorld : IDisposable
 
     public IReadOnlyList<TestFile> Files => _files;
 
+    /// <summary>What the kernel has. Operations that need what it has not are not possible.</summary>
+    public KernelFeatures Features { get; set; } = KernelFeatures.Running;
+
     /// <summary>Whether the auditor looks at the engine after each operation. Without it the kernel alone is the judge.</summary>
     public bool Audits { get; set; } = true;
 
