@@ -52,7 +52,11 @@ internal sealed partial class LockstepWorld
         Outcome(result, error);
         AfterDropping(process, before);
         AfterAnyRefusal(process, error, advise.Address, advise.Length);
-        _pagedOut |= advise.Advice == Advice.PageOut;
+        if (error == Errno.None && advise.Advice == Advice.PageOut)
+        {
+            NotePageOut(process, AddressRange.FromLength(at, (advise.Length + Page - 1) & -Page));
+        }
+
         if (error != Errno.None && advise.Advice is Advice.PopulateRead or Advice.PopulateWrite)
         {
             AfterFailedFaults(process, at, advise.Length);
@@ -77,7 +81,11 @@ internal sealed partial class LockstepWorld
                     return;
                 }
 
-                if (advise.Advice == Advice.Free)
+                if (advise.Advice == Advice.PageOut)
+                {
+                    NotePageOut(process, piece);
+                }
+                else if (advise.Advice == Advice.Free)
                 {
                     process.Agent.Call(SystemCall.Madvise, piece.Start.Value, (ulong)piece.Length, (ulong)Advice.DontNeed);
                 }

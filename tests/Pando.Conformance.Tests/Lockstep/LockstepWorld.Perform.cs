@@ -269,6 +269,10 @@ internal sealed partial class LockstepWorld
         {
             AfterFailedFaults(process, at, 1);
         }
+        else if (LastTouch == Touch.Allowed)
+        {
+            NoteResident(process, at);
+        }
     }
 
     private void ResizeBoth(TestFile file, long size)
@@ -300,46 +304,6 @@ internal sealed partial class LockstepWorld
         _processes[fork.Child] = Adopt(agent, space, fork.Child);
         AfterFork(parent, At(fork.Child));
     }
-
-    private void ResidentBoth(ResidentAt resident)
-    {
-        var process = At(resident.Space);
-        int pages = (int)Math.Min(AgentProcess.ScratchSize, (resident.Length + Page - 1) / Page);
-        long result = process.Agent.Call(SystemCall.Mincore, resident.Address, (ulong)(pages * Page), process.Agent.Scratch);
-        bool[] engine = new bool[pages];
-        Outcome(result, process.Space.Resident(new VirtualAddress(resident.Address), engine));
-        if (result == 0 && pages > 0)
-        {
-            byte[] kernel = process.Agent.Read(process.Agent.Scratch, pages);
-            LastResident = string.Concat(kernel.Select(b => b & 1));
-            for (int i = 0; i < pages; i++)
-            {
-                bool kernelHas = (kernel[i] & 1) != 0;
-                if (kernelHas && !engine[i] && (process.Agent.PageEntry(resident.Address + (ulong)(i * Page)) >> 62) != 0)
-                {
-                    // An entry that the kernel has kept, and the engine leaves to a fault.
-                    Counts.Count(NamedDifference.EntriesComeBackByFault);
-                    engine[i] = true;
-                }
-                else if (!kernelHas && engine[i] && IsHuge(process, resident.Address + (ulong)(i * Page))
-                    && (process.Agent.PageEntry(resident.Address + (ulong)(i * Page)) >> 62) == 0)
-                {
-                    Counts.Count(NamedDifference.HugePagesAreResident);
-                    engine[i] = false;
-                }
-                else if (!kernelHas && engine[i] && _pagedOut)
-                {
-                    Counts.Count(NamedDifference.PageOutReclaims);
-                    engine[i] = false;
-                }
-            }
-
-            Same(LastResident, string.Concat(engine.Select(b => b ? 1 : 0)), "what is resident");
-        }
-    }
-
-    private static bool IsHuge(TestProcess process, ulong address) =>
-        process.Areas().Exists(area => area.File is { MappingAlignment: > Page } && area.Range.Contains(new VirtualAddress(address)));
 
     private static bool IsError(long result) => result is < 0 and >= -4095;
 

@@ -28,7 +28,9 @@ internal sealed partial class LockstepWorld : IDisposable
     private readonly SoftwareProcessor[] _processors;
     private readonly List<TestFile> _files = [];
     private readonly Dictionary<int, MappedFile?> _objects = [];
-    private bool _pagedOut;
+
+    // Pages of files to which MADV_PAGEOUT was done, and that were not seen in memory since.
+    private readonly HashSet<(MappedFile File, long Page)> _pagedOut = [];
 
     /// <param name="options">What the run is made with.</param>
     /// <param name="counts">Where to count.</param>
