@@ -195,27 +195,32 @@ internal sealed partial class LockstepWorld
                 RemapParts(process, remap, finer);
             }
 
-            AfterRefusal(process, remap.Address, remap.OldLength);
-            AfterRefusal(process, remap.Address, remap.NewLength);
-            AfterRefusal(process, remap.NewAddress, remap.NewLength);
+            AfterRefusedRemap(process, remap);
             return;
         }
 
         bool chosen = !IsError(result) && (remap.Flags & RemapFlags.Fixed) == 0 && (ulong)result != remap.Address;
         var at = new VirtualAddress(chosen ? (ulong)result : remap.NewAddress);
+        var flags = remap.Flags;
         if (chosen)
         {
             Counts.Count(NamedDifference.AddressChoice);
+            var room = AddressRange.FromLength(at, remap.NewLength);
+            Same(false, process.Space.Areas.Any(area => area.Range.Overlaps(room)), $"something at {room}");
+            if ((flags & RemapFlags.DontUnmap) == 0)
+            {
+                // No new address is a hint: what the engine cannot do in place either is told where to go.
+                Same(Errno.ENOMEM, process.Space.Remap(old.Start, remap.OldLength, remap.NewLength, flags & ~RemapFlags.MayMove).Error, "the outcome in place");
+                flags |= RemapFlags.Fixed;
+            }
         }
 
-        var engine = process.Space.Remap(new VirtualAddress(remap.Address), remap.OldLength, remap.NewLength, remap.Flags, at);
+        var engine = process.Space.Remap(old.Start, remap.OldLength, remap.NewLength, flags, at);
         Outcome(result, engine.Error);
         if (IsError(result))
         {
             RemapParts(process, remap, finer);
-            AfterRefusal(process, remap.Address, remap.OldLength);
-            AfterRefusal(process, remap.Address, remap.NewLength);
-            AfterRefusal(process, remap.NewAddress, remap.NewLength);
+            AfterRefusedRemap(process, remap);
             return;
         }
 
@@ -237,6 +242,16 @@ internal sealed partial class LockstepWorld
             }
 
             AfterMove(process, old, (ulong)result, remap.NewLength, (remap.Flags & RemapFlags.DontUnmap) != 0, before);
+        }
+    }
+
+    private static void AfterRefusedRemap(TestProcess process, RemapAt remap)
+    {
+        AfterRefusal(process, remap.Address, remap.OldLength);
+        AfterRefusal(process, remap.Address, remap.NewLength);
+        if ((remap.Flags & (RemapFlags.Fixed | RemapFlags.DontUnmap)) != 0)
+        {
+            AfterRefusal(process, remap.NewAddress, remap.NewLength);
         }
     }
 
