@@ -32,7 +32,14 @@ internal sealed class HugePagePool : IDisposable
     {
         if (!File.Exists(Setting))
         {
-            whyNot = "The kernel has no pool of 2 MiB huge pages.";
+            whyNot = $"Skipped for want of {pages} huge pages of 2 MiB: the kernel has no pool of them.";
+            return null;
+        }
+
+        // Before the turn: who cannot add has none to wait for.
+        if (WhyNotWritable() is { } refused)
+        {
+            whyNot = $"Skipped for want of {pages} huge pages of 2 MiB: only root may add them to the machine's pool ({refused})";
             return null;
         }
 
@@ -50,15 +57,11 @@ internal sealed class HugePagePool : IDisposable
             }
 
             Write(before);
-            whyNot = $"The machine gave {Math.Max(0, got)} of {pages} huge pages.";
-        }
-        catch (UnauthorizedAccessException)
-        {
-            whyNot = "Adding huge pages to the pool needs root.";
+            whyNot = $"Skipped for want of {pages} huge pages of 2 MiB: the machine gave {Math.Max(0, got)}.";
         }
         catch (TimeoutException exception)
         {
-            whyNot = exception.Message;
+            whyNot = $"Skipped for want of {pages} huge pages of 2 MiB: {exception.Message}";
         }
 
         turn?.Dispose();
@@ -70,6 +73,20 @@ internal sealed class HugePagePool : IDisposable
         GiveBack();
         Array.ForEach(_signals, static signal => signal.Dispose());
         _turn.Dispose();
+    }
+
+    private static string? WhyNotWritable()
+    {
+        try
+        {
+            using var setting = new FileStream(Setting, FileMode.Open, FileAccess.Write, FileShare.ReadWrite);
+            return null;
+        }
+        catch (Exception exception) when (exception is UnauthorizedAccessException or IOException)
+        {
+            // IOException: in a container the file may stand in a file system that is mounted to be read only.
+            return exception.Message;
+        }
     }
 
     // The pool is the machine's: two who add at once would each take away what the other has added.

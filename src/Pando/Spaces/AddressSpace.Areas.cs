@@ -54,66 +54,74 @@ public sealed partial class AddressSpace
     /// <summary>
     /// Gives the areas of a range other traits: they are cut at its ends, changed, and joined to those beside them that
     /// they have become alike. Areas that stay as they are are not joined to each other, as on Linux: two that map on
-    /// in the same way may have been left apart. Tables are not touched.
+    /// in the same way may have been left apart. Nor are they touched: each run of areas that change takes only those
+    /// beside it that it joins. Tables are not touched.
     /// </summary>
+    /// <param name="range">The range.</param>
+    /// <param name="change">The traits that an area gets. An area may be asked about twice.</param>
     private void Rewrite(AddressRange range, Func<Area, AreaTraits> change)
     {
-        int first = _areas.FirstEndingAfter(range.Start);
-        int count = _areas.Overlapping(range).Length;
-        if (count == 0)
+        var pieces = new List<Area>(4);
+        int next = _areas.FirstEndingAfter(range.Start);
+        while (next < _areas.Count && _areas[next].Range.Start < range.End)
         {
-            return;
-        }
-
-        // One more on each side: what changes may join it.
-        int from = Math.Max(0, first - 1);
-        int to = Math.Min(_areas.Count, first + count + 1);
-        var pieces = new List<Area>(count + 4);
-        bool joinable = false;
-        bool any = false;
-        for (int i = from; i < to; i++)
-        {
-            var area = _areas[i];
-            var inside = area.Range.Intersect(range);
-            var traits = inside.IsEmpty ? area.Traits : change(area);
-            if (traits == area.Traits)
+            int first = next;
+            for (; next < _areas.Count && _areas[next].Range.Start < range.End; next++)
             {
-                // A copy: the index of the file takes areas in as they are put in the place of others.
-                Append(pieces, area.Slice(area.Range), joinable);
-                joinable = false;
+                var area = _areas[next];
+                var traits = change(area);
+                if (traits == area.Traits)
+                {
+                    break;
+                }
+
+                AddChanged(pieces, area, area.Range.Intersect(range), traits);
+            }
+
+            if (first == next)
+            {
+                next++;
                 continue;
             }
 
-            any = true;
-            if (area.Range.Start < inside.Start)
+            // Where the range cuts an area, what lies beside the run is the rest of it, and differs.
+            if (first > 0 && pieces[0].Range.Start >= range.Start && Joins(_areas[first - 1], pieces[0]))
             {
-                pieces.Add(area.Slice(new AddressRange(area.Range.Start, inside.Start)));
+                pieces[0] = Join(_areas[--first], pieces[0]);
             }
 
-            Append(pieces, area.Slice(inside).With(traits), mayJoin: true);
-            joinable = true;
-            if (inside.End < area.Range.End)
+            if (next < _areas.Count && pieces[^1].Range.End <= range.End && Joins(pieces[^1], _areas[next]))
             {
-                Append(pieces, area.Slice(new AddressRange(inside.End, area.Range.End)), joinable);
-                joinable = false;
+                pieces[^1] = Join(pieces[^1], _areas[next++]);
             }
-        }
 
-        if (any)
-        {
-            Exchange(from, to - from, pieces.ToArray());
+            Exchange(first, next - first, pieces.ToArray());
+            next = first + pieces.Count;
+            pieces.Clear();
         }
     }
 
-    private void Append(List<Area> pieces, Area piece, bool mayJoin)
+    /// <summary>Adds an area of which a part has other traits: what lies before the part, the part, what lies behind it.</summary>
+    private void AddChanged(List<Area> pieces, Area area, AddressRange part, AreaTraits traits)
     {
-        if (mayJoin && pieces.Count > 0 && Joins(pieces[^1], piece))
+        if (area.Range.Start < part.Start)
         {
-            pieces[^1] = Join(pieces[^1], piece);
+            pieces.Add(area.Slice(new AddressRange(area.Range.Start, part.Start)));
+        }
+
+        var changed = area.Slice(part).With(traits);
+        if (pieces.Count > 0 && Joins(pieces[^1], changed))
+        {
+            pieces[^1] = Join(pieces[^1], changed);
         }
         else
         {
-            pieces.Add(piece);
+            pieces.Add(changed);
+        }
+
+        if (part.End < area.Range.End)
+        {
+            pieces.Add(area.Slice(new AddressRange(part.End, area.Range.End)));
         }
     }
 

@@ -20,7 +20,9 @@ public sealed partial class AddressSpace
     /// </param>
     /// <param name="newLength">Bytes; rounded up; more than 0.</param>
     /// <param name="flags">How.</param>
-    /// <param name="newAddress">Where to, with <see cref="RemapFlags.Fixed"/>; otherwise a hint for a mapping that must move.</param>
+    /// <param name="newAddress">
+    /// Where to, with <see cref="RemapFlags.Fixed"/>; a hint with <see cref="RemapFlags.DontUnmap"/> alone; otherwise it is ignored.
+    /// </param>
     /// <returns>
     /// The new address; or EINVAL (not aligned, flags that do not go together, new and old overlap, old length 0 of a
     /// private mapping, a file whose pages are fixed would grow or be left behind), EFAULT (the old range is not mapped, or
@@ -154,7 +156,9 @@ public sealed partial class AddressSpace
         var start = newAddress;
         if ((flags & RemapFlags.Fixed) == 0)
         {
-            bool hinted = newAddress.Value >= LowestAddress && newAddress.IsAligned(alignment) && IsUserRange(newAddress, newLength)
+            // A hint with DONTUNMAP; otherwise it says nothing (Linux: vrm_set_new_addr).
+            bool hinted = (flags & RemapFlags.DontUnmap) != 0
+                && newAddress.Value >= LowestAddress && newAddress.IsAligned(alignment) && IsUserRange(newAddress, newLength)
                 && _areas.Overlapping(AddressRange.FromLength(newAddress, newLength)).IsEmpty;
             if (!hinted && !TryChoose(area.File, offset, newLength, out start))
             {

@@ -1,4 +1,5 @@
 using Pando.Conformance.Tests.Kernel;
+using Pando.Conformance.Tests.Lockstep;
 
 namespace Pando.Conformance.Tests.Cases;
 
@@ -8,6 +9,7 @@ public class AgentTests
     [Fact]
     public void An_agent_maps_stores_loads_faults_and_forks()
     {
+        Replay.SkipFor(KernelFeatures.Running.WhyNoAgents);
         using var agent = AgentProcess.Start();
         const ulong At = 0x100000000000;
         var report = TestContext.Current.TestOutputHelper!;

@@ -36,6 +36,7 @@ public class HugePageCases(HugePages pages) : IClassFixture<HugePages>
     [InlineData("cut inside a page", "map 0-8M rw-s huge+0; ftruncate huge 3M -> EINVAL; load 6M = 0; has 0-8M rw-s huge+0")]
     [InlineData("reclaimed", "map 0-4M rw-s huge+0; madvise 0-4M Cold -> EINVAL; has 0-4M rw-s huge+0")]
     [InlineData("unmapped from inside a page with others", "map 0-2M rw-s huge+0; map 2M-2M+2 rw-p; munmap 1M-2M+2 -> EINVAL; munmap 0-2M+1; has 2M+1-2M+2 rw-p")]
+    [InlineData("shrunk with a new address inside a page", "map 0-4M rw-s huge+0; mremap 0-4M for 2M maymove near 1M -> EINVAL; has 0-4M rw-s huge+0")]
     [InlineData("shrunk from inside a page", "map 0-4M rw-s huge+0; mremap 1-2M for 1M -> EINVAL; has 0-4M rw-s huge+0")]
     [InlineData("moved to inside a page beyond an edge of 1 GiB", "map 1G-1G+8M rw-s huge+0; store 1G 1; store 1G+6M 2; mremap 1G-1G+8M to 2044M+1-2052M+1 -> EINVAL; has 1G-1G+8M rw-s huge+0")]
     [InlineData("mapped upon with MAP_FIXED_NOREPLACE", "map 0-4M rw-s huge+0 noreplace; map 1-2 rw-p noreplace -> EEXIST; has 0-4M rw-s huge+0")]

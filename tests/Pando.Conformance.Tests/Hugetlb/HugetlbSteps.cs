@@ -17,15 +17,6 @@ internal sealed class HugetlbSteps(int seed, int file)
 
     private readonly System.Random _random = new(seed);
 
-    /// <summary>The range in which the kernel may leave a shared table because of an operation.</summary>
-    public static (int Process, ulong Address, long Length)? Changed(Operation operation) => operation switch
-    {
-        ProtectAt protect => (protect.Space, protect.Address, protect.Length),
-        UnmapAt unmap => (unmap.Space, unmap.Address, unmap.Length),
-        AdviseAt advise => (advise.Space, advise.Address, advise.Length),
-        _ => null,
-    };
-
     public Operation Next(LockstepWorld world)
     {
         int process = _random.Next(LockstepWorld.Processes);

@@ -21,8 +21,8 @@ internal sealed class SharedGibibyte(LockstepWorld world, TestFile file, long nu
 
     private readonly long _start = number * Gibi;
 
-    // A process may keep a table of its own for a GiB of addresses that it once left, or cut.
-    private readonly HashSet<(int Process, ulong Slot)> _left = [];
+    // Which table of the kernel's each place had at the last comparison; not those of mappings that have been made since.
+    private Dictionary<(int Process, ulong Address), int> _groups = [];
     private long _nextMarker = 1;
 
     /// <summary>A place where a process maps the first page of the GiB: the process, the address of that page, its area.</summary>
@@ -43,20 +43,22 @@ internal sealed class SharedGibibyte(LockstepWorld world, TestFile file, long nu
     /// <summary>Whether /proc/kpagecount was read.</summary>
     public bool HasPageCount { get; private set; }
 
-    /// <summary>Notes that an operation changes a part of a process's mappings, so that the kernel may leave a table there.</summary>
-    public void NoteChange(int process, ulong address, long length)
+    /// <summary>Notes that a process is to map something: what it had there is gone, and its table with it.</summary>
+    public void NoteMapping(int process, ulong address, long length)
     {
-        for (ulong slot = address & ~((ulong)Gibi - 1); slot < address + (ulong)Math.Max(1, length); slot += (ulong)Gibi)
+        foreach (var place in _groups.Keys.Where(place => place.Process == process && place.Address - address < (ulong)length).ToList())
         {
-            _left.Add((process, slot));
+            _groups.Remove(place);
         }
     }
 
-    /// <summary>Compares: where the engine shares and the kernel does not, a named difference says why; the other way round never.</summary>
+    /// <summary>
+    /// Compares: where the engine shares and the kernel does not, a named difference says why; the other way round never. To be called
+    /// after each operation, as who has had a table of its own is known from the last time.
+    /// </summary>
     public void Compare()
     {
         var places = Places();
-        _left.RemoveWhere(left => !places.Exists(place => place.Process == left.Process && place.Slot == left.Slot));
 
         // All touch the first page, so that it is in every table; each then a page of its own.
         foreach (var place in places)
@@ -86,6 +88,8 @@ internal sealed class SharedGibibyte(LockstepWorld world, TestFile file, long nu
                 }
             }
         }
+
+        _groups = Enumerable.Range(0, places.Count).ToDictionary(i => (places[i].Process, places[i].Address), i => groups[i]);
     }
 
     private NamedDifference Reason(List<Place> places, List<int> groups, int i, int j)
@@ -107,15 +111,27 @@ internal sealed class SharedGibibyte(LockstepWorld world, TestFile file, long nu
             return NamedDifference.SharesAcrossFlags;
         }
 
-        for (int k = 0; k < places.Count; k++)
+        if (EarlierTables(places, groups, groups[i]).Any(table => EarlierTables(places, groups, groups[j]).Any(another => another != table)))
         {
-            if ((groups[k] == groups[i] || groups[k] == groups[j]) && _left.Contains((places[k].Process, places[k].Slot)))
-            {
-                return NamedDifference.SharesAgain;
-            }
+            return NamedDifference.SharesAgain;
         }
 
         throw new MismatchException($"the engine shares a table between {one} and {other}, the kernel does not, and no rule says why");
+    }
+
+    /// <summary>
+    /// The tables that those who now share one had at the last comparison. Two that were apart then, for another reason, stay apart
+    /// as long as both are used; who comes to one of them later is apart from the other as well.
+    /// </summary>
+    private IEnumerable<int> EarlierTables(List<Place> places, List<int> groups, int group)
+    {
+        for (int k = 0; k < places.Count; k++)
+        {
+            if (groups[k] == group && _groups.TryGetValue((places[k].Process, places[k].Address), out int earlier))
+            {
+                yield return earlier;
+            }
+        }
     }
 
     private static bool CoversSpan(Place place) =>

@@ -1,3 +1,4 @@
+using System.ComponentModel;
 using System.Diagnostics;
 using System.Globalization;
 using System.Runtime.InteropServices;
@@ -19,16 +20,12 @@ namespace Pando.Conformance.Tests.Kernel;
 /// </remarks>
 internal sealed class AgentProcess : IDisposable
 {
-    // A program that some process has open to be written cannot be started (ETXTBSY), and a child that another thread is about
-    // to start has for a moment what this one is writing: one at a time.
-    private static readonly Lock Starting = new();
-
     private readonly Process? _process;
     private readonly FileStream _requests;
     private readonly FileStream _answers;
     private readonly SafeFileHandle _maps;
     private readonly SafeFileHandle _status;
-    private readonly PageMap _pages;
+    private readonly Lazy<(PageMap? Map, bool HasScan, int Error)> _pages;
     private readonly ObjectTable _objects;
     private byte[] _text = new byte[1 << 16];
     private bool _ended;
@@ -43,9 +40,11 @@ internal sealed class AgentProcess : IDisposable
         Scratch = parent?.Scratch ?? (ulong)Receive().Value;
         _maps = File.OpenHandle($"/proc/{pid}/maps");
         _status = File.OpenHandle($"/proc/{pid}/status");
-        _pages = PageMap.Open($"/proc/{pid}/pagemap", new Heartbeat(), out int error)
-            ?? throw new InvalidOperationException($"/proc/{pid}/pagemap cannot be read: error {error}.");
-        HasPageScan = _pages.HasScan();
+        _pages = new(() =>
+        {
+            var map = PageMap.Open($"/proc/{pid}/pagemap", new Heartbeat(), out int error);
+            return (map, map?.HasScan() ?? false, error);
+        });
         if (parent is null)
         {
             UnmapKernelPages();
@@ -64,48 +63,38 @@ internal sealed class AgentProcess : IDisposable
     /// <summary>The ranges that were mapped when it began: its code and its stack.</summary>
     public IReadOnlyList<(ulong Start, ulong End)> Own { get; }
 
-    private bool HasPageScan { get; }
+    private PageMap Pages =>
+        _pages.Value.Map ?? throw new InvalidOperationException($"/proc/{Pid}/pagemap cannot be opened: error {_pages.Value.Error}.");
 
-    /// <summary>Why agents cannot run here; null if they can.</summary>
-    public static string? WhyNot() =>
-        !OperatingSystem.IsLinux() ? "The kernel to compare with is Linux, and this is not."
-        : RuntimeInformation.ProcessArchitecture != Architecture.X64 ? "The program of the agents is x86-64 machine code."
-        : null;
-
-    /// <summary>Starts a process of its own.</summary>
-    public static AgentProcess Start()
+    /// <summary>Why agents cannot run here; null if they can. One is started to see.</summary>
+    public static string? WhyNot()
     {
-        string path = Path.Combine(Path.GetTempPath(), $"pando-agent-{Guid.NewGuid():N}");
+        if (!OperatingSystem.IsLinux() || RuntimeInformation.ProcessArchitecture != Architecture.X64)
+        {
+            return "the kernel to compare with is Linux on x86-64, and this is another";
+        }
+
         try
         {
-            var process = StartProgram(path);
-
-            // The pipes of Process know of encodings and buffers; the agent's are plain.
-            return new AgentProcess(process, process.Id, Open(process.Id, 0, FileAccess.Write), Open(process.Id, 1, FileAccess.Read), new ObjectTable(), null);
+            using var agent = Start();
+            return null;
         }
-        finally
+        catch (Win32Exception exception) when ((Errno)exception.NativeErrorCode is Errno.EACCES or Errno.EPERM)
         {
-            // By now it has begun once more from itself (its answer was received), and the file is not needed.
-            File.Delete(path);
+            return $"the program of the agents, which lies in memory, may not be started ({exception.Message})";
         }
     }
 
-    private static Process StartProgram(string path)
+    /// <summary>Starts a process of its own.</summary>
+    /// <exception cref="Win32Exception">The program cannot be started.</exception>
+    public static AgentProcess Start()
     {
-        lock (Starting)
-        {
-            using (var file = new FileStream(path, new FileStreamOptions
-            {
-                Mode = FileMode.CreateNew,
-                Access = FileAccess.Write,
-                UnixCreateMode = UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute,
-            }))
-            {
-                file.Write(AgentProgram.Build());
-            }
+        using var program = new ProgramInMemory("pando-agent", AgentProgram.Build());
+        var process = Process.Start(new ProcessStartInfo(program.Path) { RedirectStandardInput = true, RedirectStandardOutput = true })!;
 
-            return Process.Start(new ProcessStartInfo(path) { RedirectStandardInput = true, RedirectStandardOutput = true })!;
-        }
+        // The pipes of Process know of encodings and buffers; the agent's are plain. Its first answer says that it has begun once more
+        // from itself, so that the program is not needed.
+        return new AgentProcess(process, process.Id, Open(process.Id, 0, FileAccess.Write), Open(process.Id, 1, FileAccess.Read), new ObjectTable(), null);
     }
 
     /// <summary>Makes a system call: its result, or an error number negated.</summary>
@@ -216,15 +205,21 @@ internal sealed class AgentProcess : IDisposable
         _ => 0,
     };
 
+    /// <summary>Why the kernel does not tell the entries of this agent's page tables; null if it does.</summary>
+    public string? WhyNoPageEntries() =>
+        _pages.Value.Map is null ? $"/proc/PID/pagemap cannot be opened (error {_pages.Value.Error})"
+        : !Own.Any(own => (PageEntry(own.Start) >> 63) != 0) ? "/proc/PID/pagemap tells nothing"
+        : null;
+
     /// <summary>The kernel's entry for a page: 0 if there is none. Bit 63 present, 62 swapped, 0-54 the frame (for root).</summary>
-    public ulong PageEntry(ulong address) => _pages.EntryAt(address);
+    public ulong PageEntry(ulong address) => Pages.EntryAt(address);
 
     /// <summary>The 2 MiB windows of an area in which the kernel has entries, as addresses of their first bytes.</summary>
     public List<ulong> PopulatedWindows(in MappingFacts area)
     {
         const ulong Window = 2UL << 20;
         var runs = new List<PopulatedRun>();
-        if (!_pages.TryAddRuns(runs, 0, area, 1, HasPageScan))
+        if (!Pages.TryAddRuns(runs, 0, area, 1, _pages.Value.HasScan))
         {
             throw new InvalidOperationException($"/proc/{Pid}/pagemap cannot be read.");
         }
@@ -272,7 +267,11 @@ internal sealed class AgentProcess : IDisposable
         _answers.Dispose();
         _maps.Dispose();
         _status.Dispose();
-        _pages.Dispose();
+        if (_pages.IsValueCreated)
+        {
+            _pages.Value.Map?.Dispose();
+        }
+
         _process?.Dispose();
     }
 

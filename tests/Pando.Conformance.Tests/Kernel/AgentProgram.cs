@@ -16,6 +16,9 @@ internal static class AgentProgram
     private const uint NoRandomAddresses = 0x0040000; // ADDR_NO_RANDOMIZE
     private const int BufferSize = 512; // a request at 0, an answer at 64, scratch from 128 on
 
+    /// <summary>Where the first five arguments of a system call stand. What is put there clears the upper half.</summary>
+    private static readonly AssemblerRegister32[] Arguments = [edi, esi, edx, r10d, r8d];
+
     /// <summary>Where in the agent's buffer the test may put what system calls point at.</summary>
     public const int ScratchOffset = 128;
 
@@ -75,28 +78,21 @@ internal static class AgentProgram
         var path = c.CreateLabel();
 
         // Begin once more without random addresses and without an environment, so that every run is like the last.
-        c.mov(eax, 135); // personality
-        c.mov(edi, uint.MaxValue);
-        c.syscall();
+        Call(SystemCall.Personality, uint.MaxValue);
         c.test(eax, NoRandomAddresses);
         c.jnz(ready);
         c.mov(edi, eax);
         c.or(edi, NoRandomAddresses);
-        c.mov(eax, 135);
-        c.syscall();
+        Call(SystemCall.Personality);
 
         // And without the right to map the lowest addresses, if this is root (vm.mmap_min_addr, capabilities(7)).
-        c.mov(eax, 157); // prctl
-        c.mov(edi, 24); // PR_CAPBSET_DROP
-        c.mov(esi, 17); // CAP_SYS_RAWIO
-        c.syscall();
+        Call(SystemCall.Prctl, 24, 17); // PR_CAPBSET_DROP, CAP_SYS_RAWIO
         c.lea(rdi, __[path]);
         c.push(0);
         c.push(rdi);
         c.mov(rsi, rsp);
         c.xor(edx, edx);
-        c.mov(eax, 59); // execve
-        c.syscall();
+        Call(SystemCall.Execve);
 
         c.Label(ref ready);
         c.sub(rsp, BufferSize);
@@ -114,32 +110,23 @@ internal static class AgentProgram
         c.mov(__qword_ptr[r14 + 24], 0);
         foreach (int signal in (ReadOnlySpan<int>)[7, 11])
         {
-            c.mov(eax, 13); // rt_sigaction
-            c.mov(edi, signal);
             c.mov(rsi, r14);
             c.xor(edx, edx);
             c.mov(r10d, 8);
-            c.syscall();
+            Call(SystemCall.RtSigaction, (uint)signal);
         }
 
         // The engine has no transparent huge pages of anonymous memory.
-        c.mov(eax, 157); // prctl
-        c.mov(edi, 41); // PR_SET_THP_DISABLE
-        c.mov(esi, 1);
-        c.xor(edx, edx);
-        c.xor(r10d, r10d);
-        c.xor(r8d, r8d);
-        c.syscall();
+        Call(SystemCall.Prctl, 41, 1, 0, 0, 0); // PR_SET_THP_DISABLE
         c.lea(rax, __[r14 + ScratchOffset]);
         c.xor(ebx, ebx);
         c.jmp(answer);
 
         c.Label(ref loop);
-        c.xor(eax, eax); // read
         c.mov(edi, r12d);
         c.mov(rsi, r14);
         c.mov(edx, 64);
-        c.syscall();
+        Call(SystemCall.Read);
         c.cmp(rax, 64);
         c.jne(exit);
         c.xor(ebx, ebx);
@@ -175,17 +162,14 @@ internal static class AgentProgram
         c.jmp(answer);
 
         c.Label(ref fork);
-        c.mov(eax, 57);
-        c.syscall();
+        Call(SystemCall.Fork);
         c.test(rax, rax);
         c.jnz(answer);
         c.Label(ref child);
-        c.mov(eax, 3); // close
         c.mov(edi, r12d);
-        c.syscall();
-        c.mov(eax, 3);
+        Call(SystemCall.Close);
         c.mov(edi, r13d);
-        c.syscall();
+        Call(SystemCall.Close);
         c.mov(r12, __[r14 + 8]);
         c.mov(r13, __[r14 + 16]);
         c.xor(eax, eax);
@@ -200,20 +184,18 @@ internal static class AgentProgram
         c.mov(__[r14 + 72], rbx);
         c.mov(__[r14 + 80], rdx);
         c.mov(__[r14 + 88], rcx);
-        c.mov(eax, 1); // write
         c.mov(edi, r13d);
         c.lea(rsi, __[r14 + 64]);
         c.mov(edx, 32);
-        c.syscall();
+        Call(SystemCall.Write);
         c.cmp(rax, 32);
         c.jne(exit);
         c.cmp(__qword_ptr[r14], (int)AgentVerb.Send);
         c.jne(loop);
-        c.mov(eax, 1);
         c.mov(edi, r13d);
         c.mov(rsi, __[r14 + 8]);
         c.mov(rdx, __[r14 + 16]);
-        c.syscall();
+        Call(SystemCall.Write);
         c.jmp(loop);
 
         c.Label(ref faulted);
@@ -221,9 +203,7 @@ internal static class AgentProgram
         c.jmp(answer);
 
         c.Label(ref exit);
-        c.mov(eax, 231); // exit_group
-        c.xor(edi, edi);
-        c.syscall();
+        Call(SystemCall.ExitGroup, 0);
 
         // rdi the signal, rsi the siginfo, rdx the ucontext, whose registers begin at 40: rbx at 128, rdx 136, rcx 152, rip 168.
         c.Label(ref handler);
@@ -238,8 +218,7 @@ internal static class AgentProgram
         c.ret();
 
         c.Label(ref restorer);
-        c.mov(eax, 15); // rt_sigreturn
-        c.syscall();
+        Call(SystemCall.RtSigreturn);
 
         c.Label(ref path);
         c.db("/proc/self/exe\0"u8.ToArray());
@@ -247,5 +226,17 @@ internal static class AgentProgram
         using var bytes = new MemoryStream();
         c.Assemble(new StreamCodeWriter(bytes), Base + HeaderSize);
         return bytes.ToArray();
+
+        // Arguments that are constants; those that are not stand in their registers.
+        void Call(SystemCall call, params ReadOnlySpan<uint> arguments)
+        {
+            for (int i = 0; i < arguments.Length; i++)
+            {
+                c.mov(Arguments[i], arguments[i]);
+            }
+
+            c.mov(eax, (int)call);
+            c.syscall();
+        }
     }
 }

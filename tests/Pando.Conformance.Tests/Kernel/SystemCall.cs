@@ -1,23 +1,31 @@
 namespace Pando.Conformance.Tests.Kernel;
 
-/// <summary>The system calls that an agent is asked to make, with their numbers on x86-64 (Linux, arch/x86/entry/syscalls/syscall_64.tbl).</summary>
+/// <summary>The system calls that an agent makes, of its own accord or as it is asked to, with their numbers on x86-64 (Linux, arch/x86/entry/syscalls/syscall_64.tbl).</summary>
 internal enum SystemCall
 {
+    Read = 0,
+    Write = 1,
     Close = 3,
     Mmap = 9,
     Mprotect = 10,
     Munmap = 11,
+    RtSigaction = 13,
+    RtSigreturn = 15,
     Mremap = 25,
     Msync = 26,
     Mincore = 27,
     Madvise = 28,
     Getpid = 39,
+    Fork = 57,
+    Execve = 59,
     Wait4 = 61,
     Ftruncate = 77,
+    Personality = 135,
     Mlock = 149,
     Munlock = 150,
     Mlockall = 151,
     Munlockall = 152,
+    Prctl = 157,
     ExitGroup = 231,
     Openat = 257,
     Fallocate = 285,

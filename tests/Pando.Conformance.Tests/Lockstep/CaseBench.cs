@@ -1,4 +1,5 @@
 using System.Globalization;
+using Pando.Conformance.Tests.Kernel;
 using Pando.Hardware;
 using Pando.Spaces;
 using Pando.Tests.Model;
@@ -17,10 +18,11 @@ internal sealed class CaseBench : IDisposable
     private const long ArenaPages = 1L << 30;
 
     /// <summary>Without sharing page tables are compared, too.</summary>
-    public CaseBench(SharingLevels sharing = SharingLevels.None, bool hugePages = false)
+    public CaseBench(SharingLevels sharing = SharingLevels.None, bool hugePages = false, KernelFeatures? features = null)
     {
-        Replay.RequireAgents();
-        World = new LockstepWorld(new LockstepOptions(sharing, hugePages), new LockstepCounts());
+        features ??= KernelFeatures.Running;
+        Replay.RequireLockstep(features);
+        World = new LockstepWorld(new LockstepOptions(sharing, hugePages), new LockstepCounts()) { Features = features };
     }
 
     public LockstepWorld World { get; }
@@ -46,6 +48,7 @@ internal sealed class CaseBench : IDisposable
     /// <summary>Both sides refuse it with the same error.</summary>
     public CaseBench Refuses(Errno error, Operation operation)
     {
+        Replay.SkipFor(World.WhyNot(operation));
         long before = World.Counts.Operations;
         World.Step(operation);
         Assert.True(World.Counts.Operations == before + 1, $"{operation} has no sense here.");

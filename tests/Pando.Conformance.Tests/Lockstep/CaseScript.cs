@@ -1,4 +1,5 @@
 using System.Globalization;
+using Pando.Conformance.Tests.Kernel;
 using Pando.Hardware;
 using Pando.Spaces;
 using Pando.Tests.Model;
@@ -53,11 +54,12 @@ internal sealed class CaseScript(CaseBench bench)
     /// <param name="name">For messages.</param>
     /// <param name="text">The steps.</param>
     /// <param name="hugePages">Whether there is the file "huge", whose pages are of 2 MiB.</param>
-    public static void Runs(string name, string text, bool hugePages = false)
+    /// <param name="features">What the kernel has; by default what the running one has.</param>
+    public static void Runs(string name, string text, bool hugePages = false, KernelFeatures? features = null)
     {
         foreach (var sharing in (ReadOnlySpan<SharingLevels>)[SharingLevels.None, SharingLevels.All])
         {
-            using var bench = new CaseBench(sharing, hugePages);
+            using var bench = new CaseBench(sharing, hugePages, features);
             var script = new CaseScript(bench);
             foreach (string step in text.Split([';', '\n'], StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries))
             {

@@ -52,7 +52,11 @@ internal sealed partial class LockstepWorld
         Outcome(result, error);
         AfterDropping(process, before);
         AfterAnyRefusal(process, error, advise.Address, advise.Length);
-        _pagedOut |= advise.Advice == Advice.PageOut;
+        if (error == Errno.None && advise.Advice == Advice.PageOut)
+        {
+            NotePageOut(process, AddressRange.FromLength(at, (advise.Length + Page - 1) & -Page));
+        }
+
         if (error != Errno.None && advise.Advice is Advice.PopulateRead or Advice.PopulateWrite)
         {
             AfterFailedFaults(process, at, advise.Length);
@@ -77,7 +81,11 @@ internal sealed partial class LockstepWorld
                     return;
                 }
 
-                if (advise.Advice == Advice.Free)
+                if (advise.Advice == Advice.PageOut)
+                {
+                    NotePageOut(process, piece);
+                }
+                else if (advise.Advice == Advice.Free)
                 {
                     process.Agent.Call(SystemCall.Madvise, piece.Start.Value, (ulong)piece.Length, (ulong)Advice.DontNeed);
                 }
@@ -126,11 +134,19 @@ internal sealed partial class LockstepWorld
         if (error == Errno.EINVAL
             && map.Placement == MapPlacement.Fixed
             && map.Offset % alignment != 0
-            && range.Start.IsAligned(alignment)
-            && MappedParts(process, range.Start, range.Length).Count > 0
-            && !process.Agent.Areas().Any(area => area.Start < range.End.Value && area.End > range.Start.Value))
+            && range.Start.IsAligned(alignment))
         {
-            process.Space.Unmap(range.Start, range.Length);
+            UnmapTargetThatIsGone(process, range);
+        }
+    }
+
+    /// <summary>The kernel unmaps a target before it refuses the rest: where nothing of it is left there, the engine's goes too.</summary>
+    private void UnmapTargetThatIsGone(TestProcess process, AddressRange target)
+    {
+        if (MappedParts(process, target.Start, target.Length).Count > 0
+            && !process.Agent.Areas().Any(area => area.Start < target.End.Value && area.End > target.Start.Value))
+        {
+            process.Space.Unmap(target.Start, target.Length);
             Counts.Count(NamedDifference.AllOrNothing);
         }
     }
@@ -148,14 +164,8 @@ internal sealed partial class LockstepWorld
             return;
         }
 
-        if (MappedParts(process, target.Start, target.Length).Count > 0
-            && !process.Agent.Areas().Any(area => area.Start < target.End.Value && area.End > target.Start.Value))
-        {
-            // The target was unmapped before the rest was refused: its end lies inside of a huge page, or the source lay there too.
-            process.Space.Unmap(target.Start, target.Length);
-            Counts.Count(NamedDifference.AllOrNothing);
-        }
-
+        // Refused late: the target's end lies inside of a huge page, or the source lay there too.
+        UnmapTargetThatIsGone(process, target);
         if (remap.OldLength != remap.NewLength)
         {
             return;

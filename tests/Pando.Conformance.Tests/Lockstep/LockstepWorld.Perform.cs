@@ -12,7 +12,7 @@ internal sealed partial class LockstepWorld
     /// An operation that has no sense here (a place that is empty, a file that is not there) does nothing, so that any
     /// part of a run is a run. Nor does one that would change what an agent needs for itself.
     /// </summary>
-    private bool IsPossible(Operation operation) => operation switch
+    private bool IsPossible(Operation operation) => WhyNot(operation) is null && operation switch
     {
         MapAt map => map.File < _files.Count && (map.Placement == MapPlacement.Anywhere
             ? Has(map.Space) && map.Address is 0 or >= AddressSpace.LowestAddress
@@ -36,6 +36,25 @@ internal sealed partial class LockstepWorld
         Punch punch => punch.File < _files.Count,
         _ => throw new NotSupportedException($"{operation} is not made in lockstep."),
     };
+
+    /// <summary>What of the kernel's an operation needs here that is not there; null if it needs nothing of the kind.</summary>
+    public string? WhyNot(Operation operation) => operation switch
+    {
+        SealAt => Features.WhyNoSeals,
+        RemapAt remap when Features.WhyNoWideMoves is not null && MovesSeveralAreas(remap) => Features.WhyNoWideMoves,
+        _ => null,
+    };
+
+    /// <summary>Whether a move to a given address begins in one area and ends elsewhere: in another, or in a gap.</summary>
+    private bool MovesSeveralAreas(RemapAt remap) =>
+        Has(remap.Space)
+        && MovesToGivenAddress(remap)
+        && Array.Find(At(remap.Space).Agent.Areas(), area => area.Start <= remap.Address && remap.Address < area.End) is { End: > 0 } first
+        && first.End - remap.Address < (ulong)remap.OldLength;
+
+    /// <summary>A move to a given address takes several areas as they are (Linux 6.17); all else is done to one.</summary>
+    private static bool MovesToGivenAddress(RemapAt remap) =>
+        (remap.Flags & RemapFlags.Fixed) != 0 && ((remap.OldLength + Page - 1) & -Page) == ((remap.NewLength + Page - 1) & -Page);
 
     /// <summary>
     /// Linux 6.18 deadlocks where mremap moves a hugetlbfs mapping whose table is not shared to where it may be shared:
@@ -160,9 +179,6 @@ internal sealed partial class LockstepWorld
     {
         var process = At(remap.Space);
         var old = AddressRange.FromLength(new VirtualAddress(remap.Address), Math.Max(0, remap.OldLength));
-
-        // A move to a given address takes several areas as they are (Linux 6.17); all else is done to one.
-        bool moves = (remap.Flags & RemapFlags.Fixed) != 0 && ((remap.OldLength + Page - 1) & -Page) == ((remap.NewLength + Page - 1) & -Page);
         bool crosses = process.KeptApart.Any(at => at > old.Start.Value && at <= old.End.AlignUp(Page).Value);
         var before = EngineTables.Positions(process.Space);
         before.UnionWith(process.MayHaveEmpty);
@@ -174,32 +190,37 @@ internal sealed partial class LockstepWorld
         {
             // Here the kernel's finer areas decide, which no address of the engine's can tell.
             Counts.Count(NamedDifference.RemapAcrossKeptApart);
-            if (moves)
+            if (MovesToGivenAddress(remap))
             {
                 RemapParts(process, remap, finer);
             }
 
-            AfterRefusal(process, remap.Address, remap.OldLength);
-            AfterRefusal(process, remap.Address, remap.NewLength);
-            AfterRefusal(process, remap.NewAddress, remap.NewLength);
+            AfterRefusedRemap(process, remap);
             return;
         }
 
         bool chosen = !IsError(result) && (remap.Flags & RemapFlags.Fixed) == 0 && (ulong)result != remap.Address;
         var at = new VirtualAddress(chosen ? (ulong)result : remap.NewAddress);
+        var flags = remap.Flags;
         if (chosen)
         {
             Counts.Count(NamedDifference.AddressChoice);
+            var room = AddressRange.FromLength(at, remap.NewLength);
+            Same(false, process.Space.Areas.Any(area => area.Range.Overlaps(room)), $"something at {room}");
+            if ((flags & RemapFlags.DontUnmap) == 0)
+            {
+                // No new address is a hint: what the engine cannot do in place either is told where to go.
+                Same(Errno.ENOMEM, process.Space.Remap(old.Start, remap.OldLength, remap.NewLength, flags & ~RemapFlags.MayMove).Error, "the outcome in place");
+                flags |= RemapFlags.Fixed;
+            }
         }
 
-        var engine = process.Space.Remap(new VirtualAddress(remap.Address), remap.OldLength, remap.NewLength, remap.Flags, at);
+        var engine = process.Space.Remap(old.Start, remap.OldLength, remap.NewLength, flags, at);
         Outcome(result, engine.Error);
         if (IsError(result))
         {
             RemapParts(process, remap, finer);
-            AfterRefusal(process, remap.Address, remap.OldLength);
-            AfterRefusal(process, remap.Address, remap.NewLength);
-            AfterRefusal(process, remap.NewAddress, remap.NewLength);
+            AfterRefusedRemap(process, remap);
             return;
         }
 
@@ -221,6 +242,16 @@ internal sealed partial class LockstepWorld
             }
 
             AfterMove(process, old, (ulong)result, remap.NewLength, (remap.Flags & RemapFlags.DontUnmap) != 0, before);
+        }
+    }
+
+    private static void AfterRefusedRemap(TestProcess process, RemapAt remap)
+    {
+        AfterRefusal(process, remap.Address, remap.OldLength);
+        AfterRefusal(process, remap.Address, remap.NewLength);
+        if ((remap.Flags & (RemapFlags.Fixed | RemapFlags.DontUnmap)) != 0)
+        {
+            AfterRefusal(process, remap.NewAddress, remap.NewLength);
         }
     }
 
@@ -253,6 +284,10 @@ internal sealed partial class LockstepWorld
         {
             AfterFailedFaults(process, at, 1);
         }
+        else if (LastTouch == Touch.Allowed)
+        {
+            NoteResident(process, at);
+        }
     }
 
     private void ResizeBoth(TestFile file, long size)
@@ -284,46 +319,6 @@ internal sealed partial class LockstepWorld
         _processes[fork.Child] = Adopt(agent, space, fork.Child);
         AfterFork(parent, At(fork.Child));
     }
-
-    private void ResidentBoth(ResidentAt resident)
-    {
-        var process = At(resident.Space);
-        int pages = (int)Math.Min(AgentProcess.ScratchSize, (resident.Length + Page - 1) / Page);
-        long result = process.Agent.Call(SystemCall.Mincore, resident.Address, (ulong)(pages * Page), process.Agent.Scratch);
-        bool[] engine = new bool[pages];
-        Outcome(result, process.Space.Resident(new VirtualAddress(resident.Address), engine));
-        if (result == 0 && pages > 0)
-        {
-            byte[] kernel = process.Agent.Read(process.Agent.Scratch, pages);
-            LastResident = string.Concat(kernel.Select(b => b & 1));
-            for (int i = 0; i < pages; i++)
-            {
-                bool kernelHas = (kernel[i] & 1) != 0;
-                if (kernelHas && !engine[i] && (process.Agent.PageEntry(resident.Address + (ulong)(i * Page)) >> 62) != 0)
-                {
-                    // An entry that the kernel has kept, and the engine leaves to a fault.
-                    Counts.Count(NamedDifference.EntriesComeBackByFault);
-                    engine[i] = true;
-                }
-                else if (!kernelHas && engine[i] && IsHuge(process, resident.Address + (ulong)(i * Page))
-                    && (process.Agent.PageEntry(resident.Address + (ulong)(i * Page)) >> 62) == 0)
-                {
-                    Counts.Count(NamedDifference.HugePagesAreResident);
-                    engine[i] = false;
-                }
-                else if (!kernelHas && engine[i] && _pagedOut)
-                {
-                    Counts.Count(NamedDifference.PageOutReclaims);
-                    engine[i] = false;
-                }
-            }
-
-            Same(LastResident, string.Concat(engine.Select(b => b ? 1 : 0)), "what is resident");
-        }
-    }
-
-    private static bool IsHuge(TestProcess process, ulong address) =>
-        process.Areas().Exists(area => area.File is { MappingAlignment: > Page } && area.Range.Contains(new VirtualAddress(address)));
 
     private static bool IsError(long result) => result is < 0 and >= -4095;
 

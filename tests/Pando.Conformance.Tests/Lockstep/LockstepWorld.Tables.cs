@@ -23,6 +23,8 @@ internal sealed partial class LockstepWorld
         var moved = old.Length > newLength ? AddressRange.FromLength(old.Start, newLength) : old;
         FaultInWhatTheKernelHas(process, AddressRange.FromLength(new VirtualAddress(to), newLength));
         ulong distance = to - old.Start.Value;
+        var made = new List<(int Level, ulong Number)>();
+        var empty = keepsOld ? EngineTables.EmptyWindows(process.Space) : [];
         for (ulong window = moved.Start.Value & ~(Window - 1); window < moved.End.Value; window += Window)
         {
             // move_page_tables: where the source has a table of PMDs, the destination gets one of PUDs; where the source
@@ -35,16 +37,18 @@ internal sealed partial class LockstepWorld
             {
                 for (int above = level; above <= Level.Pud; above++)
                 {
-                    before.Add((above, at / (ulong)Level.TableSpan(above)));
-                    MayHaveEmpty(process, above, at);
+                    made.Add((above, at / (ulong)Level.TableSpan(above)));
+                    before.Add(made[^1]);
                 }
             }
 
-            if (keepsOld && level == Level.Pte && EngineTables.EmptyWindows(process.Space).Contains(window))
+            if (level == Level.Pte && empty.Contains(window))
             {
                 process.MayLackEmpty.Add(window);
             }
         }
+
+        MayHaveEmpty(process, made);
     }
 
     private void AfterFork(TestProcess parent, TestProcess child)
@@ -61,14 +65,13 @@ internal sealed partial class LockstepWorld
         }
 
         // copy_page_range goes down wherever the parent has a table.
-        foreach (var (level, number) in EngineTables.Positions(parent.Space).Concat(parent.MayHaveEmpty).ToList())
+        var copied = child.Areas().FindAll(area => !area.Shared && (area.Flags & AreaFlags.WipeOnFork) == 0);
+        MayHaveEmpty(child, [.. EngineTables.Positions(parent.Space).Concat(parent.MayHaveEmpty).Where(table =>
         {
-            var span = AddressRange.FromLength(new VirtualAddress(number * (ulong)Level.TableSpan(level)), Level.TableSpan(level));
-            if (child.Areas().Exists(area => !area.Shared && (area.Flags & AreaFlags.WipeOnFork) == 0 && area.Range.Overlaps(span)))
-            {
-                MayHaveEmpty(child, level, span.Start.Value);
-            }
-        }
+            long length = Level.TableSpan(table.Level);
+            var span = AddressRange.FromLength(new VirtualAddress(table.Number * (ulong)length), length);
+            return copied.Exists(area => area.Range.Overlaps(span));
+        })]);
     }
 
     /// <summary>The kernel frees a table of PTEs that is emptied in one of its areas, and they may be finer than the engine's.</summary>
@@ -80,18 +83,24 @@ internal sealed partial class LockstepWorld
         }
 
         before.ExceptWith(EngineTables.Positions(process.Space));
-        foreach (var (level, number) in before.Where(table => process.KeptApart.Any(at => at > table.Number * Window && at < (table.Number + 1) * Window)))
-        {
-            MayHaveEmpty(process, level, number * Window);
-        }
+        MayHaveEmpty(process, [.. before.Where(table => process.KeptApart.Any(at => at > table.Number * Window && at < (table.Number + 1) * Window))]);
     }
 
-    private void MayHaveEmpty(TestProcess process, int level, ulong at)
+    /// <summary>Notes tables that the kernel may have without entries: those of them that the engine has not.</summary>
+    private void MayHaveEmpty(TestProcess process, List<(int Level, ulong Number)> tables)
     {
-        var table = (level, at / (ulong)Level.TableSpan(level));
-        if (!EngineTables.Positions(process.Space).Contains(table) && process.MayHaveEmpty.Add(table))
+        if (tables.Count == 0)
         {
-            Counts.Count(NamedDifference.EmptyTablesTravel);
+            return;
+        }
+
+        var there = EngineTables.Positions(process.Space);
+        foreach (var table in tables)
+        {
+            if (!there.Contains(table) && process.MayHaveEmpty.Add(table))
+            {
+                Counts.Count(NamedDifference.EmptyTablesTravel);
+            }
         }
     }
 
@@ -135,6 +144,7 @@ internal sealed partial class LockstepWorld
     /// <summary>Faults in every page that the kernel has an entry for: all that it has more is what a fault would bring.</summary>
     private void FaultInWhatTheKernelHas(TestProcess process, AddressRange range, NamedDifference rule = NamedDifference.EntriesComeBackByFault)
     {
+        var unreadable = new List<(int Level, ulong Number)>();
         foreach (var area in process.Agent.Areas())
         {
             ulong start = Math.Max(area.Start, range.Start.Value);
@@ -151,7 +161,7 @@ internal sealed partial class LockstepWorld
                     // Without the right to read nothing can be faulted in.
                     for (int level = Level.Pte; level <= Level.Pud; level++)
                     {
-                        MayHaveEmpty(process, level, window);
+                        unreadable.Add((level, window / (ulong)Level.TableSpan(level)));
                     }
 
                     continue;
@@ -169,5 +179,7 @@ internal sealed partial class LockstepWorld
                 }
             }
         }
+
+        MayHaveEmpty(process, unreadable);
     }
 }

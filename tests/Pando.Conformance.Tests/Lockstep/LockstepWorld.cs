@@ -28,7 +28,9 @@ internal sealed partial class LockstepWorld : IDisposable
     private readonly SoftwareProcessor[] _processors;
     private readonly List<TestFile> _files = [];
     private readonly Dictionary<int, MappedFile?> _objects = [];
-    private bool _pagedOut;
+
+    // Pages of files to which MADV_PAGEOUT was done, and that were not seen in memory since.
+    private readonly HashSet<(MappedFile File, long Page)> _pagedOut = [];
 
     /// <param name="options">What the run is made with.</param>
     /// <param name="counts">Where to count.</param>
@@ -49,6 +51,9 @@ internal sealed partial class LockstepWorld : IDisposable
     public LockstepCounts Counts { get; }
 
     public IReadOnlyList<TestFile> Files => _files;
+
+    /// <summary>What the kernel has. Operations that need what it has not are not possible.</summary>
+    public KernelFeatures Features { get; set; } = KernelFeatures.Running;
 
     /// <summary>Whether the auditor looks at the engine after each operation. Without it the kernel alone is the judge.</summary>
     public bool Audits { get; set; } = true;

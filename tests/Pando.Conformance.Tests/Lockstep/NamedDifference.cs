@@ -52,8 +52,9 @@ internal enum NamedDifference
     RefusalLeavesCut,
 
     /// <summary>
-    /// After MADV_PAGEOUT the kernel may have given up pages of memory files that were never written, or swapped others
-    /// out: mincore need not find them. The engine keeps what it has.
+    /// MADV_PAGEOUT: of the files in its range the kernel may have given up pages that were never written, for all who show them; mincore
+    /// need not find those until they are seen in memory again, or touched. What was swapped out its entry says of itself. The engine keeps
+    /// what it has.
     /// </summary>
     PageOutReclaims,
 

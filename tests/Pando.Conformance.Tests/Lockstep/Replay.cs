@@ -6,23 +6,28 @@ namespace Pando.Conformance.Tests.Lockstep;
 /// <summary>Makes runs again: whole, in part, and as the text of a test.</summary>
 internal static class Replay
 {
-    /// <summary>Skips the test, with the reason, where agents cannot run.</summary>
-    public static void RequireAgents()
+    /// <summary>Skips the test, with the reason, where nothing can be compared.</summary>
+    /// <param name="features">What the kernel has; by default what the running one has.</param>
+    public static void RequireLockstep(KernelFeatures? features = null) => SkipFor((features ?? KernelFeatures.Running).WhyNoLockstep);
+
+    /// <summary>Skips the test for a reason, if there is one.</summary>
+    public static void SkipFor(string? reason)
     {
-        if (AgentProcess.WhyNot() is { } reason)
+        if (reason is not null)
         {
-            Assert.Skip(reason);
+            Assert.Skip($"It cannot be compared here: {reason}.");
         }
     }
 
     /// <summary>Makes a run in a new world, and compares after each operation.</summary>
     public static LockstepCounts Run(LockstepOptions options, params IReadOnlyList<Operation> operations)
     {
-        RequireAgents();
+        RequireLockstep();
         var counts = new LockstepCounts();
         using var world = new LockstepWorld(options, counts);
         foreach (var operation in operations)
         {
+            SkipFor(world.WhyNot(operation));
             world.Step(operation);
         }
 

@@ -14,6 +14,10 @@ internal static class Settings
     /// <summary>PANDO_CONFORMANCE_SEED: the first run's seed.</summary>
     public static int FirstSeed() => Number("PANDO_CONFORMANCE_SEED", 1, 0, LastSeed);
 
+    /// <summary>PANDO_CONFORMANCE_WITHOUT: what the kernel has and is to be done without, between commas.</summary>
+    public static string[] Without() =>
+        Environment.GetEnvironmentVariable("PANDO_CONFORMANCE_WITHOUT")?.Split(',', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries) ?? [];
+
     private static int Number(string name, int otherwise, int least, int most)
     {
         string? text = Environment.GetEnvironmentVariable(name);

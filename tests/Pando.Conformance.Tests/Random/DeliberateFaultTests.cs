@@ -12,7 +12,7 @@ public class DeliberateFaultTests
 
     private static void CaughtWithin(int operations, string what, string[] differences, Action<LockstepWorld> spoil)
     {
-        Replay.RequireAgents();
+        Replay.RequireLockstep();
         var needed = new List<long>();
         for (int seed = 1; needed.Count < Seeds; seed++)
         {

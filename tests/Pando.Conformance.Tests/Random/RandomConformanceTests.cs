@@ -16,7 +16,7 @@ public class RandomConformanceTests
     [Fact]
     public void Random_operations_have_the_outcomes_areas_bytes_and_page_tables_of_the_running_kernel()
     {
-        Replay.RequireAgents();
+        Replay.RequireLockstep();
         int runs = Settings.Runs("PANDO_CONFORMANCE_RUNS", Runs);
         int first = Settings.FirstSeed();
         using var pool = HugePagePool.TryAdd(HugePages, out string whyNoHugePages);
@@ -32,7 +32,7 @@ public class RandomConformanceTests
         }
 
         ConformanceReport.Say(
-            $"Random operations in step with Linux {File.ReadAllText("/proc/sys/kernel/osrelease").Trim()}, seeds {first} to {first + runs - 1}, {(pool is null ? $"no huge pages ({whyNoHugePages})" : "huge pages in every other run")}{(LockLimit.WhyLimited() is { } limited ? $", no mlock ({limited})" : "")}: {counts}");
+            $"Random operations in step with Linux {File.ReadAllText("/proc/sys/kernel/osrelease").Trim()}, seeds {first} to {first + runs - 1}, {(pool is null ? $"no huge pages ({whyNoHugePages})" : "huge pages in every other run")}{(LockLimit.WhyLimited() is { } limited ? $", no mlock ({limited})" : "")}{KernelFeatures.Running}: {counts}");
         Assert.True(failures.Count == 0, string.Join(Environment.NewLine, failures));
 
         // Operations that have no sense where they come are passed over; they must not be most.

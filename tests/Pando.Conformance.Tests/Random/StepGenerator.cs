@@ -162,7 +162,9 @@ internal sealed class StepGenerator(int seed)
             4 => OddLength(Length()),
             _ => Length(),
         };
-        ulong to = (flags & (RemapFlags.Fixed | RemapFlags.DontUnmap)) == 0 ? 0
+
+        // Without these the new address says nothing, though it may well be free.
+        ulong to = (flags & (RemapFlags.Fixed | RemapFlags.DontUnmap)) == 0 ? from + (2 * Window)
             : _random.Next(3) == 0 ? (from & (Window - 1)) + (Anchors[_random.Next(Anchors.Length)] & ~(Window - 1)) : Odd(Place(areas));
         return new RemapAt(process, Odd(from), _random.Next(12) == 0 ? 0 : length, newLength, flags, to);
     }

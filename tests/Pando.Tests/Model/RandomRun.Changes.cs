@@ -90,7 +90,7 @@ internal sealed partial class RandomRun
 
         // Often a place in line with the old one, so that slots can move as they are.
         ulong target = _random.Next(2) == 0 ? Address() : start + ((ulong)_random.Next(1, 5) << (_random.Next(2) == 0 ? 21 : 30));
-        bool named = (flags & RemapFlags.Fixed) != 0 || ((flags & RemapFlags.DontUnmap) != 0 && _random.Next(2) == 0);
+        bool named = (flags & RemapFlags.DontUnmap) == 0 || _random.Next(2) == 0;
         return new RemapAt(space, start, old, renewed, flags, named ? target : 0);
     }
 

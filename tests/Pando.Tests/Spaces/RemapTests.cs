@@ -107,6 +107,31 @@ public sealed class RemapTests
     }
 
     [Fact]
+    public void The_new_address_is_a_hint_with_DONTUNMAP_and_says_nothing_where_it_is_not_asked_for()
+    {
+        using var bench = new OperationBench();
+        var process = bench.Start();
+        process.Map(MapRequest.Anonymous(2 * Page, Rights.ReadWrite));
+        process.Map(MapRequest.Anonymous(Page, Rights.Read), At + (2 * Page));
+        process.Store(At + Page, 1);
+        var free = At + Gibi;
+        var moved = process.Space.Remap(At, 2 * Page, 3 * Page, RemapFlags.MayMove, free).Value;
+        bench.Sound();
+        Assert.NotEqual(free, moved);
+        Assert.Equal(1, process.Load(moved + Page));
+
+        // Nor need it be one at all.
+        var second = process.Space.Remap(moved, 3 * Page, 3 * Page, RemapFlags.MayMove, new VirtualAddress(1));
+        Assert.Equal(moved, second.Value);
+        Assert.Equal(free, process.Space.Remap(moved, 3 * Page, 3 * Page, LeaveBehind, free).Value);
+        Assert.Equal(1, process.Load(free + Page));
+        var elsewhere = process.Space.Remap(free, 3 * Page, 3 * Page, LeaveBehind, At + (2 * Page)).Value;
+        Assert.NotEqual(At + (2 * Page), elsewhere);
+        Assert.Equal(1, process.Load(elsewhere + Page));
+        bench.Sound();
+    }
+
+    [Fact]
     public void An_old_size_of_0_makes_a_second_mapping_of_the_same_pages()
     {
         using var bench = new OperationBench();
