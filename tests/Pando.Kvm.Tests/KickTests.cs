@@ -63,13 +63,16 @@ public class KickTests
     public void Two_vcpus_in_two_spaces_count_exactly_under_a_rain_of_kicks_and_flushes()
     {
         const ulong Counters = 16;
-        const ulong Times = 500_000;
+        const ulong Times = 200_000;
+        const int LeastRounds = 20;
         using var guest = new GuestMachine();
         var program = Workloads.LockedIncrement(GuestMachine.CodeAddress);
         var page = guest.Allocate();
         var threads = new List<Thread>();
         var exits = new ProcessorExit[2];
         var processors = new VirtualProcessor[2];
+        var rounds = 0;
+        var runs = 0;
         for (var i = 0; i < 2; i++)
         {
             var number = i;
@@ -77,33 +80,40 @@ public class KickTests
             guest.Load(space, program);
             guest.Entry(space, Data) = page | GuestMachine.UserPage;
             var processor = processors[i] = guest.Machine.CreateProcessor();
-            GuestMachine.Start(processor, space, program);
-            processor.Registers.Rdi = Data;
-            processor.Registers.Rsi = 64;
-            processor.Registers.Rdx = Counters;
-            processor.Registers.R8 = Times;
-            threads.Add(new Thread(() => exits[number] = processor.Run(TimeSpan.FromSeconds(60))));
+            processor.Space = space;
+            threads.Add(new Thread(() =>
+            {
+                // As often as it takes, however the host shares out its time.
+                do
+                {
+                    GuestMachine.Start(processor, space, program);
+                    processor.Registers.Rdi = Data;
+                    processor.Registers.Rsi = 64;
+                    processor.Registers.Rdx = Counters;
+                    processor.Registers.R8 = Times;
+                    exits[number] = processor.Run(TimeSpan.FromSeconds(60));
+                    Interlocked.Increment(ref runs);
+                }
+                while (exits[number].Kind == ExitKind.SystemCall && Volatile.Read(ref rounds) < LeastRounds);
+            }));
         }
 
-        threads.ForEach(static t => t.Start());
         var tables = processors.Select(p => guest.TableOf(p.Space, Data)).ToArray();
-        var rounds = 0;
+        threads.ForEach(static t => t.Start());
         while (threads.Exists(static t => t.IsAlive))
         {
             guest.Machine.KickAll();
             guest.Machine.Flush(tables);
             guest.Machine.FlushEverything();
-            rounds++;
+            Interlocked.Increment(ref rounds);
             Thread.Sleep(0);
         }
 
         Assert.Equal([new ProcessorExit(ExitKind.SystemCall), new ProcessorExit(ExitKind.SystemCall)], exits);
         for (ulong i = 0; i < Counters; i++)
         {
-            Assert.Equal(2 * Times, guest.Memory.Word(page + (i * 64)));
+            Assert.Equal((ulong)runs * Times, guest.Memory.Word(page + (i * 64)));
         }
-
-        Assert.True(rounds > 0);
     }
 
     private static (VirtualProcessor Processor, Thread Thread, StrongBox Exit) RunEndlessLoop(GuestMachine guest)
