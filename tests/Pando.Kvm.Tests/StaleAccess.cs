@@ -101,7 +101,7 @@ internal sealed class StaleAccess : IDisposable
         ProcessorExit exit = default;
         var inside = new Thread(() => exit = Enter(processor, repeat: true));
         inside.Start();
-        while (Beat < before + 100)
+        while (Beat < before + 100 && inside.IsAlive)
         {
             Thread.Yield();
         }
