@@ -31,7 +31,7 @@ internal sealed class Epochs
     /// <summary>Enters the present epoch. Every token must be given back by <see cref="Exit"/>.</summary>
     public EpochToken Enter()
     {
-        int stripe = Thread.GetCurrentProcessorId() % _stripes;
+        int stripe = Schedule.Stripe(_stripes);
         while (true)
         {
             long epoch = Volatile.Read(ref _epoch);

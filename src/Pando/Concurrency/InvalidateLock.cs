@@ -46,7 +46,11 @@ internal sealed class InvalidateLock
     }
 
     /// <summary>Whether no change of the layout has begun since <paramref name="sequence"/> was read.</summary>
-    public bool IsCurrent(long sequence) => Volatile.Read(ref _sequence) == sequence;
+    public bool IsCurrent(long sequence)
+    {
+        Schedule.Reach(SchedulePoint.SequenceRead);
+        return Volatile.Read(ref _sequence) == sequence;
+    }
 
     /// <summary>Begins a change of the layout. From here on no fault of the file can complete.</summary>
     public void Enter()

@@ -47,4 +47,13 @@ internal enum SchedulePoint
 
     /// <summary>About to give back a frame.</summary>
     FrameFree,
+
+    /// <summary>
+    /// About to read or change another word that threads share without a lock: how many refer to a frame or a file, where
+    /// a file lies, what has been written, on which processors a space is loaded.
+    /// </summary>
+    SharedWord,
+
+    /// <summary>About to load, store, copy or clear bytes of memory.</summary>
+    Bytes,
 }

@@ -60,6 +60,7 @@ public sealed class FileTables : SharedTableOwner
                 }
             }
 
+            Schedule.Reach(SchedulePoint.EntryRead);
             ulong head = Volatile.Read(ref index.At(cell));
             var found = FindInCell(head, key);
             if (!found.IsNone)
@@ -115,6 +116,7 @@ public sealed class FileTables : SharedTableOwner
     /// </summary>
     internal List<Frame> TablesOver(int level, long start, long end)
     {
+        Schedule.Reach(SchedulePoint.EntryRead);
         var tables = new List<Frame>();
         long span = Level.TableSpan(level);
         long first = CellOf(level, Math.Max(start - span + 1, -span));
@@ -204,6 +206,7 @@ public sealed class FileTables : SharedTableOwner
         var index = Volatile.Read(ref _index[level]);
         if (index is null && make)
         {
+            Schedule.Reach(SchedulePoint.EntryWrite);
             Interlocked.CompareExchange(ref _index[level], new FrameRadix(_store), null);
             index = _index[level];
         }
@@ -236,6 +239,7 @@ public sealed class FileTables : SharedTableOwner
         var index = _index[level]!;
         ref ulong head = ref index.At(index.Find(CellOf(level, _store.Memory.Record(table).Origin)));
         int next = _store.Memory.Record(table).NextInCell;
+        Schedule.Reach(SchedulePoint.EntryWrite);
         if (Interlocked.CompareExchange(ref head, (ulong)next, (ulong)table.Number) != (ulong)table.Number)
         {
             // Others were put in front of it; only removals change links further down, and this is the only one.

@@ -138,6 +138,7 @@ public sealed class MemoryFile : MappedFile
         var freed = new List<Frame>();
         _pages.ForEach(first, last, (index, word) =>
         {
+            Schedule.Reach(SchedulePoint.EntryWrite);
             Volatile.Write(ref _pages.At(_pages.Find(index)), 0);
             freed.Add(new Frame((int)word));
         });
@@ -160,6 +161,7 @@ public sealed class MemoryFile : MappedFile
         var frame = cell.IsNone ? Frame.None : new Frame((int)_pages.At(cell));
         if (!frame.IsNone)
         {
+            Schedule.Reach(SchedulePoint.Bytes);
             Store.Memory.Bytes(frame.Address + (start & (PageSize - 1)), (int)(end - start)).Clear();
         }
     }
@@ -200,6 +202,7 @@ public sealed class MemoryFile : MappedFile
             return Errno.ENOMEM;
         }
 
+        Schedule.Reach(SchedulePoint.Bytes);
         contents.CopyTo(Store.Memory.Bytes(frame.Address, Level.PageSize));
         Schedule.Reach(SchedulePoint.EntryWrite);
         if (Interlocked.CompareExchange(ref _pages.At(cell), (ulong)frame.Number, 0) != 0)
@@ -221,6 +224,7 @@ public sealed class MemoryFile : MappedFile
         }
 
         ref ulong word = ref _pages.At(cell);
+        Schedule.Reach(SchedulePoint.EntryRead);
         frame = new Frame((int)Volatile.Read(ref word));
         if (!frame.IsNone)
         {

@@ -1,4 +1,5 @@
 using Microsoft.Win32.SafeHandles;
+using Pando.Concurrency;
 using Pando.Hardware;
 using Pando.Tables;
 
@@ -268,6 +269,7 @@ public sealed class PmemDevice : IDisposable
     {
         for (long done = 0; _bytes is not null && done < length; done += Level.PageSize)
         {
+            Schedule.Reach(SchedulePoint.Bytes);
             _store.Memory.Bytes(Start + from + done, Level.PageSize).CopyTo(_store.Memory.Bytes(Start + to + done, Level.PageSize));
         }
     }

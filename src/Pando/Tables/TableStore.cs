@@ -120,6 +120,7 @@ internal sealed class TableStore
     /// <summary>One leaf less refers to an anonymous frame; with the last the frame is freed. Flushing came before.</summary>
     public void ReleaseAnonymous(Frame frame)
     {
+        Schedule.Reach(SchedulePoint.SharedWord);
         if (Interlocked.Decrement(ref Memory.Record(frame).References) == 0)
         {
             Retire(frame);
@@ -317,7 +318,11 @@ internal sealed class TableStore
     /// Whether a file's table has been killed. Asked under the table's lock: whoever kills it takes that lock
     /// afterwards, before he gives up what the table leads to.
     /// </summary>
-    public bool IsDead(Frame table) => Volatile.Read(ref Memory.Record(table).AttachCount) < 0;
+    public bool IsDead(Frame table)
+    {
+        Schedule.Reach(SchedulePoint.AttachCount);
+        return Volatile.Read(ref Memory.Record(table).AttachCount) < 0;
+    }
 
     /// <summary>Marks a table that no slot points at as one that may never be attached again.</summary>
     /// <returns>False where a slot points at it, or somebody else has marked it.</returns>

@@ -1,0 +1,206 @@
+#if PANDO_CHECKED // The ordinary build has no schedule points.
+using Pando.Concurrency;
+
+namespace Pando.Tests.Concurrency;
+
+/// <summary>The explorer finds what it is for, in models that are wrong on purpose, and says how to have it again.</summary>
+public class ExplorerTests
+{
+    [Fact]
+    public void A_lost_update_is_found_with_one_preemption_and_can_be_had_again()
+    {
+        var found = Explorer.Find(LostUpdate, 100);
+        Report(found);
+        Assert.Contains("Expected: 2", found.Failure, StringComparison.Ordinal);
+        Assert.Contains($"Explorer.Replay(LostUpdate, \"{found.Schedule}\");", found.Failure, StringComparison.Ordinal);
+        Assert.InRange(found.Schedules, 2, 10);
+        Assert.Single(Deviation.Parse(found.Schedule!));
+        Assert.Contains("Expected: 2", Assert.ThrowsAny<Exception>(() => Explorer.Replay(LostUpdate, found.Schedule!)).Message, StringComparison.Ordinal);
+        Explorer.Replay(LostUpdate, "");
+    }
+
+    [Fact]
+    public void Two_locks_taken_in_opposite_order_are_found_as_a_deadlock_with_where_each_thread_stands()
+    {
+        var found = Explorer.Find(OppositeOrder, 100);
+        Report(found);
+        Assert.Contains("Deadlock", found.Failure, StringComparison.Ordinal);
+        Assert.Contains("A at LockWaiting", found.Failure, StringComparison.Ordinal);
+        Assert.Contains("B at LockWaiting", found.Failure, StringComparison.Ordinal);
+        Assert.InRange(found.Schedules, 2, 20);
+    }
+
+    [Fact]
+    public void A_thing_made_twice_without_compare_and_exchange_is_found_and_with_it_is_not()
+    {
+        var found = Explorer.Find(() => MakeOnce(exchanges: false), 100);
+        Report(found);
+        Assert.NotNull(found.Failure);
+        Assert.Null(Explorer.Find(() => MakeOnce(exchanges: true), 1000).Failure);
+    }
+
+    [Fact]
+    public void A_thread_that_waits_for_what_never_comes_is_a_livelock()
+    {
+        bool flag = false;
+        var found = Explorer.Find(
+            () => new Scenario(
+                [
+                    () =>
+                    {
+                        while (!flag)
+                        {
+                            Schedule.Reach(SchedulePoint.SharedWord);
+                        }
+                    },
+                    () => Schedule.Reach(SchedulePoint.SharedWord),
+                ],
+                () => { }),
+            10);
+        Assert.Contains("Livelock", found.Failure, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void An_order_that_takes_three_threads_and_two_preemptions_is_found()
+    {
+        // C must run between two steps of B, which must run between two steps of A.
+        var found = Explorer.Find(
+            () =>
+            {
+                int a = 0, b = 0, wrong = 0;
+                return new Scenario(
+                    [
+                        () => { a = 1; Point(); a = 2; },
+                        () => { bool first = a == 1; Point(); b = first ? 1 : 0; Point(); b = 2; },
+                        () => wrong = b == 1 && a == 1 ? 1 : 0,
+                    ],
+                    () => Assert.Equal(0, wrong));
+            },
+            1000);
+        Report(found);
+        Assert.NotNull(found.Failure);
+        Assert.Equal(2, Deviation.Parse(found.Schedule!).Length);
+    }
+
+    [Fact]
+    public void Every_order_of_independent_steps_is_run_once()
+    {
+        // Two threads of three steps and an end each: 4 + 4 pieces, in 8! / (4! 4!) = 70 orders.
+        var orders = new List<string>();
+        var result = Explorer.Find(
+            () =>
+            {
+                string order = "";
+                Action Body(char name) => () =>
+                {
+                    for (int i = 0; i < 3; i++)
+                    {
+                        order += name;
+                        Point();
+                    }
+
+                    order += name;
+                };
+                return new Scenario([Body('a'), Body('b')], () => orders.Add(order));
+            },
+            1000,
+            preemptions: 10);
+        Assert.Null(result.Failure);
+        Assert.Equal(70, orders.Count);
+        Assert.Equal(70, orders.Distinct().Count());
+        Assert.True(result.IsComplete(6));
+    }
+
+    [Fact]
+    public void A_scenario_that_depends_on_more_than_the_order_of_its_threads_is_reported()
+    {
+        int runs = 0;
+        var found = Explorer.Find(
+            () =>
+            {
+                int extra = runs++ % 2;
+                return new Scenario(
+                    [
+                        () =>
+                        {
+                            for (int i = 0; i < 2 + extra; i++)
+                            {
+                                Schedule.Reach(i == extra ? SchedulePoint.SharedWord : SchedulePoint.EntryRead);
+                            }
+                        },
+                        Point,
+                    ],
+                    () => { });
+            },
+            100);
+        Assert.Contains("depends on more than the order of its threads", found.Failure, StringComparison.Ordinal);
+    }
+
+    private static void Point() => Schedule.Reach(SchedulePoint.SharedWord);
+
+    private static void Report(Exploration found) =>
+        TestContext.Current.TestOutputHelper?.WriteLine($"found in schedule {found.Schedules}: {found.Schedule}");
+
+    private static Scenario LostUpdate()
+    {
+        int value = 0;
+        void Add()
+        {
+            Point();
+            int seen = value;
+            Point();
+            value = seen + 1;
+        }
+
+        return new Scenario([Add, Add], () => Assert.Equal(2, value));
+    }
+
+    private static Scenario OppositeOrder()
+    {
+        int first = 0, second = 0;
+        return new Scenario(
+            [
+                () =>
+                {
+                    WordLock.Enter(ref first, LockRank.None);
+                    WordLock.Enter(ref second, LockRank.None);
+                    WordLock.Exit(ref second, LockRank.None);
+                    WordLock.Exit(ref first, LockRank.None);
+                },
+                () =>
+                {
+                    WordLock.Enter(ref second, LockRank.None);
+                    WordLock.Enter(ref first, LockRank.None);
+                    WordLock.Exit(ref first, LockRank.None);
+                    WordLock.Exit(ref second, LockRank.None);
+                },
+            ],
+            () => { });
+    }
+
+    private static Scenario MakeOnce(bool exchanges)
+    {
+        object? made = null;
+        int count = 0;
+        void Make()
+        {
+            Point();
+            if (made is null)
+            {
+                Point();
+                if (!exchanges)
+                {
+                    made = new object();
+                    count++;
+                }
+                else if (Interlocked.CompareExchange(ref made, new object(), null) is null)
+                {
+                    count++;
+                }
+            }
+        }
+
+        return new Scenario([Make, Make, Make], () => Assert.Equal(1, count));
+    }
+}
+#endif

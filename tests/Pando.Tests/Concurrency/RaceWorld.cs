@@ -1,0 +1,114 @@
+using Pando.Files;
+using Pando.Hardware;
+using Pando.Machines;
+using Pando.Spaces;
+using Pando.Tables;
+using Pando.Tests.Support;
+
+namespace Pando.Tests.Concurrency;
+
+/// <summary>
+/// A machine that is small enough to be made anew for every schedule, and what is checked of it after each: the
+/// scenario's own check, the auditor, and that all that was taken comes back.
+/// </summary>
+internal sealed class RaceWorld : IDisposable
+{
+    public const long Page = 4096;
+    public const long Mebi = 1L << 20;
+    public const long Gibi = 1L << 30;
+
+    /// <summary>An address that is aligned to every level's span.</summary>
+    public static readonly VirtualAddress At = new(0x4000_0000_0000);
+
+    private readonly List<MappedFile> _files = [];
+    private PmemDevice? _device;
+
+    public RaceWorld(SharingLevels sharing = SharingLevels.UpTo1GiB, bool largePages = false)
+    {
+        Machine = new Machine(new MachineOptions { Ram = 4 * Mebi, Sharing = sharing, LargePages = largePages });
+        Tables = new TableReader(Machine.Format, Machine.Memory);
+    }
+
+    public Machine Machine { get; }
+
+    /// <summary>Reads the tables as a processor would, and leaves nothing behind.</summary>
+    public TableReader Tables { get; }
+
+    public PmemDevice Device => _device ??= Machine.AddPmem(16 * Mebi);
+
+    /// <summary>A file in one piece.</summary>
+    public DaxFile DaxFile(long size = 4 * Mebi) => Known(Device.CreateFile("data", size));
+
+    /// <summary>A file without storage.</summary>
+    public DaxFile Holes(long size = 4 * Mebi) => Known(Device.CreateFile("holes", size, []));
+
+    public MemoryFile MemoryFile(long size = 4 * Mebi) => Known(Machine.CreateMemoryFile("memory", size));
+
+    /// <summary>A space that maps something at <see cref="At"/>.</summary>
+    public AddressSpace Space(MapRequest request)
+    {
+        var space = Machine.CreateSpace();
+        Map(space, request);
+        return space;
+    }
+
+    public static void Map(AddressSpace space, MapRequest request, long at = 0) =>
+        Assert.Equal(At + at, space.Map(request with { Address = At + at, Placement = MapPlacement.Fixed }).Value);
+
+    /// <summary>A processor that runs a space.</summary>
+    public SoftwareProcessor Processor(AddressSpace space)
+    {
+        var processor = Machine.AddProcessor();
+        processor.Switch(space);
+        return processor;
+    }
+
+    public static void Resolves(AddressSpace space, long at, AccessKind access)
+    {
+        var result = space.Fault(At + at, access);
+        Assert.True(result.IsResolved, $"{access} at {at:x}: {result.Kind}");
+    }
+
+    public static void Succeeds(Errno outcome) => Assert.Equal(Errno.None, outcome);
+
+    /// <summary>The scenario of threads in this world.</summary>
+    /// <param name="check">What must hold afterwards, beside what always must.</param>
+    /// <param name="threads">What they do.</param>
+    public Scenario Race(Action check, params Action[] threads) =>
+        new(
+            threads,
+            () =>
+            {
+                Machine.Audit().ThrowIfUnsound();
+                check();
+                EndsClean();
+            },
+            this);
+
+    public void Dispose() => Machine.Dispose();
+
+    private void EndsClean()
+    {
+        foreach (var space in Machine.Spaces)
+        {
+            space.Exit();
+        }
+
+        foreach (var file in _files)
+        {
+            file.Dispose();
+        }
+
+        Machine.Reclaim();
+        Machine.Audit().ThrowIfUnsound();
+        Assert.Equal(1, Machine.FramesInUse);
+        Assert.Equal(Machine.Count(TableEvent.Attached), Machine.Count(TableEvent.Detached));
+    }
+
+    private T Known<T>(T file)
+        where T : MappedFile
+    {
+        _files.Add(file);
+        return file;
+    }
+}
