@@ -63,6 +63,21 @@ internal sealed class RaceWorld : IDisposable
         return processor;
     }
 
+    /// <summary>The first byte of a page of a file, where the file has one.</summary>
+    public ref byte ByteOf(MappedFile file, long offset) => ref Machine.Memory.Bytes(file.Locate(offset)!.Value, 1)[0];
+
+    /// <summary>Where a space's tables show an address, for a load; null where they show nothing.</summary>
+    public PhysicalAddress? Shown(AddressSpace space, long at) => Tables.Translate(space, At + at, AccessKind.Read);
+
+    /// <summary>What a space shows at an address is what the file has there, or nothing.</summary>
+    public void ShowsAtMost(AddressSpace space, long at, MappedFile file, long offset)
+    {
+        if (Shown(space, at) is { } shown)
+        {
+            Assert.Equal(file.Locate(offset), shown);
+        }
+    }
+
     public static void Resolves(AddressSpace space, long at, AccessKind access)
     {
         var result = space.Fault(At + at, access);
