@@ -20,8 +20,12 @@ internal static class Schedule
     }
 
     /// <summary>A thread has come to a point.</summary>
+    /// <param name="point">The point.</param>
+    /// <param name="what">
+    /// A number that tells what is about to be read, written or locked from other things of its kind; 0 where that is not said.
+    /// </param>
     [Conditional("PANDO_CHECKED")]
-    public static void Reach(SchedulePoint point) => _controller?.Reach(point);
+    public static void Reach(SchedulePoint point, long what = 0) => _controller?.Reach(point, what);
 
     /// <summary>
     /// Waits a moment for a condition that another thread will change. Under a controller it tells the controller
@@ -32,12 +36,20 @@ internal static class Schedule
 #if PANDO_CHECKED
         if (_controller is { } controller)
         {
-            controller.Reach(SchedulePoint.LockWaiting);
+            controller.Reach(SchedulePoint.LockWaiting, 0);
             return;
         }
 #endif
         spin.SpinOnce();
     }
+
+    /// <summary>Whether a test has a part of the protocol left out. Never in the ordinary build.</summary>
+    public static bool LeavesOut(ProtocolPart part) =>
+#if PANDO_CHECKED
+        _controller is { } controller && controller.LeavesOut(part);
+#else
+        false;
+#endif
 
     /// <summary>
     /// Which of a number of stripes (copies that spare threads each other's cache lines) the calling thread uses: its

@@ -684,7 +684,7 @@ public sealed class SoftwareProcessor : ITranslationCache
     // ---- The lock and the driver ----
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private void Enter() => WordLock.Enter(ref _lock, LockRank.Processor);
+    private void Enter() => WordLock.Enter(ref _lock, LockRank.Processor, Number + 1);
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private void Exit() => WordLock.Exit(ref _lock, LockRank.Processor);

@@ -136,7 +136,7 @@ internal sealed class TableStore
 
     // ---- Locks ----
 
-    public void Lock(Frame table, int level) => WordLock.Enter(ref Memory.Record(table).Lock, RankOf(level));
+    public void Lock(Frame table, int level) => WordLock.Enter(ref Memory.Record(table).Lock, RankOf(level), table.Number);
 
     public void Unlock(Frame table, int level) => WordLock.Exit(ref Memory.Record(table).Lock, RankOf(level));
 
@@ -147,7 +147,7 @@ internal sealed class TableStore
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public Entry Read(Frame table, int index)
     {
-        Schedule.Reach(SchedulePoint.EntryRead);
+        Schedule.Reach(SchedulePoint.EntryRead, table.Word(index));
         return new Entry(Volatile.Read(ref Memory.EntryAt(table, index)));
     }
 
@@ -156,7 +156,7 @@ internal sealed class TableStore
     {
         Debug.Assert(LockOrder.Holds(RankOf(level)), "An entry is written under its table's lock.");
         Debug.Assert(Memory.EntryAt(table, index) == 0, "Only an empty entry is filled.");
-        Schedule.Reach(SchedulePoint.EntryWrite);
+        Schedule.Reach(SchedulePoint.EntryWrite, table.Word(index));
         Volatile.Write(ref Memory.EntryAt(table, index), entry.Raw);
     }
 
@@ -167,7 +167,7 @@ internal sealed class TableStore
     public Entry Take(Frame table, int level, int index)
     {
         Debug.Assert(LockOrder.Holds(RankOf(level)), "An entry is written under its table's lock.");
-        Schedule.Reach(SchedulePoint.EntryWrite);
+        Schedule.Reach(SchedulePoint.EntryWrite, table.Word(index));
         var old = new Entry(Interlocked.Exchange(ref Memory.EntryAt(table, index), 0));
         _watcher?.Changed(table);
         return old;
@@ -180,7 +180,7 @@ internal sealed class TableStore
     public void WriteEnable(Frame table, int level, int index, Rights rights)
     {
         Debug.Assert(LockOrder.Holds(RankOf(level)), "An entry is written under its table's lock.");
-        Schedule.Reach(SchedulePoint.EntryWrite);
+        Schedule.Reach(SchedulePoint.EntryWrite, table.Word(index));
         ref ulong word = ref Memory.EntryAt(table, index);
         while (true)
         {
@@ -204,7 +204,7 @@ internal sealed class TableStore
     public void Modify(Frame table, int level, int index, Entry mask, Entry value)
     {
         Debug.Assert(LockOrder.Holds(RankOf(level)), "An entry is written under its table's lock.");
-        Schedule.Reach(SchedulePoint.EntryWrite);
+        Schedule.Reach(SchedulePoint.EntryWrite, table.Word(index));
         ref ulong word = ref Memory.EntryAt(table, index);
         while (true)
         {
@@ -221,7 +221,7 @@ internal sealed class TableStore
     public void Clean(Frame table, int level, int index)
     {
         Debug.Assert(LockOrder.Holds(RankOf(level)), "An entry is written under its table's lock.");
-        Schedule.Reach(SchedulePoint.EntryWrite);
+        Schedule.Reach(SchedulePoint.EntryWrite, table.Word(index));
         ref ulong word = ref Memory.EntryAt(table, index);
         while (true)
         {
@@ -239,7 +239,7 @@ internal sealed class TableStore
     public void SetRights(Frame table, int level, int index, Rights rights)
     {
         Debug.Assert(LockOrder.Holds(RankOf(level)), "An entry is written under its table's lock.");
-        Schedule.Reach(SchedulePoint.EntryWrite);
+        Schedule.Reach(SchedulePoint.EntryWrite, table.Word(index));
         ref ulong word = ref Memory.EntryAt(table, index);
         while (true)
         {
@@ -292,7 +292,7 @@ internal sealed class TableStore
     /// </summary>
     public bool TryAttach(Frame table)
     {
-        Schedule.Reach(SchedulePoint.AttachCount);
+        Schedule.Reach(SchedulePoint.AttachCount, table.Number);
         ref int count = ref Memory.Record(table).AttachCount;
         if (Interlocked.Increment(ref count) > 0)
         {
@@ -309,7 +309,7 @@ internal sealed class TableStore
     /// </summary>
     public void Detach(Frame table)
     {
-        Schedule.Reach(SchedulePoint.AttachCount);
+        Schedule.Reach(SchedulePoint.AttachCount, table.Number);
         int left = Interlocked.Decrement(ref Memory.Record(table).AttachCount);
         Debug.Assert(left >= 0, "A table is detached once for every time it was attached.");
     }
@@ -320,15 +320,15 @@ internal sealed class TableStore
     /// </summary>
     public bool IsDead(Frame table)
     {
-        Schedule.Reach(SchedulePoint.AttachCount);
-        return Volatile.Read(ref Memory.Record(table).AttachCount) < 0;
+        Schedule.Reach(SchedulePoint.AttachCount, table.Number);
+        return Volatile.Read(ref Memory.Record(table).AttachCount) < 0 && !Schedule.LeavesOut(ProtocolPart.DeadCheck);
     }
 
     /// <summary>Marks a table that no slot points at as one that may never be attached again.</summary>
     /// <returns>False where a slot points at it, or somebody else has marked it.</returns>
     public bool TryKill(Frame table)
     {
-        Schedule.Reach(SchedulePoint.AttachCount);
+        Schedule.Reach(SchedulePoint.AttachCount, table.Number);
         return Interlocked.CompareExchange(ref Memory.Record(table).AttachCount, FrameRecord.Dead, 0) == 0;
     }
 }

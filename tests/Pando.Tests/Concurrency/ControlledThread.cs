@@ -77,7 +77,9 @@ internal sealed class ControlledThread : IScheduleController
         _asleep.Dispose();
     }
 
-    public void Reach(SchedulePoint point) => _order!.Reached(this, point);
+    public void Reach(SchedulePoint point, long what) => _order!.Reached(this, point, what);
+
+    public bool LeavesOut(ProtocolPart part) => _order!.LeavesOut(part);
 
     private void Run()
     {

@@ -13,7 +13,8 @@ namespace Pando.Tests.Concurrency;
 /// </summary>
 /// <remarks>
 /// <para>
-/// A schedule is told by where it deviates from the usual: a thread goes on while it can. Each is made once: from one
+/// A preemption is tried only before a step that <see cref="Conflicts"/> with one that another thread is yet to make.
+/// (Random priorities change at any step.) A schedule is told by where it deviates from the usual: a thread goes on while it can. Each is made once: from one
 /// that has been run, by one deviation more, behind the last. Where there are more than can be run, a part of them is
 /// taken by chance, with a fixed seed.
 /// </para>
@@ -32,7 +33,8 @@ internal sealed class Explorer : IDisposable
     private readonly Exploration _result = new();
     private readonly Random _random;
     private ControlledThread[] _threads = [];
-    private List<ScheduleStep> _steps = [];
+    private readonly List<ScheduleStep> _steps = [];
+    private readonly List<bool> _conflicts = [];
 
     private Explorer(Func<Scenario> make, int seed)
     {
@@ -113,9 +115,15 @@ internal sealed class Explorer : IDisposable
                     return failed;
                 }
 
+                Conflicts.Find(_steps, _conflicts);
                 for (int i = deviations.Length == 0 ? 0 : deviations[^1].Step + 1; i < _steps.Count; i++)
                 {
                     var step = _steps[i];
+                    if (step.IsCurrentRunnable && !_conflicts[i])
+                    {
+                        continue;
+                    }
+
                     for (uint others = step.Runnable & ~(1u << step.Chosen); others != 0; others &= others - 1)
                     {
                         var next = new Plan(plan, new Deviation(i, System.Numerics.BitOperations.TrailingZeroCount(others), step.Before));
@@ -162,7 +170,7 @@ internal sealed class Explorer : IDisposable
                     _threads = [.. scenario.Threads.Select((_, number) => new ControlledThread(number))];
                 }
 
-                var run = ScheduleRun.Run(_threads, scenario.Threads, choice, _steps);
+                var run = ScheduleRun.Run(_threads, scenario, choice, _steps);
                 _result.LongestSchedule = Math.Max(_result.LongestSchedule, _steps.Count);
                 if (run.Failure is { } failure)
                 {
@@ -300,7 +308,7 @@ internal sealed class Explorer : IDisposable
     {
         public static readonly AloneController Instance = new();
 
-        public void Reach(SchedulePoint point)
+        public void Reach(SchedulePoint point, long what)
         {
             if (point == SchedulePoint.LockWaiting)
             {

@@ -60,7 +60,7 @@ public class FileChangeRaces
     [Fact]
     public void A_shift_of_the_file_beside_faults_shows_each_page_where_it_lies() => Explorer.Explore(ShiftBesideFaults);
 
-    private static Scenario FaultsBesideHoleAndTruncation()
+    internal static Scenario FaultsBesideHoleAndTruncation()
     {
         var world = new RaceWorld();
         var file = world.DaxFile();
@@ -84,7 +84,7 @@ public class FileChangeRaces
             () => Succeeds(file.SetSize(Page)));
     }
 
-    private static Scenario ExitBesideChangeAndFork()
+    internal static Scenario ExitBesideChangeAndFork()
     {
         var world = new RaceWorld();
         var file = world.DaxFile();
@@ -103,7 +103,7 @@ public class FileChangeRaces
             () => child = other.Fork());
     }
 
-    private static Scenario ThreeChanges()
+    internal static Scenario ThreeChanges()
     {
         var world = new RaceWorld();
         var file = world.DaxFile(64 * Page);
@@ -123,7 +123,7 @@ public class FileChangeRaces
             () => Succeeds(file.SetSize(2 * Page)));
     }
 
-    private static Scenario StoresToHoles()
+    internal static Scenario StoresToHoles()
     {
         var world = new RaceWorld();
         var file = world.Holes();
@@ -141,7 +141,7 @@ public class FileChangeRaces
             () => Succeeds(file.WriteBack()));
     }
 
-    private static Scenario UnmapPartBesideHole()
+    internal static Scenario UnmapPartBesideHole()
     {
         var world = new RaceWorld();
         var file = world.DaxFile();
@@ -159,7 +159,7 @@ public class FileChangeRaces
             () => Resolves(other, 0, AccessKind.Read));
     }
 
-    private static Scenario HoleBesideProtectOfOwnTables()
+    internal static Scenario HoleBesideProtectOfOwnTables()
     {
         var world = new RaceWorld();
         var file = world.DaxFile();
@@ -178,7 +178,7 @@ public class FileChangeRaces
             () => Resolves(space, 0, AccessKind.Read));
     }
 
-    private static Scenario ForkBesideTruncation()
+    internal static Scenario ForkBesideTruncation()
     {
         var world = new RaceWorld();
         var file = world.DaxFile();
@@ -198,7 +198,7 @@ public class FileChangeRaces
             () => Resolves(parent, 0, AccessKind.Write));
     }
 
-    private static Scenario PrivateStoreBesideHole()
+    internal static Scenario PrivateStoreBesideHole()
     {
         var world = new RaceWorld();
         var file = world.DaxFile();
@@ -225,7 +225,7 @@ public class FileChangeRaces
             });
     }
 
-    private static Scenario PrivateStoreBesideTruncation()
+    internal static Scenario PrivateStoreBesideTruncation()
     {
         var world = new RaceWorld();
         var file = world.DaxFile();
@@ -242,7 +242,7 @@ public class FileChangeRaces
             () => space.Fault(At + (2 * Mebi), AccessKind.Write));
     }
 
-    private static Scenario MigrationBesideSizes()
+    internal static Scenario MigrationBesideSizes()
     {
         var world = new RaceWorld();
         var file = world.DaxFile(8 * Page);
@@ -267,7 +267,7 @@ public class FileChangeRaces
             () => Resolves(space, Page, AccessKind.Read));
     }
 
-    private static Scenario ExitBesideHole()
+    internal static Scenario ExitBesideHole()
     {
         var world = new RaceWorld();
         var file = world.DaxFile();
@@ -282,7 +282,7 @@ public class FileChangeRaces
             () => world.Machine.Reclaim());
     }
 
-    private static Scenario ConvergeBesideHole()
+    internal static Scenario ConvergeBesideHole()
     {
         var world = new RaceWorld();
         var file = world.DaxFile();
@@ -303,7 +303,7 @@ public class FileChangeRaces
             () => Resolves(other, 0, AccessKind.Read));
     }
 
-    private static Scenario TwoStoresBesideFork()
+    internal static Scenario TwoStoresBesideFork()
     {
         var world = new RaceWorld();
         var space = world.Space(MapRequest.Anonymous(Mebi, Rights.ReadWrite));
@@ -327,7 +327,7 @@ public class FileChangeRaces
             () => Resolves(first, 0, AccessKind.Write));
     }
 
-    private static Scenario SplitBesideHole()
+    internal static Scenario SplitBesideHole()
     {
         var world = new RaceWorld(largePages: true);
         var file = world.DaxFile();
@@ -345,7 +345,7 @@ public class FileChangeRaces
             () => Resolves(other, 0, AccessKind.Write));
     }
 
-    private static Scenario JoinBesideFault()
+    internal static Scenario JoinBesideFault()
     {
         // The hole over 2 MiB gets its storage in one piece: the small leaves make room for a large one.
         var world = new RaceWorld(largePages: true);
@@ -365,7 +365,7 @@ public class FileChangeRaces
             () => Succeeds(leaving.Unmap(At + (2 * Page), Page)));
     }
 
-    private static Scenario MoveBesideHole()
+    internal static Scenario MoveBesideHole()
     {
         var world = new RaceWorld();
         var file = world.DaxFile();
@@ -384,7 +384,7 @@ public class FileChangeRaces
             () => space.Fault(At + Page, AccessKind.Read));
     }
 
-    private static Scenario ShiftBesideFaults()
+    internal static Scenario ShiftBesideFaults()
     {
         var world = new RaceWorld();
         var file = world.DaxFile(8 * Page);

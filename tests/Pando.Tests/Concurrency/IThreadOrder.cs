@@ -6,8 +6,11 @@ namespace Pando.Tests.Concurrency;
 internal interface IThreadOrder
 {
     /// <summary>The calling thread has come to a point; the call returns when it may go on.</summary>
-    void Reached(ControlledThread thread, SchedulePoint point);
+    void Reached(ControlledThread thread, SchedulePoint point, long what);
 
     /// <summary>The calling thread's body has ended; <see cref="ControlledThread.Failure"/> says how.</summary>
     void Ended(ControlledThread thread);
+
+    /// <summary>Whether the calling thread leaves out a part of the protocol.</summary>
+    bool LeavesOut(ProtocolPart part) => false;
 }

@@ -35,7 +35,7 @@ internal sealed class PausedThread : IThreadOrder, IDisposable
         Assert.Null(_thread.Failure);
     }
 
-    public void Reached(ControlledThread thread, SchedulePoint point)
+    public void Reached(ControlledThread thread, SchedulePoint point, long what)
     {
         if (_passed < _until.Length && point == _until[_passed] && ++_passed == _until.Length)
         {

@@ -67,7 +67,7 @@ public class ProcessorRaces
         return value;
     }
 
-    private static Scenario UnmapAndReuse()
+    internal static Scenario UnmapAndReuse()
     {
         var world = new RaceWorld();
         var space = world.Space(MapRequest.Anonymous(Mebi, Rights.ReadWrite));
@@ -84,15 +84,15 @@ public class ProcessorRaces
                     Store(processor, 0, 3);
                 }
             },
+            () => Succeeds(space.Unmap(At, Mebi)),
             () =>
             {
-                Succeeds(space.Unmap(At, Mebi));
                 world.Machine.Reclaim();
                 Assert.True(Store(another, 0, 9));
             });
     }
 
-    private static Scenario TruncateAndReuse()
+    internal static Scenario TruncateAndReuse()
     {
         var world = new RaceWorld();
         var file = world.DaxFile();
@@ -122,7 +122,7 @@ public class ProcessorRaces
             });
     }
 
-    private static Scenario StoresBesideMigration()
+    internal static Scenario StoresBesideMigration()
     {
         var world = new RaceWorld();
         var file = world.DaxFile(8 * Page);
@@ -148,7 +148,7 @@ public class ProcessorRaces
             () => Succeeds(world.Device.Migrate(place, 2 * Page)));
     }
 
-    private static Scenario StoreBesideProtect()
+    internal static Scenario StoreBesideProtect()
     {
         var world = new RaceWorld();
         var file = world.DaxFile();
@@ -170,7 +170,7 @@ public class ProcessorRaces
             });
     }
 
-    private static Scenario StoreBesideUnmapOfAPart()
+    internal static Scenario StoreBesideUnmapOfAPart()
     {
         var world = new RaceWorld();
         var file = world.DaxFile();
@@ -194,7 +194,7 @@ public class ProcessorRaces
             () => Assert.True(Store(sharer, Page, 9)));
     }
 
-    private static Scenario StoreBesideWriteBack()
+    internal static Scenario StoreBesideWriteBack()
     {
         var world = new RaceWorld();
         var file = world.DaxFile();
@@ -221,7 +221,7 @@ public class ProcessorRaces
             });
     }
 
-    private static Scenario FirstStoresBesideWriteBack()
+    internal static Scenario FirstStoresBesideWriteBack()
     {
         var world = new RaceWorld();
         var file = world.DaxFile();
@@ -253,7 +253,7 @@ public class ProcessorRaces
             });
     }
 
-    private static Scenario StoresBesideAHoleWithinAPage()
+    internal static Scenario StoresBesideAHoleWithinAPage()
     {
         var world = new RaceWorld();
         var file = world.DaxFile();
@@ -271,7 +271,7 @@ public class ProcessorRaces
             () => Succeeds(file.PunchHole(Page - 50, 100)));
     }
 
-    private static Scenario ReaderBesideCopy()
+    internal static Scenario ReaderBesideCopy()
     {
         var world = new RaceWorld();
         var file = world.DaxFile();
@@ -289,6 +289,7 @@ public class ProcessorRaces
             {
                 for (int i = 0; i < 2; i++)
                 {
+                    Point();
                     bool after = written;
                     byte value = Load(reader, 0);
                     Assert.True(after ? value == 5 : value is 1 or 5, $"read {value}");
@@ -297,12 +298,13 @@ public class ProcessorRaces
             () =>
             {
                 Assert.True(Store(writer, 0, 5));
+                Point();
                 written = true;
             },
             () => Assert.True(Store(another, Page, 6)));
     }
 
-    private static Scenario StoresBesideFork()
+    internal static Scenario StoresBesideFork()
     {
         var world = new RaceWorld();
         var space = world.Space(MapRequest.Anonymous(Mebi, Rights.ReadWrite));
@@ -324,11 +326,12 @@ public class ProcessorRaces
             () =>
             {
                 child = space.Fork();
+                Point();
                 seen = world.Machine.Memory.Bytes(world.Shown(child!, 0)!.Value, 1)[0];
             });
     }
 
-    private static Scenario SwitchBesideExit()
+    internal static Scenario SwitchBesideExit()
     {
         var world = new RaceWorld();
         var file = world.DaxFile();
@@ -357,7 +360,7 @@ public class ProcessorRaces
             });
     }
 
-    private static Scenario StoresBesideClone()
+    internal static Scenario StoresBesideClone()
     {
         var world = new RaceWorld();
         var (source, target) = (world.DaxFile(2 * Page), world.Holes(2 * Page));
@@ -385,7 +388,7 @@ public class ProcessorRaces
             });
     }
 
-    private static Scenario StoreToHoleBesideReader()
+    internal static Scenario StoreToHoleBesideReader()
     {
         var world = new RaceWorld();
         var file = world.Holes(4 * Page);
@@ -398,6 +401,7 @@ public class ProcessorRaces
             {
                 for (int i = 0; i < 2; i++)
                 {
+                    Point();
                     bool after = written;
                     byte value = Load(reader, 0);
                     Assert.True(after ? value == 5 : value is 0 or 5, $"read {value}");
@@ -406,11 +410,12 @@ public class ProcessorRaces
             () =>
             {
                 Assert.True(Store(writer, 0, 5));
+                Point();
                 written = true;
             });
     }
 
-    private static Scenario StoresBesideConverge()
+    internal static Scenario StoresBesideConverge()
     {
         var world = new RaceWorld();
         var file = world.DaxFile();
@@ -432,7 +437,7 @@ public class ProcessorRaces
             () => Succeeds(space.Protect(At + Page, Page, Rights.ReadWrite)));
     }
 
-    private static Scenario LoadsBesidePoison()
+    internal static Scenario LoadsBesidePoison()
     {
         var world = new RaceWorld();
         var file = world.DaxFile();
@@ -442,6 +447,7 @@ public class ProcessorRaces
         bool failed = false;
         void Access(SoftwareProcessor processor)
         {
+            Point();
             bool after = failed;
             var outcome = processor.TryRead(At, out byte _).Outcome;
             Assert.True(outcome == AccessOutcome.HardwarePoison || (!after && outcome == AccessOutcome.Completed), $"{outcome}, after: {after}");
@@ -457,6 +463,7 @@ public class ProcessorRaces
             () =>
             {
                 Succeeds(file.Poison(0));
+                Point();
                 failed = true;
             },
             () => Access(second));

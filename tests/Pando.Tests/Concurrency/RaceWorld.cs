@@ -1,3 +1,4 @@
+using Pando.Concurrency;
 using Pando.Files;
 using Pando.Hardware;
 using Pando.Machines;
@@ -64,7 +65,14 @@ internal sealed class RaceWorld : IDisposable
     }
 
     /// <summary>The first byte of a page of a file, where the file has one.</summary>
-    public ref byte ByteOf(MappedFile file, long offset) => ref Machine.Memory.Bytes(file.Locate(offset)!.Value, 1)[0];
+    public ref byte ByteOf(MappedFile file, long offset)
+    {
+        Schedule.Reach(SchedulePoint.Bytes);
+        return ref Machine.Memory.Bytes(file.Locate(offset)!.Value, 1)[0];
+    }
+
+    /// <summary>Before a body reads or writes what another body does too, beside the engine.</summary>
+    public static void Point() => Schedule.Reach(SchedulePoint.SharedWord);
 
     /// <summary>Where a space's tables show an address, for a load; null where they show nothing.</summary>
     public PhysicalAddress? Shown(AddressSpace space, long at) => Tables.Translate(space, At + at, AccessKind.Read);

@@ -29,6 +29,7 @@ internal sealed class ScheduleRun : IThreadOrder
     private readonly SchedulePoint?[] _points;
     private readonly int[] _reads;
     private readonly uint _all;
+    private ProtocolPart? _leftOut;
     private uint _waiting;
     private uint _ended;
     private int _running;
@@ -55,17 +56,17 @@ internal sealed class ScheduleRun : IThreadOrder
     /// <summary>Where the threads stood that had not ended when something went wrong.</summary>
     public string Standing { get; private set; } = "";
 
-    /// <summary>Runs the bodies to their ends, or to the first failure.</summary>
-    /// <param name="threads">As many threads as bodies. Where the run has failed they are not to be used again.</param>
-    /// <param name="bodies">What they do.</param>
+    /// <summary>Runs a scenario's threads to their ends, or to the first failure.</summary>
+    /// <param name="threads">As many threads as the scenario has. Where the run has failed they are not to be used again.</param>
+    /// <param name="scenario">What they do.</param>
     /// <param name="choice">Who goes on.</param>
     /// <param name="steps">An empty list for the steps.</param>
-    public static ScheduleRun Run(ControlledThread[] threads, Action[] bodies, IScheduleChoice choice, List<ScheduleStep> steps)
+    public static ScheduleRun Run(ControlledThread[] threads, Scenario scenario, IScheduleChoice choice, List<ScheduleStep> steps)
     {
-        var run = new ScheduleRun(threads, choice, steps);
+        var run = new ScheduleRun(threads, choice, steps) { _leftOut = scenario.LeftOut };
         for (int i = 0; i < threads.Length; i++)
         {
-            var body = bodies[i];
+            var body = scenario.Threads[i];
             threads[i].Prepare(run, () =>
             {
                 run.ThrowIfAbandoned();
@@ -73,7 +74,7 @@ internal sealed class ScheduleRun : IThreadOrder
             });
         }
 
-        threads[run.Decide(0, null)].GiveTurn();
+        threads[run.Decide(0, null, 0)].GiveTurn();
         if (!run._done.Wait(Patience))
         {
             throw new InvalidOperationException(
@@ -89,13 +90,14 @@ internal sealed class ScheduleRun : IThreadOrder
         return run;
     }
 
-    public void Reached(ControlledThread thread, SchedulePoint point)
+    public void Reached(ControlledThread thread, SchedulePoint point, long what)
     {
         ThrowIfAbandoned();
         int number = thread.Number;
         _reads[number] = point == SchedulePoint.EntryRead ? _reads[number] + 1 : 0;
         if (_reads[number] > LongestScan)
         {
+            Steps[^1] = Steps[^1] with { Scanned = what >> 9 };
             return;
         }
 
@@ -114,7 +116,7 @@ internal sealed class ScheduleRun : IThreadOrder
             Abandon(new InvalidOperationException($"Livelock: {MostSteps:N0} steps, and the threads have not ended."));
         }
 
-        int next = Decide(number, point);
+        int next = Decide(number, point, what);
         if (next < 0)
         {
             Abandon(new InvalidOperationException("Deadlock: every thread that has not ended waits for a lock."));
@@ -129,6 +131,8 @@ internal sealed class ScheduleRun : IThreadOrder
 
         _running = number;
     }
+
+    public bool LeavesOut(ProtocolPart part) => part == _leftOut;
 
     public void Ended(ControlledThread thread)
     {
@@ -150,7 +154,7 @@ internal sealed class ScheduleRun : IThreadOrder
         {
             try
             {
-                next = Decide(thread.Number, null);
+                next = Decide(thread.Number, null, 0);
                 Failure = next < 0 ? new InvalidOperationException("Deadlock: every thread that has not ended waits for a lock.") : null;
             }
             catch (ScheduleAbandonedException)
@@ -168,7 +172,7 @@ internal sealed class ScheduleRun : IThreadOrder
         _threads[next].GiveTurn();
     }
 
-    private int Decide(int current, SchedulePoint? point)
+    private int Decide(int current, SchedulePoint? point, long what)
     {
         uint runnable = _all & ~_ended & ~_waiting;
         if (runnable == 0)
@@ -183,7 +187,7 @@ internal sealed class ScheduleRun : IThreadOrder
             usual = (usual + 1) % _threads.Length;
         }
 
-        var step = new ScheduleStep(current, point, runnable, usual, usual, _hash);
+        var step = new ScheduleStep(current, point, what, 0, runnable, usual, usual, _hash);
         int chosen;
         try
         {

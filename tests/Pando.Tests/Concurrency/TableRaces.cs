@@ -45,6 +45,9 @@ public class TableRaces
     public void Leaving_a_table_by_a_part_of_it_beside_reclaim_copies_only_what_is_alive() => Explorer.Explore(ProtectPartBesideReclaim);
 
     [Fact]
+    public void Leaving_a_table_beside_small_leaves_of_it_that_join_and_are_reclaimed() => Explorer.Explore(LeaveBesideJoinAndReclaim);
+
+    [Fact]
     public void Coming_back_to_a_files_table_beside_another_who_leaves_it_and_reclaim_keeps_every_count() => Explorer.Explore(ConvergeBesideReclaim);
 
     [Fact]
@@ -53,7 +56,7 @@ public class TableRaces
     [Fact]
     public void A_file_that_ends_beside_reclaim_gives_each_table_back_once() => Explorer.Explore(EndBesideReclaim);
 
-    private static Scenario AttachBesideExitAndReclaim()
+    internal static Scenario AttachBesideExitAndReclaim()
     {
         var world = new RaceWorld();
         var file = world.DaxFile();
@@ -66,7 +69,7 @@ public class TableRaces
             () => Resolves(coming, 0, AccessKind.Read));
     }
 
-    private static Scenario TwoFirstFaults()
+    internal static Scenario TwoFirstFaults()
     {
         var world = new RaceWorld();
         var file = world.DaxFile();
@@ -81,7 +84,7 @@ public class TableRaces
             () => Resolves(two, 0, AccessKind.Read));
     }
 
-    private static Scenario TwoWindowsAndReclaim()
+    internal static Scenario TwoWindowsAndReclaim()
     {
         var world = new RaceWorld();
         var file = world.DaxFile();
@@ -109,7 +112,7 @@ public class TableRaces
             () => world.Machine.Reclaim());
     }
 
-    private static Scenario TwoFirstStores()
+    internal static Scenario TwoFirstStores()
     {
         var world = new RaceWorld();
         var space = world.Space(MapRequest.Anonymous(4 * Mebi, Rights.ReadWrite));
@@ -119,7 +122,7 @@ public class TableRaces
             () => Resolves(space, Page, AccessKind.Write));
     }
 
-    private static Scenario TwoFillOneLeaves()
+    internal static Scenario TwoFillOneLeaves()
     {
         var world = new RaceWorld();
         var file = world.DaxFile();
@@ -147,7 +150,7 @@ public class TableRaces
             () => Succeeds(leaving.Unmap(At + (5 * Page), Page)));
     }
 
-    private static Scenario FaultBesideStoreToPrivate()
+    internal static Scenario FaultBesideStoreToPrivate()
     {
         var world = new RaceWorld();
         var file = world.DaxFile();
@@ -167,7 +170,7 @@ public class TableRaces
             () => Assert.Equal(FaultKind.Copied, space.Fault(At + (2 * Page), AccessKind.Write).Kind));
     }
 
-    private static Scenario FaultInATableThatIsFreed()
+    internal static Scenario FaultInATableThatIsFreed()
     {
         var world = new RaceWorld();
         var file = world.DaxFile();
@@ -189,7 +192,7 @@ public class TableRaces
             () => world.Machine.Reclaim());
     }
 
-    private static Scenario WalkerBesideReuse()
+    internal static Scenario WalkerBesideReuse()
     {
         // The reader walks the file's tables while the other space leaves them, they are freed, and their frames, if
         // they were to be had at once, would become the private pages of a third.
@@ -219,7 +222,7 @@ public class TableRaces
             });
     }
 
-    private static Scenario MapBesideUnmapAndReclaim()
+    internal static Scenario MapBesideUnmapAndReclaim()
     {
         var world = new RaceWorld();
         var file = world.DaxFile();
@@ -240,7 +243,7 @@ public class TableRaces
             () => world.Machine.Reclaim());
     }
 
-    private static Scenario UnmapAndMapBesideFaults()
+    internal static Scenario UnmapAndMapBesideFaults()
     {
         var world = new RaceWorld();
         var file = world.DaxFile();
@@ -263,7 +266,7 @@ public class TableRaces
             () => Resolves(sharer, 0, AccessKind.Read));
     }
 
-    private static Scenario ProtectPartBesideReclaim()
+    internal static Scenario ProtectPartBesideReclaim()
     {
         var world = new RaceWorld();
         var file = world.DaxFile();
@@ -286,7 +289,32 @@ public class TableRaces
             () => Resolves(space, 2 * Mebi, AccessKind.Read));
     }
 
-    private static Scenario ConvergeBesideReclaim()
+    internal static Scenario LeaveBesideJoinAndReclaim()
+    {
+        // While the table of PMDs is copied, the table of PTEs that it leads to is taken out of it, and its frame becomes
+        // another process's memory.
+        var world = new RaceWorld(largePages: true);
+        var file = world.Holes();
+        var request = MapRequest.SharedFile(file, Rights.ReadWrite);
+        var (space, writer, other) = (world.Space(request), world.Space(request), world.Space(MapRequest.Anonymous(Mebi, Rights.ReadWrite)));
+        Resolves(space, 0, AccessKind.Read);
+        return world.Race(
+            () =>
+            {
+                world.ShowsAtMost(space, 0, file, 0);
+                Assert.Equal(file.Locate(0), world.Shown(writer, 0));
+                Assert.NotNull(world.Shown(other, 0));
+            },
+            () => Succeeds(space.Protect(At + (2 * Mebi), Page, Rights.Read)),
+            () => Resolves(writer, 0, AccessKind.Write),
+            () =>
+            {
+                world.Machine.Reclaim();
+                Resolves(other, 0, AccessKind.Write);
+            });
+    }
+
+    internal static Scenario ConvergeBesideReclaim()
     {
         var world = new RaceWorld();
         var file = world.DaxFile();
@@ -306,7 +334,7 @@ public class TableRaces
             () => world.Machine.Reclaim());
     }
 
-    private static Scenario UpperTables()
+    internal static Scenario UpperTables()
     {
         var world = new RaceWorld(SharingLevels.All);
         var file = world.DaxFile();
@@ -329,7 +357,7 @@ public class TableRaces
             () => world.Machine.Reclaim());
     }
 
-    private static Scenario EndBesideReclaim()
+    internal static Scenario EndBesideReclaim()
     {
         var world = new RaceWorld();
         var file = world.DaxFile();

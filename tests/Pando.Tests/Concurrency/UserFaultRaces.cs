@@ -31,7 +31,7 @@ public class UserFaultRaces
     [Fact]
     public void A_store_beside_a_write_protection_asks_the_handler_or_came_before() => Explorer.Explore(StoreBesideUserWriteProtect);
 
-    private static Scenario HandlerBesideUnmap()
+    internal static Scenario HandlerBesideUnmap()
     {
         var world = new RaceWorld();
         var file = world.MemoryFile(8 * Page);
@@ -55,7 +55,7 @@ public class UserFaultRaces
             () => Succeeds(file.SetSize(2 * Page)));
     }
 
-    private static Scenario CopyBesideTruncation()
+    internal static Scenario CopyBesideTruncation()
     {
         var world = new RaceWorld();
         var file = world.MemoryFile(4 * Page);
@@ -73,6 +73,7 @@ public class UserFaultRaces
             },
             () =>
             {
+                Point();
                 after = truncated;
                 copied = space.UserCopy(At + Page, Sevens);
                 Assert.True(copied is Errno.None or Errno.EFAULT, copied.ToString());
@@ -80,12 +81,13 @@ public class UserFaultRaces
             () =>
             {
                 Succeeds(file.SetSize(Page));
+                Point();
                 truncated = true;
             },
             () => Succeeds(file.PunchHole(2 * Page, Page)));
     }
 
-    private static Scenario TwoCopies()
+    internal static Scenario TwoCopies()
     {
         var world = new RaceWorld();
         var file = world.MemoryFile(4 * Page);
@@ -109,7 +111,7 @@ public class UserFaultRaces
             () => outcomes[1] = two.UserCopy(At, eights));
     }
 
-    private static Scenario CopyBesideStore()
+    internal static Scenario CopyBesideStore()
     {
         var world = new RaceWorld();
         var space = world.Space(MapRequest.Anonymous(Mebi, Rights.ReadWrite));
@@ -131,7 +133,7 @@ public class UserFaultRaces
             });
     }
 
-    private static Scenario TouchBesideHole()
+    internal static Scenario TouchBesideHole()
     {
         var world = new RaceWorld();
         var file = world.MemoryFile(4 * Page);
@@ -155,7 +157,7 @@ public class UserFaultRaces
             });
     }
 
-    private static Scenario StoreBesideUserWriteProtect()
+    internal static Scenario StoreBesideUserWriteProtect()
     {
         var world = new RaceWorld();
         var file = world.MemoryFile(4 * Page);
