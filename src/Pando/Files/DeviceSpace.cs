@@ -104,6 +104,15 @@ internal sealed class DeviceSpace
         WordLock.Exit(ref _lock, LockRank.FileStorage);
     }
 
+    /// <summary>Whether any part of a piece is out of use.</summary>
+    public bool IsOutOfUse(long start, long length)
+    {
+        WordLock.Enter(ref _lock, LockRank.FileStorage);
+        bool any = _outOfUse.Exists(range => range.Start < start + length && start < range.End);
+        WordLock.Exit(ref _lock, LockRank.FileStorage);
+        return any;
+    }
+
     /// <summary>One file more lies on a piece that is taken.</summary>
     public void Share(long start, long length)
     {

@@ -24,9 +24,9 @@ internal sealed class RaceWorld : IDisposable
     private readonly List<MappedFile> _files = [];
     private PmemDevice? _device;
 
-    public RaceWorld(SharingLevels sharing = SharingLevels.UpTo1GiB, bool largePages = false)
+    public RaceWorld(SharingLevels sharing = SharingLevels.UpTo1GiB, bool largePages = false, long ram = 4 * Mebi)
     {
-        Machine = new Machine(new MachineOptions { Ram = 4 * Mebi, Sharing = sharing, LargePages = largePages });
+        Machine = new Machine(new MachineOptions { Ram = ram, Sharing = sharing, LargePages = largePages });
         Tables = new TableReader(Machine.Format, Machine.Memory);
     }
 
@@ -44,6 +44,14 @@ internal sealed class RaceWorld : IDisposable
     public DaxFile Holes(long size = 4 * Mebi) => Known(Device.CreateFile("holes", size, []));
 
     public MemoryFile MemoryFile(long size = 4 * Mebi) => Known(Machine.CreateMemoryFile("memory", size));
+
+    /// <summary>Sees to it that a file is closed at the end.</summary>
+    public T Known<T>(T file)
+        where T : MappedFile
+    {
+        _files.Add(file);
+        return file;
+    }
 
     /// <summary>A space that maps something at <see cref="At"/>.</summary>
     public AddressSpace Space(MapRequest request)
@@ -126,12 +134,6 @@ internal sealed class RaceWorld : IDisposable
         Machine.Audit().ThrowIfUnsound();
         Assert.Equal(1, Machine.FramesInUse);
         Assert.Equal(Machine.Count(TableEvent.Attached), Machine.Count(TableEvent.Detached));
-    }
-
-    private T Known<T>(T file)
-        where T : MappedFile
-    {
-        _files.Add(file);
-        return file;
+        Assert.Equal(_device?.Size, _device?.FreeBytes + _device?.RetiredBytes);
     }
 }
