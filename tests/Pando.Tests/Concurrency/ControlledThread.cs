@@ -6,7 +6,7 @@ namespace Pando.Tests.Concurrency;
 /// A thread that runs bodies, one after the other, and passes every schedule point on to an <see cref="IThreadOrder"/>.
 /// It runs only while it has the turn: it waits for it before each body, and wherever the order lets it wait.
 /// </summary>
-internal sealed class ControlledThread : IScheduleController
+internal sealed class ControlledThread : IScheduleController, IDisposable
 {
     // A turn that comes back soon is worth a short wait without the host's scheduler; on a busy host it is not.
     private const int Spins = 30;
@@ -68,8 +68,8 @@ internal sealed class ControlledThread : IScheduleController
         Volatile.Write(ref _turn, 0);
     }
 
-    /// <summary>Ends the thread when it has no body, and waits until it has ended.</summary>
-    public void Join()
+    /// <summary>Ends the thread, which has no body under way, and waits until it has ended.</summary>
+    public void Dispose()
     {
         _body = null;
         GiveTurn();

@@ -93,7 +93,7 @@ internal sealed class Explorer : IDisposable
     {
         foreach (var thread in _threads)
         {
-            thread.Join();
+            thread.Dispose();
         }
     }
 
@@ -170,12 +170,12 @@ internal sealed class Explorer : IDisposable
                     _threads = [.. scenario.Threads.Select((_, number) => new ControlledThread(number))];
                 }
 
-                var run = ScheduleRun.Run(_threads, scenario, choice, _steps);
+                using var run = ScheduleRun.Run(_threads, scenario, choice, _steps);
                 _result.LongestSchedule = Math.Max(_result.LongestSchedule, _steps.Count);
                 if (run.Failure is { } failure)
                 {
                     // They were ended in the middle of something.
-                    Array.ForEach(_threads, thread => thread.Join());
+                    Array.ForEach(_threads, thread => thread.Dispose());
                     _threads = [];
                     return new Failed(Deviation.Of(_steps), [.. _steps], failure, run.Standing);
                 }

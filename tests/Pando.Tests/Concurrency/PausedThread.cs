@@ -57,7 +57,7 @@ internal sealed class PausedThread : IThreadOrder, IDisposable
     public void Dispose()
     {
         GoOn();
-        _thread.Join();
+        _thread.Dispose();
         _stopped.Dispose();
     }
 

@@ -17,7 +17,7 @@ namespace Pando.Tests.Concurrency;
 /// steps: between two of them nobody else runs.
 /// </para>
 /// </remarks>
-internal sealed class ScheduleRun : IThreadOrder
+internal sealed class ScheduleRun : IThreadOrder, IDisposable
 {
     private const int LongestScan = 8;
     private const int MostSteps = 20_000;
@@ -81,7 +81,6 @@ internal sealed class ScheduleRun : IThreadOrder
                 $"Thread {threads[run._running].Name} has come to no schedule point for {Patience.TotalSeconds} s, after {run._points[run._running]}: it loops, or waits for something that the schedule does not see.");
         }
 
-        run._done.Dispose();
         if (run.Failure is not null)
         {
             run.Standing = string.Concat(threads.Select(run.Stands));
@@ -89,6 +88,8 @@ internal sealed class ScheduleRun : IThreadOrder
 
         return run;
     }
+
+    public void Dispose() => _done.Dispose();
 
     public void Reached(ControlledThread thread, SchedulePoint point, long what)
     {

@@ -1,7 +1,5 @@
 #if PANDO_CHECKED // The ordinary build has no schedule points.
-using Pando.Files;
 using Pando.Hardware;
-using Pando.Machines;
 using Pando.Spaces;
 using Pando.Tests.Support;
 using static Pando.Tests.Concurrency.RaceWorld;
