@@ -27,7 +27,7 @@ namespace Pando.Tests.Concurrency;
 internal sealed class Explorer : IDisposable
 {
     /// <summary>Schedules for a scenario where nothing else is said.</summary>
-    public const int Usual = 1000;
+    public const int Usual = 750;
 
     private readonly Func<Scenario> _make;
     private readonly Exploration _result = new();
@@ -42,7 +42,8 @@ internal sealed class Explorer : IDisposable
         _random = new Random(seed);
     }
 
-    private static int Factor { get; } =
+    /// <summary>PANDO_SCHEDULES: by how much to multiply.</summary>
+    public static int Factor { get; } =
         int.TryParse(Environment.GetEnvironmentVariable("PANDO_SCHEDULES"), NumberStyles.Integer, CultureInfo.InvariantCulture, out int factor) ? Math.Max(1, factor) : 1;
 
     /// <summary>Explores, and fails the test with the schedule where the scenario fails.</summary>

@@ -2,6 +2,7 @@
 using Pando.Files;
 using Pando.Hardware;
 using Pando.Spaces;
+using Pando.Tables;
 using static Pando.Tests.Concurrency.RaceWorld;
 
 namespace Pando.Tests.Concurrency;
@@ -44,6 +45,12 @@ public class FileChangeRaces
 
     [Fact]
     public void Coming_back_to_a_files_table_beside_a_hole_brings_no_old_leaf() => Explorer.Explore(ConvergeBesideHole);
+
+    [Fact]
+    public void Leaving_a_table_by_protecting_a_part_beside_a_hole_takes_no_old_leaf_along() => Explorer.Explore(ProtectPartBesideHole);
+
+    [Fact]
+    public void Two_stores_to_one_private_page_of_a_file_copy_it_once() => Explorer.Explore(TwoStoresToOnePage);
 
     [Fact]
     public void Two_stores_to_one_private_page_beside_a_fork_copy_it_once_for_each() => Explorer.Explore(TwoStoresBesideFork);
@@ -301,6 +308,40 @@ public class FileChangeRaces
             () => Succeeds(space.Protect(At + Page, Page, Rights.ReadWrite)),
             () => Succeeds(file.PunchHole(0, 2 * Page)),
             () => Resolves(other, 0, AccessKind.Read));
+    }
+
+    internal static Scenario ProtectPartBesideHole()
+    {
+        var world = new RaceWorld();
+        var file = world.DaxFile();
+        var space = world.Space(MapRequest.SharedFile(file, Rights.ReadWrite));
+        Resolves(space, 0, AccessKind.Write);
+        Resolves(space, Page, AccessKind.Write);
+        return world.Race(
+            () =>
+            {
+                world.ShowsAtMost(space, 0, file, 0);
+                world.ShowsAtMost(space, Page, file, Page);
+                Assert.Null(world.Tables.Translate(space, At + Page, AccessKind.Write));
+            },
+            () => Succeeds(space.Protect(At + Page, Page, Rights.Read)),
+            () => Succeeds(file.PunchHole(0, 2 * Page)));
+    }
+
+    internal static Scenario TwoStoresToOnePage()
+    {
+        var world = new RaceWorld();
+        var file = world.DaxFile();
+        var space = world.Space(MapRequest.PrivateFile(file, Rights.ReadWrite));
+        Resolves(space, 0, AccessKind.Read);
+        return world.Race(
+            () =>
+            {
+                Assert.NotEqual(file.Locate(0), world.Tables.Translate(space, At, AccessKind.Write) ?? file.Locate(0));
+                Assert.Equal(1, world.Machine.Count(TableEvent.PageCopied));
+            },
+            () => Resolves(space, 0, AccessKind.Write),
+            () => Resolves(space, 0, AccessKind.Write));
     }
 
     internal static Scenario TwoStoresBesideFork()

@@ -53,6 +53,23 @@ public class SpoiltEngineTests
         return scenario;
     });
 
+    [Fact]
+    public void Operations_taken_by_chance_find_a_fault_that_does_not_ask_again_too()
+    {
+        int schedules = 0;
+        Exploration found;
+        int seed = 0;
+        do
+        {
+            int scenario = ++seed;
+            found = Explorer.Find(() => RandomRaces.Make(scenario) with { LeftOut = ProtocolPart.SequenceCheck }, 60, seed: scenario);
+            schedules += found.Schedules;
+        }
+        while (found.Failure is null && seed < 100);
+        TestContext.Current.TestOutputHelper?.WriteLine($"found in scenario {seed}, after {schedules} schedules: \"{found.Schedule}\"");
+        Assert.NotNull(found.Failure);
+    }
+
     private static void Finds(ProtocolPart? part, Func<Scenario> make)
     {
         var found = Explorer.Find(() => make() with { LeftOut = part }, Most);
