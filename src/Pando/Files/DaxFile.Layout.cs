@@ -83,9 +83,9 @@ public sealed partial class DaxFile
             }
 
             // The device is being emptied where the source lay. What cannot be moved for want of room is cloned where it is.
-            foreach (var piece in pieces)
+            foreach (var (start, end) in pieces.SelectMany(Device.BeingEmptied))
             {
-                mayStay |= source.MoveAway(piece.DeviceOffset, piece.DeviceEnd) == Errno.ENOSPC;
+                mayStay |= source.MoveAway(start, end) == Errno.ENOSPC;
             }
         }
     }
@@ -120,7 +120,7 @@ public sealed partial class DaxFile
             offset,
             offset + length,
             () => offset + length > ((Size + Level.PageSize - 1) & -(long)Level.PageSize) ? Errno.EINVAL
-                : !mayStay && pieces.Exists(Device.IsBeingEmptied) ? Errno.EAGAIN
+                : !mayStay && pieces.Exists(piece => Device.BeingEmptied(piece).Any()) ? Errno.EAGAIN
                 : Errno.None,
             () =>
             {

@@ -105,12 +105,23 @@ internal sealed class DeviceSpace
     }
 
     /// <summary>Whether any part of a piece is out of use.</summary>
-    public bool IsOutOfUse(long start, long length)
+    public bool IsOutOfUse(long start, long length) => OutOfUse(start, length).Count > 0;
+
+    /// <summary>The parts of a piece that are out of use.</summary>
+    public List<(long Start, long End)> OutOfUse(long start, long length)
     {
+        var parts = new List<(long Start, long End)>();
         WordLock.Enter(ref _lock, LockRank.FileStorage);
-        bool any = _outOfUse.Exists(range => range.Start < start + length && start < range.End);
+        foreach (var (from, to) in _outOfUse)
+        {
+            if (from < start + length && start < to)
+            {
+                parts.Add((Math.Max(start, from), Math.Min(start + length, to)));
+            }
+        }
+
         WordLock.Exit(ref _lock, LockRank.FileStorage);
-        return any;
+        return parts;
     }
 
     /// <summary>One file more lies on a piece that is taken.</summary>

@@ -252,9 +252,9 @@ public sealed class PmemDevice : IDisposable
         }
     }
 
-    /// <summary>Whether an extent lies on a part of the device that is being emptied, or was: only what has failed stays there.</summary>
-    internal bool IsBeingEmptied(FileExtent extent) =>
-        WithoutPoison(extent).Any(part => Space.IsOutOfUse(part.DeviceOffset, part.Length));
+    /// <summary>The parts of an extent that lie where the device is being emptied, or was: only what has failed stays there.</summary>
+    internal IEnumerable<(long Start, long End)> BeingEmptied(FileExtent extent) =>
+        WithoutPoison(extent).SelectMany(part => Space.OutOfUse(part.DeviceOffset, part.Length));
 
     internal bool IsPoisoned(long offset, long length)
     {

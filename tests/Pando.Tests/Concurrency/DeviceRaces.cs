@@ -16,6 +16,9 @@ public class DeviceRaces
     public void A_clone_beside_a_migration_does_not_lie_on_what_is_out_of_use() => Explorer.Explore(CloneBesideMigration);
 
     [Fact]
+    public void A_clone_beside_a_migration_of_a_part_of_it_moves_that_part_alone() => Explorer.Explore(CloneBesideMigrationOfAPart);
+
+    [Fact]
     public void A_file_that_is_made_beside_a_migration_does_not_lie_on_what_is_out_of_use() => Explorer.Explore(CreateBesideMigration);
 
     [Fact]
@@ -78,6 +81,25 @@ public class DeviceRaces
                 Succeeds(world.Device.Migrate(place, 2 * Page));
                 Assert.DoesNotContain(source.Extents.Concat(target.Extents), extent => extent.DeviceOffset < place + (2 * Page));
             });
+    }
+
+    internal static Scenario CloneBesideMigrationOfAPart()
+    {
+        // What lies around the part may be given back and taken again: to empty all of it would come to no end.
+        var world = new RaceWorld();
+        var (source, target) = (world.DaxFile(3 * Page), world.Holes(3 * Page));
+        world.ByteOf(source, Page) = 5;
+        long place = source.Extents[0].DeviceOffset;
+        return world.Race(
+            () =>
+            {
+                Assert.Equal((5, 5), (world.ByteOf(source, Page), world.ByteOf(target, Page)));
+                Assert.Equal((world.Device.Start + place, world.Device.Start + place), (source.Locate(0), target.Locate(0)));
+                Assert.NotEqual(world.Device.Start + place + Page, target.Locate(Page));
+                Assert.Equal(Page, world.Device.RetiredBytes);
+            },
+            () => Succeeds(target.CloneRange(source, 0, 3 * Page, 0)),
+            () => Succeeds(world.Device.Migrate(place + Page, Page)));
     }
 
     internal static Scenario CreateBesideMigration()
