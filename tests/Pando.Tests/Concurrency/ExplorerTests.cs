@@ -133,6 +133,53 @@ public class ExplorerTests
         Assert.Contains("depends on more than the order of its threads", found.Failure, StringComparison.Ordinal);
     }
 
+    [Fact]
+    public void Steps_about_different_things_are_not_interleaved_and_about_one_thing_they_are()
+    {
+        static Scenario Two(long first, long second) => new(
+            [() => Schedule.Reach(SchedulePoint.EntryWrite, first), () => Schedule.Reach(SchedulePoint.EntryWrite, second)],
+            () => { });
+
+        // Whoever begins first; and, where it matters, the other between its coming to the step and making it.
+        Assert.Equal([(2, 2L), (0, 0L)], Explorer.Find(() => Two(1, 2), 100, preemptions: 1).ByPreemptions);
+        Assert.Equal([(2, 2L), (2, 2L)], Explorer.Find(() => Two(1, 1), 100, preemptions: 1).ByPreemptions);
+    }
+
+    [Fact]
+    public void A_schedule_that_the_code_has_no_steps_for_is_not_taken_for_one_that_passes()
+    {
+        Assert.Throws<ScheduleChangedException>(() => Explorer.Replay(LostUpdate, "0B 999A"));
+        Assert.Contains("cannot go on", Assert.ThrowsAny<Exception>(() => Explorer.Replay(LostUpdate, "2D")).Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void What_is_told_has_no_preemption_that_it_does_not_need()
+    {
+        var found = Explorer.Find(
+            () =>
+            {
+                int value = 0;
+                void Add()
+                {
+                    for (int i = 0; i < 20; i++)
+                    {
+                        Point();
+                    }
+
+                    int seen = value;
+                    Point();
+                    value = seen + 1;
+                }
+
+                return new Scenario([Add, Add, Add], () => Assert.Equal(3, value));
+            },
+            3000,
+            preemptions: 0);
+        Assert.NotNull(found.Failure);
+        Assert.True(found.Random > 0);
+        Assert.InRange(Deviation.Parse(found.Schedule!).Length, 1, 2);
+    }
+
     private static void Point() => Schedule.Reach(SchedulePoint.SharedWord);
 
     private static void Report(Exploration found) =>
