@@ -18,7 +18,7 @@ internal enum SchedulePoint
     /// <summary>About to write an entry of a page table.</summary>
     EntryWrite,
 
-    /// <summary>About to raise or lower a table's attach count.</summary>
+    /// <summary>About to raise or lower a table's attach count, to look whose the table is, or to retire it.</summary>
     AttachCount,
 
     /// <summary>Entered an epoch.</summary>

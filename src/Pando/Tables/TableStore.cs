@@ -108,6 +108,7 @@ internal sealed class TableStore
     /// <summary>Frees a frame once nobody can be looking at it. Flushing came before.</summary>
     public void Retire(Frame frame)
     {
+        Schedule.Reach(SchedulePoint.AttachCount, frame.Number);
         int count = 1 << Memory.Record(frame).Order;
         for (int i = 0; i < count; i++)
         {
@@ -265,7 +266,12 @@ internal sealed class TableStore
     /// has taken it out since, the file's table may be retired already; it has not become the space's by that. (A
     /// table of a space is retired only under the space's lock, which excludes those who ask.)
     /// </summary>
-    public bool IsAttached(Entry slot, int level) => Memory.Record(TableOf(slot, level)).Kind != FrameKind.SpaceTable;
+    public bool IsAttached(Entry slot, int level)
+    {
+        var table = TableOf(slot, level);
+        Schedule.Reach(SchedulePoint.AttachCount, table.Number);
+        return Memory.Record(table).Kind != FrameKind.SpaceTable;
+    }
 
     /// <summary>Whether an address lies in the page of zeroes.</summary>
     public bool IsZeroPage(PhysicalAddress address) =>
