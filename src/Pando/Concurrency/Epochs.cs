@@ -31,7 +31,14 @@ internal sealed class Epochs
     /// <summary>Enters the present epoch. Every token must be given back by <see cref="Exit"/>.</summary>
     public EpochToken Enter()
     {
-        int stripe = Thread.GetCurrentProcessorId() % _stripes;
+        if (Schedule.LeavesOut(ProtocolPart.Epoch))
+        {
+            // The first counter is nobody's.
+            Interlocked.Increment(ref _counters[0]);
+            return new EpochToken(0);
+        }
+
+        int stripe = Schedule.Stripe(_stripes);
         while (true)
         {
             long epoch = Volatile.Read(ref _epoch);

@@ -42,11 +42,15 @@ internal sealed class InvalidateLock
     {
         sequence = Volatile.Read(ref _sequence);
         Schedule.Reach(SchedulePoint.SequenceRead);
-        return (sequence & 1) == 0;
+        return (sequence & 1) == 0 || Schedule.LeavesOut(ProtocolPart.SequenceCheck);
     }
 
     /// <summary>Whether no change of the layout has begun since <paramref name="sequence"/> was read.</summary>
-    public bool IsCurrent(long sequence) => Volatile.Read(ref _sequence) == sequence;
+    public bool IsCurrent(long sequence)
+    {
+        Schedule.Reach(SchedulePoint.SequenceRead);
+        return Volatile.Read(ref _sequence) == sequence || Schedule.LeavesOut(ProtocolPart.SequenceCheck);
+    }
 
     /// <summary>Begins a change of the layout. From here on no fault of the file can complete.</summary>
     public void Enter()

@@ -16,7 +16,7 @@ internal struct ReadWriteLock
     public void EnterRead(LockRank rank)
     {
         LockOrder.Taking(rank);
-        Schedule.Reach(SchedulePoint.LockTaking);
+        Schedule.Reach(SchedulePoint.LockTaking, (long)rank << 32);
         var spin = new SpinWait();
         while (true)
         {
@@ -43,7 +43,7 @@ internal struct ReadWriteLock
     public void EnterWrite(LockRank rank)
     {
         LockOrder.Taking(rank);
-        Schedule.Reach(SchedulePoint.LockTaking);
+        Schedule.Reach(SchedulePoint.LockTaking, (long)rank << 32);
         var spin = new SpinWait();
         while (true)
         {

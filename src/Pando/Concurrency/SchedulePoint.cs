@@ -18,7 +18,7 @@ internal enum SchedulePoint
     /// <summary>About to write an entry of a page table.</summary>
     EntryWrite,
 
-    /// <summary>About to raise or lower a table's attach count.</summary>
+    /// <summary>About to raise or lower a table's attach count, to look whose the table is, or to retire it.</summary>
     AttachCount,
 
     /// <summary>Entered an epoch.</summary>
@@ -47,4 +47,13 @@ internal enum SchedulePoint
 
     /// <summary>About to give back a frame.</summary>
     FrameFree,
+
+    /// <summary>
+    /// About to read or change another word that threads share without a lock: how many refer to a frame or a file, where
+    /// a file lies, what has been written, on which processors a space is loaded.
+    /// </summary>
+    SharedWord,
+
+    /// <summary>About to load, store, copy or clear bytes of memory.</summary>
+    Bytes,
 }

@@ -23,7 +23,7 @@ internal sealed class StripedCounter
 
     public void Add(int kind, long amount = 1)
     {
-        int stripe = Thread.GetCurrentProcessorId() % _stripes;
+        int stripe = Schedule.Stripe(_stripes);
         Interlocked.Add(ref _values[PaddedLongs + (stripe * _stride) + kind], amount);
     }
 

@@ -9,11 +9,14 @@ namespace Pando.Concurrency;
 internal static class WordLock
 {
     /// <summary>Takes the lock.</summary>
+    /// <param name="word">The lock.</param>
+    /// <param name="rank">Its rank.</param>
+    /// <param name="which">Tells it from others of its rank, for schedule points; 0 where that is not said.</param>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static void Enter(ref int word, LockRank rank)
+    public static void Enter(ref int word, LockRank rank, int which = 0)
     {
         LockOrder.Taking(rank);
-        Schedule.Reach(SchedulePoint.LockTaking);
+        Schedule.Reach(SchedulePoint.LockTaking, ((long)rank << 32) | (uint)which);
         if (Interlocked.CompareExchange(ref word, 1, 0) != 0)
         {
             EnterSlow(ref word);

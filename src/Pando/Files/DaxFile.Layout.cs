@@ -73,8 +73,28 @@ public sealed partial class DaxFile
             return Errno.EINVAL;
         }
 
-        // First the source stops writing in place and what it has there is counted twice; then it is put here.
         var pieces = new List<FileExtent>();
+        for (bool mayStay = false; ; pieces.Clear())
+        {
+            var error = TryClone(source, sourceOffset, length, offset, pieces, mayStay);
+            if (error != Errno.EAGAIN)
+            {
+                return error;
+            }
+
+            // The device is being emptied where the source lay. What cannot be moved for want of room is cloned where it is.
+            foreach (var (start, end) in pieces.SelectMany(Device.BeingEmptied))
+            {
+                mayStay |= source.MoveAway(start, end) == Errno.ENOSPC;
+            }
+        }
+    }
+
+    /// <summary>Clones a range once.</summary>
+    /// <returns>EAGAIN where the pieces lie on a part of the device that is being emptied; nothing has changed then.</returns>
+    private Errno TryClone(DaxFile source, long sourceOffset, long length, long offset, List<FileExtent> pieces, bool mayStay)
+    {
+        // First the source stops writing in place and what it has there is counted twice; then it is put here.
         var error = source.ChangeLayout(
             sourceOffset,
             sourceOffset + length,
@@ -96,11 +116,17 @@ public sealed partial class DaxFile
             return error;
         }
 
-        error = ChangeLayout(offset, offset + length, () => offset + length > ((Size + Level.PageSize - 1) & -(long)Level.PageSize) ? Errno.EINVAL : Errno.None, () =>
-        {
-            FreeRange(offset, offset + length);
-            SetExtents(ExtentMap.With(_extents, [.. pieces.Select(piece => piece with { FileOffset = piece.FileOffset - sourceOffset + offset })]));
-        });
+        error = ChangeLayout(
+            offset,
+            offset + length,
+            () => offset + length > ((Size + Level.PageSize - 1) & -(long)Level.PageSize) ? Errno.EINVAL
+                : !mayStay && pieces.Exists(piece => Device.BeingEmptied(piece).Any()) ? Errno.EAGAIN
+                : Errno.None,
+            () =>
+            {
+                FreeRange(offset, offset + length);
+                SetExtents(ExtentMap.With(_extents, [.. pieces.Select(piece => piece with { FileOffset = piece.FileOffset - sourceOffset + offset })]));
+            });
         if (error != Errno.None)
         {
             foreach (var piece in pieces)
@@ -187,8 +213,17 @@ public sealed partial class DaxFile
         }
     }
 
-    /// <summary>Whether any of the file that has not failed lies on a range of the device.</summary>
-    internal bool CanMoveFrom(long deviceStart, long deviceEnd) => Movable(deviceStart, deviceEnd).Any();
+    /// <summary>
+    /// Whether any of the file that has not failed lies on a range of the device that is out of use. A change of the layout
+    /// that has taken space there before comes to its end first; one that begins later takes none.
+    /// </summary>
+    internal bool CanMoveFrom(long deviceStart, long deviceEnd)
+    {
+        Tables.Invalidate.Enter();
+        bool any = Movable(deviceStart, deviceEnd).Any();
+        Tables.Invalidate.Exit();
+        return any;
+    }
 
     /// <summary>The pieces of the file on a range of the device that have not failed, none larger than 2 MiB.</summary>
     private IEnumerable<FileExtent> Movable(long deviceStart, long deviceEnd) =>
@@ -240,9 +275,13 @@ public sealed partial class DaxFile
             });
     }
 
-    /// <summary>Whether any of the file lies on a range of the device.</summary>
-    internal bool LiesOn(long deviceStart, long deviceEnd) =>
-        Volatile.Read(ref _extents).Any(extent => extent.DeviceOffset < deviceEnd && deviceStart < extent.DeviceEnd);
+    /// <summary>Whether any of the file lies where memory of a range of the device has failed.</summary>
+    internal bool HasFailedOn(long deviceStart, long deviceEnd) =>
+        Volatile.Read(ref _extents).Any(extent =>
+            Math.Max(extent.DeviceOffset, deviceStart) is var from
+            && Math.Min(extent.DeviceEnd, deviceEnd) is var to
+            && from < to
+            && Device.IsPoisoned(from, to - from));
 
     /// <summary>
     /// Removes the leaves of a range of the device whose memory has failed, wherever the file shows it; from then on

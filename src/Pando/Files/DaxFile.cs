@@ -1,3 +1,4 @@
+using Pando.Concurrency;
 using Pando.Hardware;
 using Pando.Tables;
 
@@ -69,6 +70,7 @@ public sealed partial class DaxFile : MappedFile
             return FilePage.Failed(PageStatus.PastEnd);
         }
 
+        Schedule.Reach(SchedulePoint.SharedWord);
         var extent = ExtentMap.At(Volatile.Read(ref _extents), offset);
         var reason = WhySmall(offset, limits, extent);
         int level = reason == SmallPageReason.None ? Level.Pmd : Level.Pte;
@@ -126,6 +128,7 @@ public sealed partial class DaxFile : MappedFile
     internal override void CommitMetadata()
     {
         // The version is read before what it stands for is made durable.
+        Schedule.Reach(SchedulePoint.SharedWord);
         long version = Volatile.Read(ref _metadataVersion);
         Device.SyncMetadata();
         long durable;
@@ -167,6 +170,7 @@ public sealed partial class DaxFile : MappedFile
 
     private void SetExtents(FileExtent[] extents)
     {
+        Schedule.Reach(SchedulePoint.SharedWord);
         Volatile.Write(ref _extents, extents);
         NoteMetadata();
     }

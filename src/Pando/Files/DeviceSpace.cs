@@ -104,6 +104,26 @@ internal sealed class DeviceSpace
         WordLock.Exit(ref _lock, LockRank.FileStorage);
     }
 
+    /// <summary>Whether any part of a piece is out of use.</summary>
+    public bool IsOutOfUse(long start, long length) => OutOfUse(start, length).Count > 0;
+
+    /// <summary>The parts of a piece that are out of use.</summary>
+    public List<(long Start, long End)> OutOfUse(long start, long length)
+    {
+        var parts = new List<(long Start, long End)>();
+        WordLock.Enter(ref _lock, LockRank.FileStorage);
+        foreach (var (from, to) in _outOfUse)
+        {
+            if (from < start + length && start < to)
+            {
+                parts.Add((Math.Max(start, from), Math.Min(start + length, to)));
+            }
+        }
+
+        WordLock.Exit(ref _lock, LockRank.FileStorage);
+        return parts;
+    }
+
     /// <summary>One file more lies on a piece that is taken.</summary>
     public void Share(long start, long length)
     {

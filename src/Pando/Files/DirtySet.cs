@@ -1,4 +1,5 @@
 using System.Numerics;
+using Pando.Concurrency;
 using Pando.Hardware;
 using Pando.Tables;
 
@@ -94,6 +95,7 @@ internal sealed class DirtySet(TableStore store)
         {
             long piece = offset >> shift;
             var cell = _words.Find(piece / BitsInWord);
+            Schedule.Reach(SchedulePoint.SharedWord);
             return !cell.IsNone && (Volatile.Read(ref _words.At(cell)) & (1UL << (int)(piece % BitsInWord))) != 0;
         }
 
@@ -111,6 +113,7 @@ internal sealed class DirtySet(TableStore store)
                 }
 
                 ulong mask = (count == BitsInWord ? ulong.MaxValue : (1UL << count) - 1) << bit;
+                Schedule.Reach(SchedulePoint.SharedWord);
                 ulong before = Interlocked.Or(ref _words.At(cell), mask);
                 Interlocked.Add(ref _count, BitOperations.PopCount(mask & ~before));
                 first += count;
@@ -130,6 +133,7 @@ internal sealed class DirtySet(TableStore store)
                 int from = (int)Math.Max(0, first - firstOfWord);
                 int to = (int)Math.Min(BitsInWord - 1, last - firstOfWord);
                 ulong mask = (ulong.MaxValue << from) & (ulong.MaxValue >> (BitsInWord - 1 - to));
+                Schedule.Reach(SchedulePoint.SharedWord);
                 ulong taken = Interlocked.And(ref _words.At(_words.Find(index)), ~mask) & mask;
                 Interlocked.Add(ref _count, -BitOperations.PopCount(taken));
                 while (taken != 0)

@@ -60,6 +60,7 @@ public sealed class FileTables : SharedTableOwner
                 }
             }
 
+            Schedule.Reach(SchedulePoint.EntryRead, -Id);
             ulong head = Volatile.Read(ref index.At(cell));
             var found = FindInCell(head, key);
             if (!found.IsNone)
@@ -92,8 +93,8 @@ public sealed class FileTables : SharedTableOwner
             }
 
             _store.Memory.Record(made).NextInCell = (int)head;
-            Schedule.Reach(SchedulePoint.EntryWrite);
-            if (Interlocked.CompareExchange(ref index.At(cell), (ulong)made.Number, head) == head)
+            Schedule.Reach(SchedulePoint.EntryWrite, -Id);
+            if (Interlocked.CompareExchange(ref index.At(cell), (ulong)made.Number, head) == head || PutBlindly(index, cell, made))
             {
                 return made;
             }
@@ -115,6 +116,7 @@ public sealed class FileTables : SharedTableOwner
     /// </summary>
     internal List<Frame> TablesOver(int level, long start, long end)
     {
+        Schedule.Reach(SchedulePoint.EntryRead, -Id);
         var tables = new List<Frame>();
         long span = Level.TableSpan(level);
         long first = CellOf(level, Math.Max(start - span + 1, -span));
@@ -197,6 +199,17 @@ public sealed class FileTables : SharedTableOwner
         WordLock.Exit(ref _reclaimLock, LockRank.Reclaim);
     }
 
+    private static bool PutBlindly(FrameRadix index, FrameRadix.Cell cell, Frame table)
+    {
+        bool leavesOut = Schedule.LeavesOut(ProtocolPart.IndexExchange);
+        if (leavesOut)
+        {
+            index.At(cell) = (ulong)table.Number;
+        }
+
+        return leavesOut;
+    }
+
     private static long CellOf(int level, long origin) => (origin >> (Level.EntryShift(level) + 9)) + 1;
 
     private FrameRadix? IndexOf(int level, bool make)
@@ -204,6 +217,7 @@ public sealed class FileTables : SharedTableOwner
         var index = Volatile.Read(ref _index[level]);
         if (index is null && make)
         {
+            Schedule.Reach(SchedulePoint.EntryWrite, -Id);
             Interlocked.CompareExchange(ref _index[level], new FrameRadix(_store), null);
             index = _index[level];
         }
@@ -236,6 +250,7 @@ public sealed class FileTables : SharedTableOwner
         var index = _index[level]!;
         ref ulong head = ref index.At(index.Find(CellOf(level, _store.Memory.Record(table).Origin)));
         int next = _store.Memory.Record(table).NextInCell;
+        Schedule.Reach(SchedulePoint.EntryWrite, -Id);
         if (Interlocked.CompareExchange(ref head, (ulong)next, (ulong)table.Number) != (ulong)table.Number)
         {
             // Others were put in front of it; only removals change links further down, and this is the only one.

@@ -78,6 +78,7 @@ internal sealed class FrameRadix(TableStore store)
                         return false;
                     }
 
+                    Schedule.Reach(SchedulePoint.EntryWrite);
                     ulong seen = Interlocked.CompareExchange(ref slot, (ulong)child.Number, 0);
                     if (seen != 0)
                     {

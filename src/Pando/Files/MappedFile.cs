@@ -120,6 +120,7 @@ public abstract class MappedFile : IDisposable
             return Errno.None;
         }
 
+        Schedule.Reach(SchedulePoint.SharedWord);
         Size = size;
         NoteMetadata();
 
@@ -301,6 +302,7 @@ public abstract class MappedFile : IDisposable
         int users = Volatile.Read(ref _users);
         while (users > 0)
         {
+            Schedule.Reach(SchedulePoint.SharedWord);
             int seen = Interlocked.CompareExchange(ref _users, users + 1, users);
             if (seen == users)
             {
@@ -316,6 +318,7 @@ public abstract class MappedFile : IDisposable
     /// <summary>Counts one mapping less.</summary>
     internal void RemoveUser()
     {
+        Schedule.Reach(SchedulePoint.SharedWord);
         if (Interlocked.Decrement(ref _users) == 0)
         {
             Tables.Free();
@@ -497,6 +500,7 @@ public abstract class MappedFile : IDisposable
             int count = (int)Math.Min(end - start, Level.PageSize - (start & (Level.PageSize - 1)));
             if (Locate(start) is { } place && !Store.IsZeroPage(place) && Store.Memory.HasBytes(place))
             {
+                Schedule.Reach(SchedulePoint.Bytes);
                 Store.Memory.Bytes(place, count).Clear();
                 MakeDurable(start & -(long)Level.PageSize, (start & -(long)Level.PageSize) + Level.PageSize);
             }

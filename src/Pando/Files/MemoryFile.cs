@@ -138,7 +138,9 @@ public sealed class MemoryFile : MappedFile
         var freed = new List<Frame>();
         _pages.ForEach(first, last, (index, word) =>
         {
-            Volatile.Write(ref _pages.At(_pages.Find(index)), 0);
+            var cell = _pages.Find(index);
+            Schedule.Reach(SchedulePoint.EntryWrite, cell.Node.Word(cell.Index));
+            Volatile.Write(ref _pages.At(cell), 0);
             freed.Add(new Frame((int)word));
         });
         foreach (var frame in freed)
@@ -160,6 +162,7 @@ public sealed class MemoryFile : MappedFile
         var frame = cell.IsNone ? Frame.None : new Frame((int)_pages.At(cell));
         if (!frame.IsNone)
         {
+            Schedule.Reach(SchedulePoint.Bytes);
             Store.Memory.Bytes(frame.Address + (start & (PageSize - 1)), (int)(end - start)).Clear();
         }
     }
@@ -200,8 +203,9 @@ public sealed class MemoryFile : MappedFile
             return Errno.ENOMEM;
         }
 
+        Schedule.Reach(SchedulePoint.Bytes);
         contents.CopyTo(Store.Memory.Bytes(frame.Address, Level.PageSize));
-        Schedule.Reach(SchedulePoint.EntryWrite);
+        Schedule.Reach(SchedulePoint.EntryWrite, cell.Node.Word(cell.Index));
         if (Interlocked.CompareExchange(ref _pages.At(cell), (ulong)frame.Number, 0) != 0)
         {
             Store.Frames.Free(frame);
@@ -221,6 +225,7 @@ public sealed class MemoryFile : MappedFile
         }
 
         ref ulong word = ref _pages.At(cell);
+        Schedule.Reach(SchedulePoint.EntryRead, cell.Node.Word(cell.Index));
         frame = new Frame((int)Volatile.Read(ref word));
         if (!frame.IsNone)
         {
@@ -234,7 +239,7 @@ public sealed class MemoryFile : MappedFile
             return false;
         }
 
-        Schedule.Reach(SchedulePoint.EntryWrite);
+        Schedule.Reach(SchedulePoint.EntryWrite, cell.Node.Word(cell.Index));
         ulong seen = Interlocked.CompareExchange(ref word, (ulong)frame.Number, 0);
         if (seen != 0)
         {

@@ -1,4 +1,5 @@
 using Microsoft.Win32.SafeHandles;
+using Pando.Concurrency;
 using Pando.Hardware;
 using Pando.Tables;
 
@@ -100,9 +101,16 @@ public sealed class PmemDevice : IDisposable
         long length = RoundUp(size);
         foreach (long alignment in (ReadOnlySpan<long>)[Level.EntrySpan(Level.Pud), Level.EntrySpan(Level.Pmd), Level.PageSize])
         {
-            if ((alignment == Level.PageSize || length >= alignment) && Space.TryTake(length, alignment, out long start))
+            while ((alignment == Level.PageSize || length >= alignment) && Space.TryTake(length, alignment, out long start))
             {
-                return new DaxFile(_store, this, name, size, [new FileExtent(0, start, length)]);
+                var file = new DaxFile(_store, this, name, size, [new FileExtent(0, start, length)]);
+                if (!Space.IsOutOfUse(start, length))
+                {
+                    return file;
+                }
+
+                // A migration that began since may not have seen the file.
+                file.Dispose();
             }
         }
 
@@ -146,7 +154,18 @@ public sealed class PmemDevice : IDisposable
             }
         }
 
-        return new DaxFile(_store, this, name, size, [.. extents]);
+        var file = new DaxFile(_store, this, name, size, [.. extents]);
+        foreach (var extent in extents)
+        {
+            if (Space.IsOutOfUse(extent.DeviceOffset, extent.Length))
+            {
+                // A migration that began since may not have seen the file.
+                file.Dispose();
+                throw new IOException($"{extent} of '{name}' has just been taken out of use.");
+            }
+        }
+
+        return file;
     }
 
     /// <summary>Writes what was stored to a range of the device to the file that backs it, and waits for it.</summary>
@@ -175,7 +194,8 @@ public sealed class PmemDevice : IDisposable
 
         Space.Retire(offset, offset + length);
 
-        // Again where a file that had been dealt with was given a part of another that had not (reflink).
+        // Again where a file that had been dealt with was given a part of another that had not (reflink), or had taken space
+        // of the range before that was out of use.
         do
         {
             var error = ForEachFile(file => file.MoveAway(offset, offset + length));
@@ -185,7 +205,7 @@ public sealed class PmemDevice : IDisposable
             }
         }
         while (ForEachFile(file => file.CanMoveFrom(offset, offset + length) ? Errno.EAGAIN : Errno.None) == Errno.EAGAIN);
-        return ForEachFile(file => file.LiesOn(offset, offset + length) ? Errno.EIO : Errno.None);
+        return ForEachFile(file => file.HasFailedOn(offset, offset + length) ? Errno.EIO : Errno.None);
     }
 
     /// <summary>
@@ -232,6 +252,10 @@ public sealed class PmemDevice : IDisposable
         }
     }
 
+    /// <summary>The parts of an extent that lie where the device is being emptied, or was: only what has failed stays there.</summary>
+    internal IEnumerable<(long Start, long End)> BeingEmptied(FileExtent extent) =>
+        WithoutPoison(extent).SelectMany(part => Space.OutOfUse(part.DeviceOffset, part.Length));
+
     internal bool IsPoisoned(long offset, long length)
     {
         long[] poison = Volatile.Read(ref _poison);
@@ -246,6 +270,7 @@ public sealed class PmemDevice : IDisposable
 
     internal void Add(DaxFile file)
     {
+        Schedule.Reach(SchedulePoint.SharedWord);
         lock (_lock)
         {
             _files.Add(file);
@@ -254,6 +279,7 @@ public sealed class PmemDevice : IDisposable
 
     internal void Remove(DaxFile file)
     {
+        Schedule.Reach(SchedulePoint.SharedWord);
         lock (_lock)
         {
             _files.Remove(file);
@@ -268,6 +294,7 @@ public sealed class PmemDevice : IDisposable
     {
         for (long done = 0; _bytes is not null && done < length; done += Level.PageSize)
         {
+            Schedule.Reach(SchedulePoint.Bytes);
             _store.Memory.Bytes(Start + from + done, Level.PageSize).CopyTo(_store.Memory.Bytes(Start + to + done, Level.PageSize));
         }
     }
@@ -282,6 +309,7 @@ public sealed class PmemDevice : IDisposable
     private Errno ForEachFile(Func<DaxFile, Errno> action)
     {
         DaxFile[] files;
+        Schedule.Reach(SchedulePoint.SharedWord);
         lock (_lock)
         {
             files = [.. _files];

@@ -15,6 +15,9 @@ public readonly record struct Frame(int Number)
     /// <summary>The frame in which a physical address of RAM lies.</summary>
     public static Frame Containing(PhysicalAddress address) => new((int)(address.Value >> Level.PageShift));
 
+    /// <summary>A number for one of the frame's 512 words, for schedule points.</summary>
+    internal long Word(int index) => ((long)Number << 9) + index;
+
     /// <inheritdoc/>
     public override string ToString() => $"frame {Number}";
 }

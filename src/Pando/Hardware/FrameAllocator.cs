@@ -95,7 +95,7 @@ internal sealed class FrameAllocator
             return false;
         }
 
-        var cache = _caches[Thread.GetCurrentProcessorId() % _caches.Length];
+        var cache = _caches[Schedule.Stripe(_caches.Length)];
         if (!TryTake(cache, out frame))
         {
             // Other processors' caches may hold frames.
@@ -195,7 +195,7 @@ internal sealed class FrameAllocator
         }
 
         record.Kind = FrameKind.Free;
-        var cache = _caches[Thread.GetCurrentProcessorId() % _caches.Length];
+        var cache = _caches[Schedule.Stripe(_caches.Length)];
         WordLock.Enter(ref cache.Lock, LockRank.FrameCache);
         record.NextFree = cache.Head;
         cache.Head = frame.Number;

@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
 
@@ -98,12 +99,18 @@ public sealed unsafe class PhysicalMemory : IDisposable
     internal Span<ulong> TableEntries(Frame table) => new(_ram.Base + ((long)table.Number << Level.PageShift), Level.Entries);
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    internal ref ulong EntryAt(Frame table, int index) =>
-        ref Unsafe.AsRef<ulong>(_ram.Base + ((long)table.Number << Level.PageShift) + ((long)index * sizeof(ulong)));
+    internal ref ulong EntryAt(Frame table, int index)
+    {
+        Debug.Assert((uint)table.Number < (uint)FrameCount, "Tables lie in RAM.");
+        return ref Unsafe.AsRef<ulong>(_ram.Base + ((long)table.Number << Level.PageShift) + ((long)index * sizeof(ulong)));
+    }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    internal ref FrameRecord Record(Frame frame) =>
-        ref Unsafe.AsRef<FrameRecord>(_records.Base + ((long)frame.Number * FrameRecord.SizeInBytes));
+    internal ref FrameRecord Record(Frame frame)
+    {
+        Debug.Assert((uint)frame.Number < (uint)FrameCount, "Only frames of RAM have a record.");
+        return ref Unsafe.AsRef<FrameRecord>(_records.Base + ((long)frame.Number * FrameRecord.SizeInBytes));
+    }
 
     /// <summary>Fills a frame, or a 2 MiB page, with zeroes.</summary>
     internal void Clear(Frame frame, int order = 0) =>

@@ -86,8 +86,9 @@ internal sealed class PageWalk(TableStore store, TranslationCaches caches)
                 throw new InvalidOperationException($"The walk of {address} leads to a {Level.Name(level)} table at {table}, where no RAM is; tables lie in RAM.");
             }
 
-            ref ulong word = ref _memory.EntryAt(Frame.Containing(table), Level.Index(address.Value, level));
-            Schedule.Reach(SchedulePoint.EntryRead);
+            int index = Level.Index(address.Value, level);
+            ref ulong word = ref _memory.EntryAt(Frame.Containing(table), index);
+            Schedule.Reach(SchedulePoint.EntryRead, Frame.Containing(table).Word(index));
             var entry = new Entry(Volatile.Read(ref word));
             bool isLeaf = _format.IsLeaf(entry, level);
             if (!isLeaf && !_format.IsSlot(entry, level))
@@ -114,7 +115,7 @@ internal sealed class PageWalk(TableStore store, TranslationCaches caches)
             var marked = _format.SetsAccessedAndDirty ? _format.Touched(entry, level, store && markDirty) : entry;
             if (marked != entry)
             {
-                Schedule.Reach(SchedulePoint.EntryWrite);
+                Schedule.Reach(SchedulePoint.EntryWrite, Frame.Containing(table).Word(index));
                 if (Interlocked.CompareExchange(ref word, marked.Raw, entry.Raw) != entry.Raw)
                 {
                     // Somebody changed the entry; look at it again.

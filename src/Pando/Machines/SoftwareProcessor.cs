@@ -451,6 +451,7 @@ public sealed class SoftwareProcessor : ITranslationCache
         if (host != 0)
         {
             _tlbHits++;
+            Schedule.Reach(SchedulePoint.Bytes);
             return default;
         }
 
@@ -462,6 +463,7 @@ public sealed class SoftwareProcessor : ITranslationCache
     {
         var result = Resolve(address, access, delivery, out var spot);
         host = spot.Host;
+        Schedule.Reach(SchedulePoint.Bytes);
         return result.IsCompleted && host == 0 ? new AccessResult(AccessOutcome.NoBytes, address, PageFaultCode.None) : result;
     }
 
@@ -682,7 +684,7 @@ public sealed class SoftwareProcessor : ITranslationCache
     // ---- The lock and the driver ----
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private void Enter() => WordLock.Enter(ref _lock, LockRank.Processor);
+    private void Enter() => WordLock.Enter(ref _lock, LockRank.Processor, Number + 1);
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private void Exit() => WordLock.Exit(ref _lock, LockRank.Processor);

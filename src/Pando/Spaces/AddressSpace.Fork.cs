@@ -116,6 +116,11 @@ public sealed partial class AddressSpace
             index.Enter();
             copy.IsIndexed = true;
             index.Add(copy);
+            if (Schedule.LeavesOut(ProtocolPart.IndexDuringFork))
+            {
+                index.Exit();
+                index = null;
+            }
         }
 
         var gather = new FlushGather(Store, this);

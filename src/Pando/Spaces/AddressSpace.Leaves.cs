@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using Pando.Concurrency;
 using Pando.Files;
 using Pando.Hardware;
 using Pando.Tables;
@@ -263,6 +264,7 @@ public sealed partial class AddressSpace
 
         // The last who refers to a frame keeps it. The count can fall meanwhile but not rise: only a fork of this
         // space raises it, and that excludes faults.
+        Schedule.Reach(SchedulePoint.SharedWord);
         bool keep = !shared.IsNone && Volatile.Read(ref Store.Memory.Record(shared).References) == 1;
         var copy = Frame.None;
         if (!keep
@@ -328,6 +330,7 @@ public sealed partial class AddressSpace
 
         if (Store.Memory.HasBytes(source))
         {
+            Schedule.Reach(SchedulePoint.Bytes);
             Store.Memory.Bytes(source, Level.PageSize).CopyTo(Store.Memory.Bytes(copy.Address, Level.PageSize));
         }
 

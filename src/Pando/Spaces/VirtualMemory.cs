@@ -1,3 +1,4 @@
+using Pando.Concurrency;
 using Pando.Files;
 using Pando.Hardware;
 using Pando.Tables;
@@ -72,6 +73,7 @@ internal sealed class VirtualMemory
 
     public void Add(AddressSpace space)
     {
+        Schedule.Reach(SchedulePoint.SharedWord);
         lock (_lock)
         {
             _spaces.Add(space);
@@ -80,6 +82,7 @@ internal sealed class VirtualMemory
 
     public void Remove(AddressSpace space)
     {
+        Schedule.Reach(SchedulePoint.SharedWord);
         lock (_lock)
         {
             _spaces.Remove(space);
@@ -92,6 +95,7 @@ internal sealed class VirtualMemory
     /// <summary>The spaces that exist at this moment.</summary>
     public List<AddressSpace> Spaces()
     {
+        Schedule.Reach(SchedulePoint.SharedWord);
         lock (_lock)
         {
             return [.. _spaces];

@@ -1,5 +1,6 @@
 using System.Buffers;
 using System.Runtime.CompilerServices;
+using Pando.Concurrency;
 using Pando.Hardware;
 
 namespace Pando.Tables;
@@ -97,11 +98,10 @@ internal ref struct FlushGather
 
     private void FlushAndRelease()
     {
-        if (!_range.IsEmpty)
+        bool flushesLate = Schedule.LeavesOut(ProtocolPart.FlushFirst);
+        if (!flushesLate)
         {
-            _store.Shootdown.Flush(_space, _range, _tables);
-            _range = default;
-            _tables = false;
+            Flush();
         }
 
         int detached = 0;
@@ -133,6 +133,20 @@ internal ref struct FlushGather
         }
 
         _count = 0;
+        if (flushesLate)
+        {
+            Flush();
+        }
+    }
+
+    private void Flush()
+    {
+        if (!_range.IsEmpty)
+        {
+            _store.Shootdown.Flush(_space, _range, _tables);
+            _range = default;
+            _tables = false;
+        }
     }
 
     [InlineArray(Length)]

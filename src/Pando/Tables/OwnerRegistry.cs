@@ -1,3 +1,5 @@
+using Pando.Concurrency;
+
 namespace Pando.Tables;
 
 /// <summary>The owners of a machine's tables by number. Look-ups take no lock.</summary>
@@ -21,6 +23,7 @@ internal sealed class OwnerRegistry
     /// <summary>Gives an owner its number.</summary>
     public void Add(TableOwner owner)
     {
+        Schedule.Reach(SchedulePoint.SharedWord);
         lock (_lock)
         {
             int number = _freeNumbers.Count > 0 ? _freeNumbers.Pop() : _next++;
@@ -39,6 +42,7 @@ internal sealed class OwnerRegistry
     /// <summary>Takes the number back. No table of the owner may be left.</summary>
     public void Remove(TableOwner owner)
     {
+        Schedule.Reach(SchedulePoint.SharedWord);
         lock (_lock)
         {
             Volatile.Write(ref _owners[owner.Id], null);
@@ -50,6 +54,7 @@ internal sealed class OwnerRegistry
     /// <summary>All owners at this moment.</summary>
     public List<TableOwner> Snapshot()
     {
+        Schedule.Reach(SchedulePoint.SharedWord);
         lock (_lock)
         {
             return [.. _owners.OfType<TableOwner>()];

@@ -32,6 +32,7 @@ internal sealed class Shootdown(StripedCounter events)
     public void Flush(SpaceTables space, AddressRange range, bool tables)
     {
         // After the changes of entries; a processor sets its bit before it walks.
+        Schedule.Reach(SchedulePoint.SharedWord);
         Interlocked.MemoryBarrier();
         ulong loaded = space.LoadedOn;
         if (loaded == 0 || (LeaveOut is { } leaveOut && leaveOut(range)))
@@ -56,6 +57,7 @@ internal sealed class Shootdown(StripedCounter events)
     /// <summary>Makes every processor forget a space that is about to end.</summary>
     public void Forget(SpaceTables space)
     {
+        Schedule.Reach(SchedulePoint.SharedWord);
         Interlocked.MemoryBarrier();
         if (space.LoadedOn == 0)
         {
@@ -80,6 +82,7 @@ internal sealed class Shootdown(StripedCounter events)
             return;
         }
 
+        Schedule.Reach(SchedulePoint.SharedWord);
         Interlocked.MemoryBarrier();
         Schedule.Reach(SchedulePoint.FlushBegin);
         int reached = 0;

@@ -1,3 +1,4 @@
+using Pando.Concurrency;
 using Pando.Hardware;
 
 namespace Pando.Tables;
@@ -27,7 +28,11 @@ public abstract class SpaceTables : TableOwner
     /// </summary>
     internal bool IsEnding => Volatile.Read(ref _ending);
 
-    private protected void BeginEnding() => Volatile.Write(ref _ending, true);
+    private protected void BeginEnding()
+    {
+        Schedule.Reach(SchedulePoint.SharedWord);
+        Volatile.Write(ref _ending, true);
+    }
 
     /// <summary>
     /// The processors that may hold translations of this space, one bit each by number modulo 64. A processor sets
@@ -35,9 +40,17 @@ public abstract class SpaceTables : TableOwner
     /// </summary>
     internal ulong LoadedOn => Volatile.Read(ref _loadedOn);
 
-    internal void MarkLoadedOn(int processor) => Interlocked.Or(ref _loadedOn, 1UL << (processor & 63));
+    internal void MarkLoadedOn(int processor)
+    {
+        Schedule.Reach(SchedulePoint.SharedWord);
+        Interlocked.Or(ref _loadedOn, 1UL << (processor & 63));
+    }
 
-    internal void MarkDroppedFrom(int processor) => Interlocked.And(ref _loadedOn, ~(1UL << (processor & 63)));
+    internal void MarkDroppedFrom(int processor)
+    {
+        Schedule.Reach(SchedulePoint.SharedWord);
+        Interlocked.And(ref _loadedOn, ~(1UL << (processor & 63)));
+    }
 
     /// <summary>
     /// Whether tables of <paramref name="owner"/> may be attached in this space. Answers without a lock; true from

@@ -108,6 +108,7 @@ internal sealed class TableStore
     /// <summary>Frees a frame once nobody can be looking at it. Flushing came before.</summary>
     public void Retire(Frame frame)
     {
+        Schedule.Reach(SchedulePoint.AttachCount, frame.Number);
         int count = 1 << Memory.Record(frame).Order;
         for (int i = 0; i < count; i++)
         {
@@ -120,6 +121,7 @@ internal sealed class TableStore
     /// <summary>One leaf less refers to an anonymous frame; with the last the frame is freed. Flushing came before.</summary>
     public void ReleaseAnonymous(Frame frame)
     {
+        Schedule.Reach(SchedulePoint.SharedWord);
         if (Interlocked.Decrement(ref Memory.Record(frame).References) == 0)
         {
             Retire(frame);
@@ -135,7 +137,7 @@ internal sealed class TableStore
 
     // ---- Locks ----
 
-    public void Lock(Frame table, int level) => WordLock.Enter(ref Memory.Record(table).Lock, RankOf(level));
+    public void Lock(Frame table, int level) => WordLock.Enter(ref Memory.Record(table).Lock, RankOf(level), table.Number);
 
     public void Unlock(Frame table, int level) => WordLock.Exit(ref Memory.Record(table).Lock, RankOf(level));
 
@@ -146,7 +148,7 @@ internal sealed class TableStore
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public Entry Read(Frame table, int index)
     {
-        Schedule.Reach(SchedulePoint.EntryRead);
+        Schedule.Reach(SchedulePoint.EntryRead, table.Word(index));
         return new Entry(Volatile.Read(ref Memory.EntryAt(table, index)));
     }
 
@@ -155,7 +157,7 @@ internal sealed class TableStore
     {
         Debug.Assert(LockOrder.Holds(RankOf(level)), "An entry is written under its table's lock.");
         Debug.Assert(Memory.EntryAt(table, index) == 0, "Only an empty entry is filled.");
-        Schedule.Reach(SchedulePoint.EntryWrite);
+        Schedule.Reach(SchedulePoint.EntryWrite, table.Word(index));
         Volatile.Write(ref Memory.EntryAt(table, index), entry.Raw);
     }
 
@@ -166,7 +168,7 @@ internal sealed class TableStore
     public Entry Take(Frame table, int level, int index)
     {
         Debug.Assert(LockOrder.Holds(RankOf(level)), "An entry is written under its table's lock.");
-        Schedule.Reach(SchedulePoint.EntryWrite);
+        Schedule.Reach(SchedulePoint.EntryWrite, table.Word(index));
         var old = new Entry(Interlocked.Exchange(ref Memory.EntryAt(table, index), 0));
         _watcher?.Changed(table);
         return old;
@@ -179,7 +181,7 @@ internal sealed class TableStore
     public void WriteEnable(Frame table, int level, int index, Rights rights)
     {
         Debug.Assert(LockOrder.Holds(RankOf(level)), "An entry is written under its table's lock.");
-        Schedule.Reach(SchedulePoint.EntryWrite);
+        Schedule.Reach(SchedulePoint.EntryWrite, table.Word(index));
         ref ulong word = ref Memory.EntryAt(table, index);
         while (true)
         {
@@ -203,7 +205,7 @@ internal sealed class TableStore
     public void Modify(Frame table, int level, int index, Entry mask, Entry value)
     {
         Debug.Assert(LockOrder.Holds(RankOf(level)), "An entry is written under its table's lock.");
-        Schedule.Reach(SchedulePoint.EntryWrite);
+        Schedule.Reach(SchedulePoint.EntryWrite, table.Word(index));
         ref ulong word = ref Memory.EntryAt(table, index);
         while (true)
         {
@@ -220,7 +222,7 @@ internal sealed class TableStore
     public void Clean(Frame table, int level, int index)
     {
         Debug.Assert(LockOrder.Holds(RankOf(level)), "An entry is written under its table's lock.");
-        Schedule.Reach(SchedulePoint.EntryWrite);
+        Schedule.Reach(SchedulePoint.EntryWrite, table.Word(index));
         ref ulong word = ref Memory.EntryAt(table, index);
         while (true)
         {
@@ -238,7 +240,7 @@ internal sealed class TableStore
     public void SetRights(Frame table, int level, int index, Rights rights)
     {
         Debug.Assert(LockOrder.Holds(RankOf(level)), "An entry is written under its table's lock.");
-        Schedule.Reach(SchedulePoint.EntryWrite);
+        Schedule.Reach(SchedulePoint.EntryWrite, table.Word(index));
         ref ulong word = ref Memory.EntryAt(table, index);
         while (true)
         {
@@ -264,7 +266,12 @@ internal sealed class TableStore
     /// has taken it out since, the file's table may be retired already; it has not become the space's by that. (A
     /// table of a space is retired only under the space's lock, which excludes those who ask.)
     /// </summary>
-    public bool IsAttached(Entry slot, int level) => Memory.Record(TableOf(slot, level)).Kind != FrameKind.SpaceTable;
+    public bool IsAttached(Entry slot, int level)
+    {
+        var table = TableOf(slot, level);
+        Schedule.Reach(SchedulePoint.AttachCount, table.Number);
+        return Memory.Record(table).Kind != FrameKind.SpaceTable;
+    }
 
     /// <summary>Whether an address lies in the page of zeroes.</summary>
     public bool IsZeroPage(PhysicalAddress address) =>
@@ -291,7 +298,7 @@ internal sealed class TableStore
     /// </summary>
     public bool TryAttach(Frame table)
     {
-        Schedule.Reach(SchedulePoint.AttachCount);
+        Schedule.Reach(SchedulePoint.AttachCount, table.Number);
         ref int count = ref Memory.Record(table).AttachCount;
         if (Interlocked.Increment(ref count) > 0)
         {
@@ -308,7 +315,7 @@ internal sealed class TableStore
     /// </summary>
     public void Detach(Frame table)
     {
-        Schedule.Reach(SchedulePoint.AttachCount);
+        Schedule.Reach(SchedulePoint.AttachCount, table.Number);
         int left = Interlocked.Decrement(ref Memory.Record(table).AttachCount);
         Debug.Assert(left >= 0, "A table is detached once for every time it was attached.");
     }
@@ -317,13 +324,17 @@ internal sealed class TableStore
     /// Whether a file's table has been killed. Asked under the table's lock: whoever kills it takes that lock
     /// afterwards, before he gives up what the table leads to.
     /// </summary>
-    public bool IsDead(Frame table) => Volatile.Read(ref Memory.Record(table).AttachCount) < 0;
+    public bool IsDead(Frame table)
+    {
+        Schedule.Reach(SchedulePoint.AttachCount, table.Number);
+        return Volatile.Read(ref Memory.Record(table).AttachCount) < 0 && !Schedule.LeavesOut(ProtocolPart.DeadCheck);
+    }
 
     /// <summary>Marks a table that no slot points at as one that may never be attached again.</summary>
     /// <returns>False where a slot points at it, or somebody else has marked it.</returns>
     public bool TryKill(Frame table)
     {
-        Schedule.Reach(SchedulePoint.AttachCount);
+        Schedule.Reach(SchedulePoint.AttachCount, table.Number);
         return Interlocked.CompareExchange(ref Memory.Record(table).AttachCount, FrameRecord.Dead, 0) == 0;
     }
 }

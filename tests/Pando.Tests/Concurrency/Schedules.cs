@@ -1,6 +1,6 @@
 namespace Pando.Tests.Concurrency;
 
-/// <summary>Tests that take control of the order of threads; nothing else runs beside them.</summary>
+/// <summary>Tests that make interleavings happen with threads that run freely beside; nothing else runs then.</summary>
 [CollectionDefinition(Name, DisableParallelization = true)]
 public static class Schedules
 {

@@ -23,6 +23,7 @@ public class SoftwareProcessorStressTests
         var pages = new[] { bench.Page(1), bench.Page(1) };
         var entries = EntriesFor(bench, pages, changedLevel);
         bool stop = false;
+        bool isRunning = false;
         var cancel = TestContext.Current.CancellationToken;
 
         // Loads must never see what is written to a page after the flush that took it away.
@@ -37,6 +38,7 @@ public class SoftwareProcessorStressTests
                 Assert.NotEqual(Old, value);
                 Assert.True(processor.TryWrite(Here + 8, 1UL).IsCompleted);
                 accesses++;
+                Volatile.Write(ref isRunning, true);
             }
 
             return accesses;
@@ -44,6 +46,7 @@ public class SoftwareProcessorStressTests
 
         var flusher = Task.Run(() =>
         {
+            AwaitFirst(ref isRunning, driver);
             for (int round = 0; round < Rounds && !driver.IsCompleted; round++)
             {
                 int old = round % 2;
@@ -87,6 +90,7 @@ public class SoftwareProcessorStressTests
         }
 
         bool stop = false;
+        bool isRunning = false;
         var cancel = TestContext.Current.CancellationToken;
         var processor = new SoftwareProcessor(bench.Store, (space, address, _) => Settled(space, address, Level.Pte));
         var driver = Task.Run(() =>
@@ -98,11 +102,13 @@ public class SoftwareProcessorStressTests
                 var result = processor.TryRead(Here, out ulong value);
                 Assert.True(result.IsCompleted || result.Outcome == AccessOutcome.NoSpace, result.ToString());
                 Assert.NotEqual(Old, value);
+                Volatile.Write(ref isRunning, true);
             }
         }, cancel);
 
         var flusher = Task.Run(() =>
         {
+            AwaitFirst(ref isRunning, driver);
             for (int round = 0; round < Rounds && !driver.IsCompleted; round++)
             {
                 int which = round % spaces.Length;
@@ -127,6 +133,15 @@ public class SoftwareProcessorStressTests
 
         await Task.WhenAll(driver, flusher);
         Assert.True(processor.Counters.Recycles > 100);
+    }
+
+    // On a busy host the one task may come to its end before the other has a thread.
+    private static void AwaitFirst(ref bool isRunning, Task driver)
+    {
+        while (!Volatile.Read(ref isRunning) && !driver.IsCompleted)
+        {
+            Thread.Sleep(1);
+        }
     }
 
     // The moment in which nothing is there passes with the lock of the table that is being changed.

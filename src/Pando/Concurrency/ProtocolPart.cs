@@ -1,0 +1,26 @@
+namespace Pando.Concurrency;
+
+/// <summary>
+/// Parts of the protocol between threads that a test may leave out, by <see cref="Schedule.LeavesOut"/>, to show that
+/// the exploration of schedules sees it. In the ordinary build nothing can be left out.
+/// </summary>
+internal enum ProtocolPart
+{
+    /// <summary>A fault, or a copy of a file's table, asks again whether the file's layout has changed.</summary>
+    SequenceCheck,
+
+    /// <summary>Who walks without locks is counted in an epoch.</summary>
+    Epoch,
+
+    /// <summary>Who puts a slot into a file's table asks whether the table is dead.</summary>
+    DeadCheck,
+
+    /// <summary>A file's table enters the index by compare-and-exchange.</summary>
+    IndexExchange,
+
+    /// <summary>A flush comes before what was flushed is given up.</summary>
+    FlushFirst,
+
+    /// <summary>A fork holds the file's index while private pages are between parent and child.</summary>
+    IndexDuringFork,
+}

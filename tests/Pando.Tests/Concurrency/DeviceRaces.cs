@@ -1,0 +1,259 @@
+#if PANDO_CHECKED // The ordinary build has no schedule points.
+using Pando.Files;
+using Pando.Hardware;
+using Pando.Spaces;
+using static Pando.Tests.Concurrency.RaceWorld;
+
+namespace Pando.Tests.Concurrency;
+
+/// <summary>Several files on one device, whose space is taken, shared, given back and taken out of use at once.</summary>
+public class DeviceRaces
+{
+    [Fact]
+    public void A_hole_that_gets_storage_beside_a_migration_does_not_lie_on_what_is_out_of_use() => Explorer.Explore(AllocateBesideMigration);
+
+    [Fact]
+    public void A_clone_beside_a_migration_does_not_lie_on_what_is_out_of_use() => Explorer.Explore(CloneBesideMigration);
+
+    [Fact]
+    public void A_clone_beside_a_migration_of_a_part_of_it_moves_that_part_alone() => Explorer.Explore(CloneBesideMigrationOfAPart);
+
+    [Fact]
+    public void A_file_that_is_made_beside_a_migration_does_not_lie_on_what_is_out_of_use() => Explorer.Explore(CreateBesideMigration);
+
+    [Fact]
+    public void Two_files_that_are_cloned_into_each_other_wait_for_each_other_in_no_circle() => Explorer.Explore(ClonesBothWays);
+
+    [Fact]
+    public void A_clone_beside_a_truncation_of_its_source_gives_every_piece_back_once() => Explorer.Explore(CloneBesideTruncation);
+
+    [Fact]
+    public void Two_stores_to_a_shared_piece_copy_it_for_each_file() => Explorer.Explore(StoresToBothSidesOfAClone);
+
+    [Fact]
+    public void Memory_that_fails_beside_its_migration_and_a_hole() => Explorer.Explore(PoisonBesideMigration);
+
+    [Fact]
+    public void A_shift_beside_a_migration_moves_every_page() => Explorer.Explore(ShiftBesideMigration);
+
+    [Fact]
+    public void A_write_back_beside_a_migration_leaves_the_copy_marked() => Explorer.Explore(WriteBackBesideMigration);
+
+    [Fact]
+    public void A_file_that_ends_beside_a_migration_and_another_is_moved_or_gone() => Explorer.Explore(EndBesideMigration);
+
+    internal static Scenario AllocateBesideMigration()
+    {
+        var world = new RaceWorld();
+        var file = world.Holes(8 * Page);
+        var space = world.Space(MapRequest.SharedFile(file, Rights.ReadWrite));
+        return world.Race(
+            () =>
+            {
+                Assert.DoesNotContain(file.Extents, extent => extent.DeviceOffset < 4 * Page);
+                Assert.Equal(file.Locate(0), world.Shown(space, 0) ?? file.Locate(0));
+                Assert.Equal(4 * Page, world.Device.RetiredBytes);
+            },
+            () => Resolves(space, 0, AccessKind.Write),
+            () =>
+            {
+                Succeeds(world.Device.Migrate(0, 4 * Page));
+                Assert.DoesNotContain(file.Extents, extent => extent.DeviceOffset < 4 * Page);
+            });
+    }
+
+    internal static Scenario CloneBesideMigration()
+    {
+        var world = new RaceWorld();
+        var (source, target) = (world.DaxFile(2 * Page), world.Holes(2 * Page));
+        world.ByteOf(source, 0) = 5;
+        long place = source.Extents[0].DeviceOffset;
+        return world.Race(
+            () =>
+            {
+                Assert.DoesNotContain(source.Extents.Concat(target.Extents), extent => extent.DeviceOffset < place + (2 * Page));
+                Assert.Equal((5, 5), (world.ByteOf(source, 0), world.ByteOf(target, 0)));
+                Assert.Equal(2 * Page, world.Device.RetiredBytes);
+            },
+            () => Succeeds(target.CloneRange(source, 0, 2 * Page, 0)),
+            () =>
+            {
+                Succeeds(world.Device.Migrate(place, 2 * Page));
+                Assert.DoesNotContain(source.Extents.Concat(target.Extents), extent => extent.DeviceOffset < place + (2 * Page));
+            });
+    }
+
+    internal static Scenario CloneBesideMigrationOfAPart()
+    {
+        // What lies around the part may be given back and taken again: to empty all of it would come to no end.
+        var world = new RaceWorld();
+        var (source, target) = (world.DaxFile(3 * Page), world.Holes(3 * Page));
+        world.ByteOf(source, Page) = 5;
+        long place = source.Extents[0].DeviceOffset;
+        return world.Race(
+            () =>
+            {
+                Assert.Equal((5, 5), (world.ByteOf(source, Page), world.ByteOf(target, Page)));
+                Assert.Equal((world.Device.Start + place, world.Device.Start + place), (source.Locate(0), target.Locate(0)));
+                Assert.NotEqual(world.Device.Start + place + Page, target.Locate(Page));
+                Assert.Equal(Page, world.Device.RetiredBytes);
+            },
+            () => Succeeds(target.CloneRange(source, 0, 3 * Page, 0)),
+            () => Succeeds(world.Device.Migrate(place + Page, Page)));
+    }
+
+    internal static Scenario CreateBesideMigration()
+    {
+        var world = new RaceWorld();
+        var device = world.Device;
+        DaxFile? made = null;
+        return world.Race(
+            () => Assert.DoesNotContain(made!.Extents, extent => extent.DeviceOffset < 4 * Page),
+            () => made = world.Known(device.CreateFile("made", 2 * Page)),
+            () =>
+            {
+                Succeeds(device.Migrate(0, 4 * Page));
+                Assert.True(made is null || made.Extents.All(extent => extent.DeviceOffset >= 4 * Page));
+            });
+    }
+
+    internal static Scenario ClonesBothWays()
+    {
+        var world = new RaceWorld();
+        var (one, two) = (world.DaxFile(2 * Page), world.DaxFile(2 * Page));
+        world.ByteOf(one, 0) = 1;
+        world.ByteOf(two, Page) = 2;
+        return world.Race(
+            () =>
+            {
+                Assert.Equal((1, 1), (world.ByteOf(one, 0), world.ByteOf(two, 0)));
+                Assert.Equal((2, 2), (world.ByteOf(one, Page), world.ByteOf(two, Page)));
+            },
+            () => Succeeds(two.CloneRange(one, 0, Page, 0)),
+            () => Succeeds(one.CloneRange(two, Page, Page, Page)));
+    }
+
+    internal static Scenario CloneBesideTruncation()
+    {
+        var world = new RaceWorld();
+        var (source, target) = (world.DaxFile(2 * Page), world.Holes(2 * Page));
+        var space = world.Space(MapRequest.SharedFile(target, Rights.ReadWrite));
+        world.ByteOf(source, Page) = 5;
+        var outcome = Errno.None;
+        return world.Race(
+            () =>
+            {
+                Assert.Equal(outcome == Errno.None ? 5 : 0, world.ByteOf(target, Page));
+                world.ShowsAtMost(space, Page, target, Page);
+            },
+            () =>
+            {
+                outcome = target.CloneRange(source, 0, 2 * Page, 0);
+                Assert.True(outcome is Errno.None or Errno.EINVAL, outcome.ToString());
+            },
+            () => Succeeds(source.SetSize(Page)),
+            () => Resolves(space, Page, AccessKind.Read));
+    }
+
+    internal static Scenario StoresToBothSidesOfAClone()
+    {
+        var world = new RaceWorld();
+        var (one, two) = (world.DaxFile(2 * Page), world.Holes(2 * Page));
+        world.ByteOf(one, 0) = 5;
+        Succeeds(two.CloneRange(one, 0, Page, 0));
+        var first = world.Processor(world.Space(MapRequest.SharedFile(one, Rights.ReadWrite)));
+        var second = world.Processor(world.Space(MapRequest.SharedFile(two, Rights.ReadWrite)));
+        return world.Race(
+            () =>
+            {
+                Assert.Equal((6, 7), (world.ByteOf(one, 0), world.ByteOf(two, 0)));
+                Assert.NotEqual(one.Locate(0), two.Locate(0));
+            },
+            () => Assert.True(first.TryWrite(At, (byte)6).IsCompleted),
+            () => Assert.True(second.TryWrite(At, (byte)7).IsCompleted));
+    }
+
+    internal static Scenario PoisonBesideMigration()
+    {
+        var world = new RaceWorld();
+        var file = world.DaxFile(4 * Page);
+        var space = world.Space(MapRequest.SharedFile(file, Rights.ReadWrite));
+        Resolves(space, 0, AccessKind.Write);
+        Resolves(space, Page, AccessKind.Write);
+        long place = file.Extents[0].DeviceOffset;
+        return world.Race(
+            () =>
+            {
+                world.ShowsAtMost(space, 0, file, 0);
+                world.ShowsAtMost(space, Page, file, Page);
+                Assert.NotEqual(world.Device.Start + place, world.Shown(space, 0));
+                Assert.Equal(4 * Page, world.Device.RetiredBytes + file.Extents.Where(extent => extent.DeviceOffset < place + (4 * Page)).Sum(extent => extent.Length));
+            },
+            () => Succeeds(world.Device.Poison(place)),
+            () => Assert.True(world.Device.Migrate(place, 4 * Page) is Errno.None or Errno.EIO),
+            () => Succeeds(file.PunchHole(Page, Page)));
+    }
+
+    internal static Scenario ShiftBesideMigration()
+    {
+        var world = new RaceWorld();
+        var file = world.DaxFile(4 * Page);
+        world.ByteOf(file, 0) = 1;
+        world.ByteOf(file, Page) = 2;
+        var space = world.Space(MapRequest.SharedFile(file, Rights.ReadWrite));
+        Resolves(space, Page, AccessKind.Read);
+        long place = file.Extents[0].DeviceOffset;
+        return world.Race(
+            () =>
+            {
+                Assert.Equal((1, 0, 2), (world.ByteOf(file, 0), world.ByteOf(file, Page), world.ByteOf(file, 2 * Page)));
+                Assert.DoesNotContain(file.Extents, extent => extent.DeviceOffset < place + (4 * Page));
+                world.ShowsAtMost(space, Page, file, Page);
+            },
+            () => Succeeds(file.InsertRange(Page, Page)),
+            () => Succeeds(world.Device.Migrate(place, 4 * Page)),
+            () => Resolves(space, 0, AccessKind.Read));
+    }
+
+    internal static Scenario WriteBackBesideMigration()
+    {
+        var world = new RaceWorld();
+        var file = world.DaxFile(2 * Page);
+        var processor = world.Processor(world.Space(MapRequest.SharedFile(file, Rights.ReadWrite)));
+        Assert.True(processor.TryWrite(At, (byte)1).IsCompleted);
+        long place = file.Extents[0].DeviceOffset;
+        byte durable = 0;
+        return world.Race(
+            () =>
+            {
+                Assert.Equal(2, world.ByteOf(file, 0));
+                Assert.True(file.DirtyBytes > 0 || durable == 2);
+                Assert.NotEqual(place, file.Extents[0].DeviceOffset);
+            },
+            () => Assert.True(processor.TryWrite(At, (byte)2).IsCompleted),
+            () =>
+            {
+                Succeeds(file.WriteBack());
+                durable = world.ByteOf(file, 0);
+            },
+            () => Succeeds(world.Device.Migrate(place, Page)));
+    }
+
+    internal static Scenario EndBesideMigration()
+    {
+        var world = new RaceWorld();
+        var (ending, other) = (world.DaxFile(2 * Page), world.DaxFile(2 * Page));
+        var space = world.Space(MapRequest.SharedFile(ending, Rights.ReadWrite));
+        long place = other.Extents[0].DeviceOffset;
+        return world.Race(
+            () =>
+            {
+                Assert.True(ending.HasEnded);
+                Assert.DoesNotContain(other.Extents, extent => extent.DeviceOffset < place + (2 * Page));
+            },
+            space.Exit,
+            ending.Dispose,
+            () => Succeeds(world.Device.Migrate(0, place + (2 * Page))));
+    }
+}
+#endif

@@ -1,0 +1,139 @@
+using Pando.Concurrency;
+using Pando.Files;
+using Pando.Hardware;
+using Pando.Machines;
+using Pando.Spaces;
+using Pando.Tables;
+using Pando.Tests.Support;
+
+namespace Pando.Tests.Concurrency;
+
+/// <summary>
+/// A machine that is small enough to be made anew for every schedule, and what is checked of it after each: the
+/// scenario's own check, the auditor, and that all that was taken comes back.
+/// </summary>
+internal sealed class RaceWorld : IDisposable
+{
+    public const long Page = 4096;
+    public const long Mebi = 1L << 20;
+    public const long Gibi = 1L << 30;
+
+    /// <summary>An address that is aligned to every level's span.</summary>
+    public static readonly VirtualAddress At = new(0x4000_0000_0000);
+
+    private readonly List<MappedFile> _files = [];
+    private PmemDevice? _device;
+
+    public RaceWorld(SharingLevels sharing = SharingLevels.UpTo1GiB, bool largePages = false, long ram = 4 * Mebi)
+    {
+        Machine = new Machine(new MachineOptions { Ram = ram, Sharing = sharing, LargePages = largePages });
+        Tables = new TableReader(Machine.Format, Machine.Memory);
+    }
+
+    public Machine Machine { get; }
+
+    /// <summary>Reads the tables as a processor would, and leaves nothing behind.</summary>
+    public TableReader Tables { get; }
+
+    public PmemDevice Device => _device ??= Machine.AddPmem(16 * Mebi);
+
+    /// <summary>A file in one piece.</summary>
+    public DaxFile DaxFile(long size = 4 * Mebi) => Known(Device.CreateFile("data", size));
+
+    /// <summary>A file without storage.</summary>
+    public DaxFile Holes(long size = 4 * Mebi) => Known(Device.CreateFile("holes", size, []));
+
+    public MemoryFile MemoryFile(long size = 4 * Mebi) => Known(Machine.CreateMemoryFile("memory", size));
+
+    /// <summary>Sees to it that a file is closed at the end.</summary>
+    public T Known<T>(T file)
+        where T : MappedFile
+    {
+        _files.Add(file);
+        return file;
+    }
+
+    /// <summary>A space that maps something at <see cref="At"/>.</summary>
+    public AddressSpace Space(MapRequest request)
+    {
+        var space = Machine.CreateSpace();
+        Map(space, request);
+        return space;
+    }
+
+    public static void Map(AddressSpace space, MapRequest request, long at = 0) =>
+        Assert.Equal(At + at, space.Map(request with { Address = At + at, Placement = MapPlacement.Fixed }).Value);
+
+    /// <summary>A processor that runs a space.</summary>
+    public SoftwareProcessor Processor(AddressSpace space)
+    {
+        var processor = Machine.AddProcessor();
+        processor.Switch(space);
+        return processor;
+    }
+
+    /// <summary>The first byte of a page of a file, where the file has one.</summary>
+    public ref byte ByteOf(MappedFile file, long offset)
+    {
+        Schedule.Reach(SchedulePoint.Bytes);
+        return ref Machine.Memory.Bytes(file.Locate(offset)!.Value, 1)[0];
+    }
+
+    /// <summary>Before a body reads or writes what another body does too, beside the engine.</summary>
+    public static void Point() => Schedule.Reach(SchedulePoint.SharedWord);
+
+    /// <summary>Where a space's tables show an address, for a load; null where they show nothing.</summary>
+    public PhysicalAddress? Shown(AddressSpace space, long at) => Tables.Translate(space, At + at, AccessKind.Read);
+
+    /// <summary>What a space shows at an address is what the file has there, or nothing.</summary>
+    public void ShowsAtMost(AddressSpace space, long at, MappedFile file, long offset)
+    {
+        if (Shown(space, at) is { } shown)
+        {
+            Assert.Equal(file.Locate(offset), shown);
+        }
+    }
+
+    public static void Resolves(AddressSpace space, long at, AccessKind access)
+    {
+        var result = space.Fault(At + at, access);
+        Assert.True(result.IsResolved, $"{access} at {at:x}: {result.Kind}");
+    }
+
+    public static void Succeeds(Errno outcome) => Assert.Equal(Errno.None, outcome);
+
+    /// <summary>The scenario of threads in this world.</summary>
+    /// <param name="check">What must hold afterwards, beside what always must.</param>
+    /// <param name="threads">What they do.</param>
+    public Scenario Race(Action check, params Action[] threads) =>
+        new(
+            threads,
+            () =>
+            {
+                Machine.Audit().ThrowIfUnsound();
+                check();
+                EndsClean();
+            },
+            this);
+
+    public void Dispose() => Machine.Dispose();
+
+    private void EndsClean()
+    {
+        foreach (var space in Machine.Spaces)
+        {
+            space.Exit();
+        }
+
+        foreach (var file in _files)
+        {
+            file.Dispose();
+        }
+
+        Machine.Reclaim();
+        Machine.Audit().ThrowIfUnsound();
+        Assert.Equal(1, Machine.FramesInUse);
+        Assert.Equal(Machine.Count(TableEvent.Attached), Machine.Count(TableEvent.Detached));
+        Assert.Equal(_device?.Size, _device?.FreeBytes + _device?.RetiredBytes);
+    }
+}
