@@ -82,6 +82,9 @@ public sealed class PmemDevice : IDisposable
     /// <summary>How often metadata of files have been made durable.</summary>
     public long MetadataSyncs => Interlocked.Read(ref _metadataSyncs);
 
+    /// <summary>Called for each range before it is made durable; for tests.</summary>
+    internal Action<long, long>? Syncing { get; set; }
+
     internal bool HasPoison => Volatile.Read(ref _poison).Length > 0;
 
     internal DeviceSpace Space { get; }
@@ -171,6 +174,7 @@ public sealed class PmemDevice : IDisposable
     /// <summary>Writes what was stored to a range of the device to the file that backs it, and waits for it.</summary>
     public void Sync(long offset, long length)
     {
+        Syncing?.Invoke(offset, length);
         if (Backing == PmemBacking.File)
         {
             _bytes!.Sync(offset, length);
@@ -289,7 +293,10 @@ public sealed class PmemDevice : IDisposable
     /// <summary>Gives back a piece that a file had.</summary>
     internal void Give(long offset, long length) => Space.Give(offset, length);
 
-    /// <summary>Copies bytes from one place of the device to another.</summary>
+    /// <summary>
+    /// Copies bytes from one place of the device to another, and makes the copy durable: the file is about to lead there, and
+    /// a store with MAP_SYNC may make that durable at any time.
+    /// </summary>
     internal void Copy(long from, long to, long length)
     {
         for (long done = 0; _bytes is not null && done < length; done += Level.PageSize)
@@ -297,6 +304,8 @@ public sealed class PmemDevice : IDisposable
             Schedule.Reach(SchedulePoint.Bytes);
             _store.Memory.Bytes(Start + from + done, Level.PageSize).CopyTo(_store.Memory.Bytes(Start + to + done, Level.PageSize));
         }
+
+        Sync(to, length);
     }
 
     /// <summary>Makes the metadata of files durable. (The device keeps them in memory: this only counts.)</summary>

@@ -39,7 +39,7 @@ internal sealed class OwnerRegistry
         }
     }
 
-    /// <summary>Takes the number back. No table of the owner may be left.</summary>
+    /// <summary>Takes the number back, for others; the owner is still called by it. No table of the owner may be left.</summary>
     public void Remove(TableOwner owner)
     {
         Schedule.Reach(SchedulePoint.SharedWord);
@@ -47,7 +47,6 @@ internal sealed class OwnerRegistry
         {
             Volatile.Write(ref _owners[owner.Id], null);
             _freeNumbers.Push(owner.Id);
-            owner.Id = 0;
         }
     }
 

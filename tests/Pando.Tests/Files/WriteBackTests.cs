@@ -106,4 +106,40 @@ public sealed class WriteBackTests
         bench.Fails(Errno.EINVAL, () => file.PunchHole(0, 0));
         bench.Fails(Errno.EINVAL, () => file.PunchHole(long.MaxValue / 4, Page));
     }
+
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public void A_copy_on_the_device_is_durable_before_the_file_leads_to_it(bool migrates)
+    {
+        using var bench = new OperationBench(largePages: false);
+        var file = bench.DaxFile(4 * Page);
+        var process = bench.StartSharers(1, file)[0];
+        process.Store(At, 7);
+        bench.Does(file.WriteBack());
+        if (!migrates)
+        {
+            bench.Does(bench.DaxFile(4 * Page, "clone").CloneRange(file, 0, 4 * Page, 0));
+        }
+
+        // Where the file lay whenever a piece was about to be made durable.
+        var then = new List<(long Start, long End, PhysicalAddress Place)>();
+        var before = file.Locate(0)!.Value;
+        bench.Device.Syncing = (start, length) => then.Add((start, start + length, file.Locate(0)!.Value));
+        if (migrates)
+        {
+            bench.Does(bench.Device.Migrate(before - bench.Device.Start, 4 * Page));
+        }
+        else
+        {
+            process.Store(At, 8);
+        }
+
+        bench.Device.Syncing = null;
+        long place = file.Locate(0)!.Value - bench.Device.Start;
+        Assert.NotEqual(before, file.Locate(0));
+        Assert.Contains(then, sync => sync.Start <= place && place < sync.End && sync.Place == before);
+        Assert.Equal(migrates ? 7 : 8, process.Load(At));
+        bench.Sound();
+    }
 }
