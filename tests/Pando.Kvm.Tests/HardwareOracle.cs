@@ -45,13 +45,13 @@ internal sealed class HardwareOracle : IDisposable
     private readonly StringBuilder _story = new();
     private readonly List<VirtualAddress> _places = [];
 
-    internal HardwareOracle(int seed, X64Format format)
+    internal HardwareOracle(int seed, X64Format format, bool? parks = null)
     {
         _random = new Random(seed);
         var sharing = Pick(SharingLevels.All, SharingLevels.None, SharingLevels.UpTo2MiB, SharingLevels.UpTo1GiB, SharingLevels.Pmd);
         bool large = _random.Next(3) > 0;
         Tell($"seed {seed}: {format.Levels} levels, sharing {sharing}, large pages {large}");
-        _joined = new JoinedMachine(sharing: sharing, largePages: large, device: 8 * JoinedMachine.Gibi, format: format);
+        _joined = new JoinedMachine(sharing: sharing, largePages: large, device: 8 * JoinedMachine.Gibi, parks: parks, format: format);
         _software = _joined.Machine.AddProcessor();
         _cpu = _joined.Kvm.Processors[0].Cpu;
         _space = _joined.Process(_joined.Machine.CreateSpace(), _load).Space;
@@ -345,6 +345,8 @@ internal sealed class HardwareOracle : IDisposable
 
     private void CompareTranslation(VirtualAddress address, List<Step> path, ulong[] before)
     {
+        // After an access that was completed the vCPU may have parked.
+        _cpu.Space = _space.RootAddress.Value;
         if (path.Count > 0 && address < _space.UserEnd && _cpu.Translate(address.Value) is var found && found != Physical(path, address)?.Value)
         {
             Differ($"KVM_TRANSLATE of {address}", new Outcome($"{Physical(path, address)}", 0, 0, 0), new Outcome($"{found:x}", 0, 0, 0), path, before);

@@ -69,6 +69,53 @@ public class JoinedFlushTests
         }
     }
 
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public void What_is_kept_of_a_space_goes_though_the_vcpu_was_only_about_to_be_in_another(bool isStopped)
+    {
+        using var joined = new JoinedMachine();
+        var spaces = new AddressSpace[2];
+        for (int i = 0; i < spaces.Length; i++)
+        {
+            spaces[i] = joined.Process(joined.Machine.CreateSpace(), BrokenPrograms.EndlessLoop(JoinedMachine.Code.Value)).Space;
+        }
+
+        // As on a processor that walks the tables and has no PCIDs; this one may be another.
+        var processor = new SpaceProcessor(joined.Kvm.Processors[0].Cpu, number: 0, contexts: null, keepsByRoot: true);
+        ProcessorExit Run(AddressSpace space, bool stop)
+        {
+            processor.Occupy([space]);
+            processor.Cpu.Space = processor.Load([space])[0];
+            processor.Cpu.Registers = new Native.KvmRegisters { Rip = JoinedMachine.Code.Value, Rflags = 2 };
+            if (stop)
+            {
+                processor.Cpu.Stop();
+            }
+
+            var exit = processor.Cpu.Run(TimeSpan.FromMilliseconds(20));
+            processor.Vacate();
+            return exit;
+        }
+
+        Assert.Equal(ExitKind.TimeLimit, Run(spaces[0], stop: false).Kind);
+        Assert.False(processor.Cpu.IsFlushRequested);
+        if (isStopped)
+        {
+            Assert.Equal(ExitKind.Stopped, Run(spaces[1], stop: true).Kind);
+        }
+        else
+        {
+            processor.Occupy([spaces[1]]);
+            processor.Vacate();
+        }
+
+        // Now the first one changes. The vCPU's CR3 is still its own.
+        Assert.True(processor.Drop(spaces[0]) || processor.Cpu.IsFlushRequested);
+        Assert.Equal(ExitKind.TimeLimit, Run(spaces[0], stop: false).Kind);
+        Assert.False(processor.Cpu.IsFlushRequested);
+    }
+
     [Fact]
     public void A_space_that_is_on_no_processor_is_flushed_all_the_same()
     {

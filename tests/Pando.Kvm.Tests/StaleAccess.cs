@@ -15,8 +15,8 @@ namespace Pando.Kvm.Tests;
 /// </summary>
 internal sealed class StaleAccess : IDisposable
 {
-    // Counts the accesses, and stays mapped.
-    private static readonly VirtualAddress _beatAt = JoinedMachine.Data + (1L << 34);
+    // Counts the accesses, and stays mapped; at another place of a TLB than the data.
+    private static readonly VirtualAddress _beatAt = JoinedMachine.Data + (1L << 34) + 0x5000;
 
     private readonly string _change;
     private readonly bool _stores;

@@ -88,7 +88,8 @@ public sealed class KvmMachine : ITranslationCache, ITableWatcher, IDisposable
 
             for (int i = 0; i < processors; i++)
             {
-                _processors[i] = new SpaceProcessor(_vm.CreateProcessor(), _number, _vm.HasPcid ? new ProcessorContexts() : null);
+                _processors[i] = new SpaceProcessor(
+                    _vm.CreateProcessor(), _number, _vm.HasPcid ? new ProcessorContexts() : null, keepsByRoot: !IsShadowed && !_vm.HasPcid);
             }
         }
         catch

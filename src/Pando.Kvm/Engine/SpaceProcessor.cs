@@ -15,7 +15,8 @@ namespace Pando.Kvm.Engine;
 /// <param name="processor">The vCPU.</param>
 /// <param name="number">The number of the machine's vCPUs among its translation caches.</param>
 /// <param name="contexts">The PCIDs of its spaces; null where it has none.</param>
-internal sealed class SpaceProcessor(VirtualProcessor processor, int number, ProcessorContexts? contexts = null)
+/// <param name="keepsByRoot">Whether it walks the tables itself without PCIDs: what it keeps is then one space's at a time.</param>
+internal sealed class SpaceProcessor(VirtualProcessor processor, int number, ProcessorContexts? contexts, bool keepsByRoot)
 {
     // Other threads may undo what a fault has resolved, but not this many times in a row.
     private const int MostFaultsOfOneInstruction = 10_000;
@@ -38,6 +39,13 @@ internal sealed class SpaceProcessor(VirtualProcessor processor, int number, Pro
     /// <summary>Says which spaces the vCPU is about to be in. The driver then looks which of them are ending.</summary>
     internal void Occupy(AddressSpace[] spaces)
     {
+        // Who changes the spaces of before does not find them here from now on, be the vCPU ever in these or not: so what
+        // it keeps goes, at the latest when it is next in.
+        if (keepsByRoot && !spaces.AsSpan().SequenceEqual(_lastSpaces))
+        {
+            Cpu.RequestFlush();
+        }
+
         Volatile.Write(ref _lastSpaces, spaces);
         Volatile.Write(ref _spaces, spaces);
         foreach (var space in spaces)

@@ -170,6 +170,9 @@ internal sealed unsafe class VirtualProcessor : IDisposable
     /// </summary>
     internal void RequestFlush() => Volatile.Write(ref _flushRequested, 1);
 
+    /// <summary>Whether a flush has been asked for and not been made.</summary>
+    internal bool IsFlushRequested => Volatile.Read(ref _flushRequested) != 0;
+
     /// <summary>Runs ring 3 from <see cref="Registers"/> in <see cref="Space"/> until something needs the host.</summary>
     /// <param name="limit">The longest time in guest mode, from now.</param>
     /// <exception cref="KvmException">KVM_RUN itself failed.</exception>
