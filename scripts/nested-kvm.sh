@@ -132,5 +132,9 @@ timeout -k 10 "$limit" qemu-system-x86_64 -accel "$accelerator" -cpu "$processor
     -kernel "$work/unpacked/boot/vmlinuz-$version" -initrd "$work/ramdisk" \
     -append "console=ttyS0 quiet panic=-1 mitigations=off NESTED_KVM_TIMES=$times ${variables[*]} -- $*" \
     -no-reboot -nic none -display none -monitor none -serial stdio </dev/null | tr -d '\r' | tee "$work/log" || status=$?
-((status == 0)) || { echo "nested-kvm.sh: ended after $limit s" >&2; exit 124; }
+case $status in
+    0) ;;
+    124 | 137) echo "nested-kvm.sh: ended after $limit s" >&2; exit 124 ;;
+    *) fail "QEMU ended with exit code $status" ;;
+esac
 exit "$(sed -n 's/^nested-kvm: exit //p' "$work/log" | grep . || echo 2)"

@@ -226,7 +226,7 @@ public class ProcessTests
         Assert.Equal(
             [new ProcessEnd(ProcessSignal.None, Result: 43), new ProcessEnd(ProcessSignal.None, Result: 7)],
             all.Select(p => p.End));
-        Assert.Equal("hello", process.Output.ToString());
+        Assert.Equal("hello", process.Output);
         Assert.Equal([process.Space], joined.Machine.Spaces);
         var area = process.Space.Areas.Single(a => a.File == file);
         Assert.Equal(
@@ -320,6 +320,48 @@ public class ProcessTests
         var space = joined.Machine.CreateSpace();
         JoinedMachine.Map(space, file, Rights.Read | Rights.Execute);
         Assert.Equal(42UL, joined.Run(new GuestProcess(space, program.Address)));
+    }
+
+    [Fact]
+    public void A_program_that_forks_for_ever_ends_with_all_its_children_at_its_time_limit()
+    {
+        using var joined = new JoinedMachine(processors: 2, ram: 8 * JoinedMachine.Mebi);
+        var program = UserProgram.Assembled("fork for ever", JoinedMachine.Code.Value, static a =>
+        {
+            var again = a.CreateLabel();
+            a.Label(ref again);
+            a.mov(eax, (int)SystemCallNumber.Fork);
+            a.syscall();
+            a.jmp(again);
+        });
+        var first = joined.Process(joined.Machine.CreateSpace(), program);
+        var process = new GuestProcess(first.Space, program.Address) { TimeLimit = TimeSpan.FromMilliseconds(50) };
+        var all = ProcessRunner.Run(joined.Kvm, process);
+        Assert.True(all.Count > 2);
+        Assert.All(all, static p => Assert.True(p.End!.Signal is ProcessSignal.ProcessorTime or ProcessSignal.Kill, $"{p.End}"));
+        Assert.Contains(all, static p => p.End!.Signal == ProcessSignal.ProcessorTime);
+        Assert.Equal([process.Space], joined.Machine.Spaces);
+    }
+
+    [Fact]
+    public void A_program_may_write_so_much_and_no_more()
+    {
+        using var joined = new JoinedMachine();
+        var process = joined.Process(static address => UserProgram.EndingWithExit("write for ever", address, static a =>
+        {
+            var again = a.CreateLabel();
+            a.mov(r12, -1);
+            a.Label(ref again);
+            a.inc(r12);
+            a.mov(eax, (int)SystemCallNumber.Write);
+            a.mov(rdi, JoinedMachine.Code.Value);
+            a.mov(esi, 4096);
+            a.syscall();
+            a.test(rax, rax);
+            a.jns(again);
+            a.sub(rax, r12);
+        }));
+        Assert.Equal(unchecked((ulong)(-(long)Errno.ENOSPC - (GuestProcess.MostOutput / 4096))), joined.Run(process));
     }
 
     [Fact]

@@ -46,9 +46,9 @@ public class ProgramRunTests
     {
         var availability = KvmAvailability.Check(levels: 5);
         Assert.SkipWhen(availability.IsUsable, "this host has KVM with 5 levels: there is nothing that it cannot do");
-        Assert.Equal(new ProcessorChoice(false, availability.Reason), ProcessorChoice.Choose("auto", X64Format.FiveLevels));
+        Assert.Equal(new ProcessorChoice(false, false, availability.Reason), ProcessorChoice.Choose("auto", X64Format.FiveLevels));
         Assert.DoesNotContain('\n', availability.Reason);
-        Assert.Equal(new ProcessorChoice(false, ""), ProcessorChoice.Choose("software", X64Format.FiveLevels));
+        Assert.Equal(new ProcessorChoice(false, false, ""), ProcessorChoice.Choose("software", X64Format.FiveLevels));
         Assert.Contains(availability.Reason, Assert.Throws<InputException>(() => ProcessorChoice.Choose("kvm", X64Format.FiveLevels)).Message, StringComparison.Ordinal);
         Assert.Contains("use kvm, software or auto", Assert.Throws<InputException>(() => ProcessorChoice.Choose("gpu", X64Format.FiveLevels)).Message, StringComparison.Ordinal);
     }

@@ -1,4 +1,7 @@
 using Pando.Hardware;
+using Pando.Kvm.Engine;
+using Pando.Kvm.Native;
+using Pando.Machines;
 using Pando.Spaces;
 
 namespace Pando.Kvm.Tests;
@@ -9,6 +12,54 @@ public class SpaceRoundTests
 
     /// <summary>Whether vCPUs park between rounds: as they do where there are PCIDs, and as they do where there are none.</summary>
     public static TheoryData<bool> Parks => [false, true];
+
+    [Fact]
+    public void A_round_that_is_called_off_ends_soon_and_the_spaces_can_be_entered_again()
+    {
+        using var joined = new JoinedMachine(processors: 2, sharing: SharingLevels.None, largePages: false);
+        using var file = joined.Device.CreateFile("data", 2 << 20);
+        var spaces = new AddressSpace[200];
+        for (int i = 0; i < spaces.Length; i++)
+        {
+            spaces[i] = joined.Machine.CreateSpace();
+            JoinedMachine.Map(spaces[i], file);
+        }
+
+        // Called off from within: as soon as a vCPU is through with its first spaces, far from all of them.
+        using var cancellation = new CancellationTokenSource();
+        int ended = 0;
+        Assert.Throws<OperationCanceledException>(() => joined.Kvm.ReadAndCount(
+            spaces,
+            JoinedMachine.Data,
+            4096,
+            512,
+            TimeSpan.FromSeconds(60),
+            more =>
+            {
+                Interlocked.Add(ref ended, more);
+                cancellation.Cancel();
+            },
+            cancellation.Token));
+        Assert.InRange(ended, 1, spaces.Length - 1);
+
+        var report = joined.Kvm.ReadAndCount(spaces, JoinedMachine.Data, 4096, 512, TimeSpan.FromSeconds(60), cancellation: TestContext.Current.CancellationToken);
+        Assert.Equal(spaces.Length, report.Spaces);
+        Assert.Empty(report.Failures);
+    }
+
+    [Fact]
+    public void A_machine_whose_vcpus_could_not_be_made_is_as_it_was()
+    {
+        using var machine = new Machines.Machine(new MachineOptions { Ram = 16 << 20 });
+        Assert.Throws<KvmException>(() => new KvmMachine(machine, KvmMachine.MostProcessors + 1));
+        var space = machine.CreateSpace();
+        var at = space.Map(MapRequest.Anonymous(4096, Rights.ReadWrite)).Value;
+        Assert.True(space.Fault(at, AccessKind.Write).IsResolved);
+        machine.Audit().ThrowIfUnsound();
+        space.Exit();
+        machine.Audit().ThrowIfUnsound();
+        using var after = new KvmMachine(machine, 1);
+    }
 
     [Theory]
     [MemberData(nameof(Parks))]
@@ -30,7 +81,7 @@ public class SpaceRoundTests
             JoinedMachine.Map(spaces[i], file);
         }
 
-        var report = joined.Kvm.ReadAndCount(spaces, JoinedMachine.Data, 2 << 20, 512, TimeSpan.FromSeconds(60));
+        var report = joined.Kvm.ReadAndCount(spaces, JoinedMachine.Data, 2 << 20, 512, TimeSpan.FromSeconds(60), cancellation: TestContext.Current.CancellationToken);
         Assert.Empty(report.Failures);
         Assert.Equal((Spaces, unchecked(sum * Spaces)), (report.Spaces, report.Sum));
         for (long offset = 8; offset < 1 << 30; offset += 2 << 20)
@@ -54,7 +105,7 @@ public class SpaceRoundTests
         }
 
         spaces[30].Exit();
-        var report = joined.Kvm.ReadAndCount(spaces, JoinedMachine.Data, 2 << 20, 4, TimeSpan.FromSeconds(60));
+        var report = joined.Kvm.ReadAndCount(spaces, JoinedMachine.Data, 2 << 20, 4, TimeSpan.FromSeconds(60), cancellation: TestContext.Current.CancellationToken);
         Assert.Equal(4, report.Failures.Count);
         Assert.Equal(3, report.Failures.Count(f => f.Contains("Segmentation", StringComparison.Ordinal)));
         Assert.Equal(Spaces - 4, report.Spaces);
@@ -83,7 +134,7 @@ public class SpaceRoundTests
             }
         });
         ending.Start();
-        var report = joined.Kvm.ReadAndCount(spaces, JoinedMachine.Data, 2 << 20, 512, TimeSpan.FromSeconds(60));
+        var report = joined.Kvm.ReadAndCount(spaces, JoinedMachine.Data, 2 << 20, 512, TimeSpan.FromSeconds(60), cancellation: TestContext.Current.CancellationToken);
         ending.Join();
         Assert.Equal(Spaces, report.Spaces + report.Failures.Count);
         Assert.True(report.Failures.Count <= Spaces / 10, string.Join(Environment.NewLine, report.Failures));
@@ -121,7 +172,7 @@ public class SpaceRoundTests
             }
 
             ulong youngOnes = isYoung ? (ulong)changed + 1 : Spaces - (ulong)changed - 1;
-            var report = joined.Kvm.ReadAndCount(spaces, JoinedMachine.Data, 4096, 1, TimeSpan.FromSeconds(60));
+            var report = joined.Kvm.ReadAndCount(spaces, JoinedMachine.Data, 4096, 1, TimeSpan.FromSeconds(60), cancellation: TestContext.Current.CancellationToken);
             Assert.Empty(report.Failures);
             Assert.Equal((round, (youngOnes * 1000) + Spaces - youngOnes), (round, report.Sum));
         }
@@ -157,7 +208,7 @@ public class SpaceRoundTests
         const int Rounds = 8;
         for (int round = 0; round < Rounds; round++)
         {
-            var report = joined.Kvm.ReadAndCount(spaces, JoinedMachine.Data, 2 << 20, Words, TimeSpan.FromSeconds(60));
+            var report = joined.Kvm.ReadAndCount(spaces, JoinedMachine.Data, 2 << 20, Words, TimeSpan.FromSeconds(60), cancellation: TestContext.Current.CancellationToken);
             Assert.Empty(report.Failures);
             Assert.Equal(Spaces, report.Spaces);
         }

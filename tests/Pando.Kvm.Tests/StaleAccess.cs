@@ -152,8 +152,14 @@ internal sealed class StaleAccess : IDisposable
             };
         }
 
-        Change();
-        _joined.Machine.Store.Shootdown.LeaveOut = null;
+        try
+        {
+            Change();
+        }
+        finally
+        {
+            _joined.Machine.Store.Shootdown.LeaveOut = null;
+        }
     }
 
     private void Change()

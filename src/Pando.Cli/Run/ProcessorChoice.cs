@@ -5,11 +5,12 @@ namespace Pando.Cli.Run;
 
 /// <summary>What runs the program in every process.</summary>
 /// <param name="UsesKvm">Real processors, as KVM vCPUs; else the software processor.</param>
+/// <param name="IsRequired">Nothing else will do.</param>
 /// <param name="Why">Where it was left to the command and KVM cannot be used: why not, in one line.</param>
-internal sealed record ProcessorChoice(bool UsesKvm, string Why)
+internal sealed record ProcessorChoice(bool UsesKvm, bool IsRequired, string Why)
 {
     /// <summary>The software processor, and why.</summary>
-    public static ProcessorChoice Software(string why) => new(false, why);
+    public static ProcessorChoice Software(string why) => new(UsesKvm: false, IsRequired: false, why);
 
     /// <summary>Reads what was given to --processor, and looks at the host.</summary>
     /// <exception cref="InputException">It is no kind of processor, or KVM was asked for and cannot be used.</exception>
@@ -28,7 +29,7 @@ internal sealed record ProcessorChoice(bool UsesKvm, string Why)
         }
 
         var availability = KvmAvailability.Check(format.Levels);
-        return availability.IsUsable ? new ProcessorChoice(true, "")
+        return availability.IsUsable ? new ProcessorChoice(UsesKvm: true, required, "")
             : required ? throw new InputException($"--processor: KVM cannot be used here: {availability.Reason}; use --processor software")
             : Software(availability.Reason);
     }

@@ -15,7 +15,7 @@ internal static class ProgramRows
         var first = worlds[0].Program;
         string what = first.Processor == "kvm" ? Text($"on {first.Processors} KVM {(first.Processors == 1 ? "vCPU" : "vCPUs")}") : "in software";
         row($"processes that ran a program {what}", world => Text($"{world.Program.Spaces:N0}"));
-        row("  pages read and written in each", world => Text($"{world.Program.PagesPerSpace:N0}"));
+        row("  pages read and written in each", world => Text($"the first {world.Program.PagesPerSpace:N0}"));
         row("  reads and writes / faults", world => Text($"{world.Program.Accesses:N0} / {world.Program.Faults:N0}"));
         row("  time", world => Text($"{world.Program.Seconds:N2} s"));
         row("  each process", world => Text($"{world.Program.Seconds * 1e6 / Math.Max(1, world.Program.Spaces):N1} µs"));

@@ -7,7 +7,7 @@ using Pando.Kvm.Machine;
 namespace Pando.Cli.Run;
 
 /// <summary>
-/// Runs one program in every process of a world: it reads a word of each of 512 pages (a GiB in 2 MiB pages), and adds
+/// Runs one program in every process of a world: it reads a word of each of the first 512 pages (a GiB in 2 MiB pages), and adds
 /// 1 to the word behind it. So the sum of all reads is known, and each counter must end at the number of processes.
 /// </summary>
 internal sealed class ProgramRun
@@ -31,18 +31,18 @@ internal sealed class ProgramRun
     public static ProgramReport Run(World world, PmemFile? pmem, IRunProgress progress, CancellationToken cancellation)
     {
         cancellation.ThrowIfCancellationRequested();
-        string why = world.Plan.Options.Processor.Why;
+        string why = world.Processor.Why;
         if (world.Device.Backing == PmemBacking.None)
         {
             return new ProgramReport("", "the memory has no bytes that it could read", "", 0, 0, 0, 0, 0, 0, 0, null, 0, null);
         }
 
-        progress.Begin($"{world.Plan.Share.Describe}: a program runs in every process", 1);
+        progress.Begin($"{world.Plan.Share.Describe}: a program runs in every process", world.Spaces.Length);
         var run = new ProgramRun(world);
         ulong sum = run.Prepare();
         var round = world.Kvm is { } kvm
-            ? kvm.ReadAndCount(world.Spaces, world.Start, run._stride, run._pages, _limit)
-            : run.InSoftware(cancellation);
+            ? kvm.ReadAndCount(world.Spaces, world.Start, run._stride, run._pages, _limit, ended => progress.Advance(ended), cancellation)
+            : run.InSoftware(progress, cancellation);
         run.Check(round, sum);
         int? inFile = pmem is null ? null : run.CountInFile(pmem);
         var report = new ProgramReport(
@@ -62,7 +62,6 @@ internal sealed class ProgramRun
 
         // What follows measures the engine alone.
         world.StopProcessors();
-        progress.Advance(1);
         return report;
     }
 
@@ -87,7 +86,7 @@ internal sealed class ProgramRun
         return sum;
     }
 
-    private RoundReport InSoftware(CancellationToken cancellation)
+    private RoundReport InSoftware(IRunProgress progress, CancellationToken cancellation)
     {
         var processor = _world.Machine.AddProcessor();
         long faults = 0;
@@ -114,6 +113,7 @@ internal sealed class ProgramRun
             }
 
             spaces += ended ? 1 : 0;
+            progress.Advance(1);
         }
 
         processor.Switch(null);

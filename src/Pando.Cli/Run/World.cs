@@ -2,6 +2,7 @@ using System.Diagnostics;
 using Pando.Files;
 using Pando.Hardware;
 using Pando.Kvm.Engine;
+using Pando.Kvm.Native;
 using Pando.Machines;
 using Pando.Spaces;
 using Pando.Tables;
@@ -25,9 +26,10 @@ internal sealed class World : IDisposable
 
     private readonly MapRequest _request;
 
-    private World(WorldPlan plan, Machine machine, PmemDevice device, DaxFile file)
+    private World(WorldPlan plan, Machine machine, PmemDevice device, DaxFile file, ProcessorChoice processor)
     {
         Plan = plan;
+        Processor = processor;
         Machine = machine;
         Device = device;
         File = file;
@@ -50,6 +52,9 @@ internal sealed class World : IDisposable
 
     /// <summary>The processes, in the order in which they were asked for.</summary>
     public AddressSpace[] Spaces { get; }
+
+    /// <summary>What runs the program: what was chosen, or what was left when that could not be started.</summary>
+    public ProcessorChoice Processor { get; }
 
     /// <summary>The machine's real processors; null where software runs the program.</summary>
     public KvmMachine? Kvm { get; private set; }
@@ -88,9 +93,15 @@ internal sealed class World : IDisposable
         try
         {
             // Before the first space: each root table has the entry that the vCPUs' stub needs.
-            kvm = options.Processor.UsesKvm ? new KvmMachine(machine, options.Threads) : null;
+            var processor = options.Processor;
+            kvm = processor.UsesKvm ? TryStartProcessors(machine, ref processor, options.Threads) : null;
             var device = AddDevice(machine, options.Memory, pmemPath);
-            return new World(plan, machine, device, device.CreateFile("database", options.Memory)) { Kvm = kvm };
+            if (processor.IsRequired && device.Backing == PmemBacking.None)
+            {
+                throw new InputException("--processor kvm: the host has no addresses for the bytes of so much memory, so no program can run; use less --memory, or --processor auto");
+            }
+
+            return new World(plan, machine, device, device.CreateFile("database", options.Memory), processor) { Kvm = kvm };
         }
         catch
         {
@@ -129,6 +140,23 @@ internal sealed class World : IDisposable
         Kvm?.Dispose();
         File.Dispose();
         Machine.Dispose();
+    }
+
+    private static KvmMachine? TryStartProcessors(Machine machine, ref ProcessorChoice processor, int threads)
+    {
+        try
+        {
+            return new KvmMachine(machine, Math.Min(threads, KvmMachine.MostProcessors));
+        }
+        catch (KvmException e) when (processor.IsRequired)
+        {
+            throw new InputException($"--processor kvm: {e.Message}");
+        }
+        catch (KvmException e)
+        {
+            processor = ProcessorChoice.Software(e.Message.TrimEnd('.'));
+            return null;
+        }
     }
 
     private static PmemDevice AddDevice(Machine machine, long size, string? path)

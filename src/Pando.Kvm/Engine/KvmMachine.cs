@@ -24,6 +24,9 @@ namespace Pando.Kvm.Engine;
 /// </remarks>
 public sealed class KvmMachine : ITranslationCache, ITableWatcher, IDisposable
 {
+    /// <summary>The most vCPUs.</summary>
+    public const int MostProcessors = KernelLayout.MaximumProcessors - 1;
+
     // More tables than this are not noted one by one: forgetting everything is cheaper.
     private const int MostTables = 256;
 
@@ -48,8 +51,8 @@ public sealed class KvmMachine : ITranslationCache, ITableWatcher, IDisposable
 
     /// <summary>Makes the virtual machine and as many vCPUs as asked for.</summary>
     /// <param name="machine">The machine; it has no address space yet, and its tables are x86-64's.</param>
-    /// <param name="processors">How many vCPUs.</param>
-    /// <exception cref="KvmException">KVM cannot be used here; see <see cref="KvmAvailability"/>.</exception>
+    /// <param name="processors">How many vCPUs, up to <see cref="MostProcessors"/>.</param>
+    /// <exception cref="KvmException">KVM cannot be used here; see <see cref="KvmAvailability"/>. The machine is as it was.</exception>
     public KvmMachine(Pando.Machines.Machine machine, int processors = 1)
         : this(machine, processors, parks: null)
     {
@@ -79,6 +82,13 @@ public sealed class KvmMachine : ITranslationCache, ITableWatcher, IDisposable
             _devices = new DeviceSlots(_vm, machine.Memory);
             _vm.AttachMissing = _devices.TryAttach;
             _vm.AddMemory(0, (ulong)machine.Memory.RamBytes, machine.Memory.HostAddressOf(new PhysicalAddress(0)));
+            var cpus = new VirtualProcessor[processors];
+            for (int i = 0; i < processors; i++)
+            {
+                cpus[i] = _vm.CreateProcessor();
+            }
+
+            // Nothing fails any more: from here on the machine knows of the vCPUs.
             machine.VirtualMemory.KernelEntry = (KernelLayout.RootIndex, new Entry(_vm.KernelEntry));
             _number = _store.Shootdown.Add(this);
             if (IsShadowed)
@@ -89,7 +99,7 @@ public sealed class KvmMachine : ITranslationCache, ITableWatcher, IDisposable
             for (int i = 0; i < processors; i++)
             {
                 _processors[i] = new SpaceProcessor(
-                    _vm.CreateProcessor(), _number, _vm.HasPcid ? new ProcessorContexts() : null, keepsByRoot: !IsShadowed && !_vm.HasPcid);
+                    cpus[i], _number, _vm.HasPcid ? new ProcessorContexts() : null, keepsByRoot: !IsShadowed && !_vm.HasPcid);
             }
         }
         catch
@@ -133,12 +143,22 @@ public sealed class KvmMachine : ITranslationCache, ITableWatcher, IDisposable
     /// <param name="stride">Bytes from one to the next, at least 16.</param>
     /// <param name="count">How many words.</param>
     /// <param name="limit">The most time for one space.</param>
-    public RoundReport ReadAndCount(IReadOnlyList<AddressSpace> spaces, VirtualAddress start, long stride, int count, TimeSpan limit)
+    /// <param name="ended">Told how many spaces more a vCPU is through with, on its thread.</param>
+    /// <param name="cancellation">Calls it off.</param>
+    /// <exception cref="OperationCanceledException">It was called off.</exception>
+    public RoundReport ReadAndCount(
+        IReadOnlyList<AddressSpace> spaces,
+        VirtualAddress start,
+        long stride,
+        int count,
+        TimeSpan limit,
+        Action<int>? ended = null,
+        CancellationToken cancellation = default)
     {
         ArgumentNullException.ThrowIfNull(spaces);
         ArgumentOutOfRangeException.ThrowIfLessThan(count, 1);
         ArgumentOutOfRangeException.ThrowIfLessThan(stride, 16);
-        return new SpaceRounds(this, CommonCode.ReadAndCountRound, limit).Run(
+        return new SpaceRounds(this, CommonCode.ReadAndCountRound, limit, ended, cancellation).Run(
             spaces, _ => new KvmRegisters { R8 = start.Value, R9 = (ulong)count, Rsi = (ulong)stride });
     }
 

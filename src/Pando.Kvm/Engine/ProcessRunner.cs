@@ -134,13 +134,31 @@ internal sealed class ProcessRunner : IDisposable
 
     private void RunSlice(SpaceProcessor processor, GuestProcess process)
     {
+        processor.Occupy(process.Spaces);
+        try
+        {
+            RunInside(processor, process);
+        }
+        finally
+        {
+            processor.Vacate();
+        }
+    }
+
+    private void RunInside(SpaceProcessor processor, GuestProcess process)
+    {
         var cpu = processor.Cpu;
         var space = process.Space;
-        processor.Occupy(process.Spaces);
         if (space.IsEnding)
         {
             process.End = new ProcessEnd(ProcessSignal.Kill, Report: "its address space ended");
-            processor.Vacate();
+            return;
+        }
+
+        // By what others of its family have taken: another slice for each would be time to fork in.
+        EndIfOverTime(process);
+        if (process.End is not null)
+        {
             return;
         }
 
@@ -179,11 +197,16 @@ internal sealed class ProcessRunner : IDisposable
         }
 
         process.Registers = cpu.Registers;
-        processor.Vacate();
-        process.Ticks += Stopwatch.GetTimestamp() - start;
-        if (process.End is null && process.Ticks > process.TimeLimit.TotalSeconds * Stopwatch.Frequency)
+        process.CountTime(Stopwatch.GetTimestamp() - start);
+        EndIfOverTime(process);
+    }
+
+    private static void EndIfOverTime(GuestProcess process)
+    {
+        if (process.End is null && process.IsOverTime)
         {
-            process.End = new ProcessEnd(ProcessSignal.ProcessorTime, Report: $"it took more than its {process.TimeLimit.TotalSeconds} s of processor time");
+            process.End = new ProcessEnd(
+                ProcessSignal.ProcessorTime, Report: $"it and those that were forked with it took more than {process.TimeLimit.TotalSeconds} s of processor time");
         }
     }
 }

@@ -9,7 +9,13 @@ namespace Pando.Kvm.Engine;
 
 /// <summary>Runs one program in many spaces: each vCPU goes from space to space by itself, and comes out for faults only.</summary>
 /// <remarks>The program ends its turn in a space by INT3, and sums in R15.</remarks>
-internal sealed class SpaceRounds(KvmMachine machine, UserProgram program, TimeSpan limit)
+/// <param name="machine">The machine.</param>
+/// <param name="program">The program.</param>
+/// <param name="limit">The most time for one space.</param>
+/// <param name="ended">Told how many spaces more a vCPU is through with, on its thread.</param>
+/// <param name="cancellation">Calls it off.</param>
+internal sealed class SpaceRounds(
+    KvmMachine machine, UserProgram program, TimeSpan limit, Action<int>? ended = null, CancellationToken cancellation = default)
 {
     // Spaces that a vCPU takes at a time: enough to make an exit's cost small, few enough that both end together.
     private const int MostPerRound = 256;
@@ -37,18 +43,29 @@ internal sealed class SpaceRounds(KvmMachine machine, UserProgram program, TimeS
         _perRound = Math.Clamp(spaces.Count / (machine.ProcessorCount * 4), 1, MostPerRound);
         long start = Stopwatch.GetTimestamp();
         using (var ticker = new RunTicker(machine, limit))
+        using (var registration = cancellation.Register(StopAll))
         {
             ProcessorThreads.Run(machine.Processors.ToArray(), Drive);
         }
+
+        cancellation.ThrowIfCancellationRequested();
 
         return new RoundReport(
             _completed, _sum, _faults, Stopwatch.GetElapsedTime(0, _faultTicks),
             _exits, Stopwatch.GetElapsedTime(start), Stopwatch.GetElapsedTime(0, _ticks), _failures);
     }
 
+    private void StopAll()
+    {
+        foreach (var processor in machine.Processors)
+        {
+            processor.Cpu.Stop();
+        }
+    }
+
     private void Drive(SpaceProcessor processor)
     {
-        while (true)
+        while (!cancellation.IsCancellationRequested)
         {
             int first = Interlocked.Add(ref _next, _perRound) - _perRound;
             if (first >= _spaces.Count)
@@ -74,6 +91,8 @@ internal sealed class SpaceRounds(KvmMachine machine, UserProgram program, TimeS
                 processor.Vacate();
                 Interlocked.Add(ref _ticks, Stopwatch.GetTimestamp() - start);
             }
+
+            ended?.Invoke(spaces.Length);
         }
     }
 
@@ -117,6 +136,9 @@ internal sealed class SpaceRounds(KvmMachine machine, UserProgram program, TimeS
                     break;
                 case ExitKind.Breakpoint:
                     completed += left.Length;
+                    left = [];
+                    continue;
+                case ExitKind.Stopped when cancellation.IsCancellationRequested:
                     left = [];
                     continue;
                 case ExitKind.Stopped when Stopwatch.GetElapsedTime(turn) > limit:

@@ -1,5 +1,4 @@
 using System.Diagnostics;
-using System.Text;
 using Pando.Files;
 using Pando.Hardware;
 using Pando.Kvm.Processor;
@@ -112,8 +111,7 @@ internal sealed class SystemCalls(KvmMachine machine, Func<GuestProcess, int> st
             return -(long)Errno.EFAULT;
         }
 
-        process.Output.Append(Encoding.UTF8.GetString(bytes));
-        return bytes.Length;
+        return process.TryWrite(bytes) ? bytes.Length : -(long)Errno.ENOSPC;
     }
 
     // What is too large for a length is refused by the engine as negative.

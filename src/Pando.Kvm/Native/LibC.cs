@@ -19,6 +19,7 @@ internal static unsafe partial class LibC
     internal const long SystemCallGetThread = 186; // __NR_gettid, x86-64
     internal const long SystemCallThreadKill = 234; // __NR_tgkill, x86-64
 
+    internal const int ErrorNoProcess = 3;         // ESRCH
     internal const int ErrorInterrupted = 4;       // EINTR
     internal const int ErrorAgain = 11;            // EAGAIN
 
@@ -57,8 +58,14 @@ internal static unsafe partial class LibC
     internal static int CurrentThread() => (int)SystemCall((nint)SystemCallGetThread, 0, 0, 0);
 
     /// <summary>Sends <paramref name="signal"/> to one thread of this process. A thread that has ended is no error.</summary>
-    internal static void SignalThread(int thread, int signal) =>
-        _ = SystemCall((nint)SystemCallThreadKill, Environment.ProcessId, thread, signal);
+    /// <exception cref="KvmException">It could not be sent.</exception>
+    internal static void SignalThread(int thread, int signal)
+    {
+        if (SystemCall((nint)SystemCallThreadKill, Environment.ProcessId, thread, signal) != 0 && Marshal.GetLastPInvokeError() != ErrorNoProcess)
+        {
+            throw KvmException.FromErrno($"tgkill of a vCPU's thread with signal {signal}");
+        }
+    }
 
     /// <summary>sigset_t of glibc and musl: 1,024 bits, of which the kernel knows the first 64.</summary>
     [StructLayout(LayoutKind.Sequential)]

@@ -13,8 +13,9 @@ namespace Pando.Kvm.Processor;
 /// </remarks>
 internal sealed unsafe class EntryGate
 {
-    // A real-time signal that neither the .NET runtime (which uses SIGRTMIN, 34) nor libc claims.
-    private const int KickSignal = 54;
+    // SIGSTKFLT, which nothing sends or uses. No real-time signal: that needs room in the user's queue, and without it is
+    // not sent (EAGAIN; kernel/signal.c, __send_signal_locked).
+    private const int KickSignal = 16;
     private const ulong KickBit = 1UL << (KickSignal - 1);
 
     private const int Outside = 0;

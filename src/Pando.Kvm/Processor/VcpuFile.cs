@@ -29,7 +29,17 @@ internal sealed unsafe class VcpuFile : IDisposable
             throw KvmException.FromErrno($"KVM_CREATE_VCPU {index}");
         }
 
-        _runLength = (nuint)LibC.Ioctl(device, KvmRequest.GetVcpuMapSize, 0);
+        var length = LibC.Ioctl(device, KvmRequest.GetVcpuMapSize, 0);
+        if (length < sizeof(KvmRun))
+        {
+            var refused = length < 0
+                ? KvmException.FromErrno("KVM_GET_VCPU_MMAP_SIZE")
+                : new KvmException($"KVM_GET_VCPU_MMAP_SIZE gave {length}, less than a kvm_run");
+            _ = LibC.Close(_descriptor);
+            throw refused;
+        }
+
+        _runLength = (nuint)length;
         var run = LibC.Map(0, _runLength, LibC.ProtectRead | LibC.ProtectWrite, LibC.MapShared, _descriptor, 0);
         if (run == -1)
         {
