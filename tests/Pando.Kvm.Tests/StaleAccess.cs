@@ -200,7 +200,13 @@ internal sealed class StaleAccess : IDisposable
 
     private bool ByHardware()
     {
-        var exit = Enter(Kvm.Processors[0], repeat: false);
+        // A stop that was meant for whoever was on the vCPU before may come late.
+        ProcessorExit exit;
+        do
+        {
+            exit = Enter(Kvm.Processors[0], repeat: false);
+        }
+        while (exit.Kind == ExitKind.Stopped);
         Assert.True(exit.Kind is ExitKind.Breakpoint or ExitKind.PageFault, $"{exit}");
         return exit.Kind == ExitKind.Breakpoint;
     }
