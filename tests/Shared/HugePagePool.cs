@@ -10,6 +10,7 @@ namespace Pando.Tests.Shared;
 internal sealed class HugePagePool : IDisposable
 {
     private const string Setting = "/sys/kernel/mm/hugepages/hugepages-2048kB/nr_hugepages";
+    private const string Surplus = "/sys/kernel/mm/hugepages/hugepages-2048kB/surplus_hugepages";
     private static readonly TimeSpan Patience = TimeSpan.FromMinutes(10);
 
     private readonly FileStream _turn;
@@ -47,17 +48,19 @@ internal sealed class HugePagePool : IDisposable
         try
         {
             turn = WaitForTurn();
-            long before = Read();
-            Write(before + pages);
-            long got = Read() - before;
-            if (got >= pages)
+            // Pages that the one before has given back and that are still in use are surplus; a larger pool takes them in.
+            long late = Read(Surplus);
+            long before = Lasting();
+            Write(before + late + pages);
+            long got = Lasting() - before;
+            if (got >= late + pages)
             {
                 whyNot = "";
                 return new HugePagePool(turn, got);
             }
 
             Write(before);
-            whyNot = $"Skipped for want of {pages} huge pages of 2 MiB: the machine gave {Math.Max(0, got)}.";
+            whyNot = $"Skipped for want of {pages} huge pages of 2 MiB: the machine gave {Math.Max(0, got - late)}.";
         }
         catch (TimeoutException exception)
         {
@@ -114,7 +117,10 @@ internal sealed class HugePagePool : IDisposable
         }
     }
 
-    private static long Read() => long.Parse(File.ReadAllText(Setting), CultureInfo.InvariantCulture);
+    // The kernel shows all pages in the place where it is told how many are to last (mm/hugetlb.c, nr_hugepages_show_common).
+    private static long Lasting() => Read(Setting) - Read(Surplus);
+
+    private static long Read(string file) => long.Parse(File.ReadAllText(file), CultureInfo.InvariantCulture);
 
     private static void Write(long pages) => File.WriteAllText(Setting, pages.ToString(CultureInfo.InvariantCulture));
 
@@ -123,7 +129,7 @@ internal sealed class HugePagePool : IDisposable
         long added = Interlocked.Exchange(ref _added, 0);
         if (added != 0)
         {
-            Write(Math.Max(0, Read() - added));
+            Write(Math.Max(0, Lasting() - added));
         }
     }
 }
