@@ -25,7 +25,7 @@ namespace Pando.Kvm.Engine;
 public sealed class KvmMachine : ITranslationCache, ITableWatcher, IDisposable
 {
     /// <summary>The most vCPUs.</summary>
-    public const int MostProcessors = KernelLayout.MaximumProcessors - 1;
+    public const int MostProcessors = KernelLayout.MostVcpus;
 
     // More tables than this are not noted one by one: forgetting everything is cheaper.
     private const int MostTables = 256;

@@ -165,7 +165,7 @@ internal sealed unsafe class VirtualMachine : IDisposable
         {
             if (_processors.Length == KernelLayout.MaximumProcessors)
             {
-                throw new KvmException($"a machine has at most {KernelLayout.MaximumProcessors - 1} vCPUs");
+                throw new KvmException($"a machine has at most {KernelLayout.MostVcpus} vCPUs");
             }
 
             var processor = new VirtualProcessor(this, _image, _device, _vm, _processors.Length);

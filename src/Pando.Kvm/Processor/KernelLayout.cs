@@ -40,6 +40,9 @@ internal static class KernelLayout
     /// <summary>As many vCPUs as the image has pages for.</summary>
     internal const int MaximumProcessors = (Pages - FirstProcessorPage) / 2;
 
+    /// <summary>How many of them a machine's user can have: the machine has one of its own, which flushes tables.</summary>
+    internal const int MostVcpus = MaximumProcessors - 1;
+
     /// <summary>CR3 values one run queue holds: its page less the cursor and the zero that ends it.</summary>
     internal const int QueueCapacity = 510;
 

@@ -60,6 +60,29 @@ public class ProcessorRaces
 
     private static bool Store(SoftwareProcessor processor, long at, byte value) => processor.TryWrite(At + at, value).IsCompleted;
 
+    /// <summary>One stores 5 over what was there before; another reads the one or the other, and 5 once the store has returned.</summary>
+    private static (Action Read, Action Store) StoreOfFive(SoftwareProcessor writer, SoftwareProcessor reader, byte before)
+    {
+        bool written = false;
+        return (
+            () =>
+            {
+                for (int i = 0; i < 2; i++)
+                {
+                    Point();
+                    bool after = written;
+                    byte value = Load(reader, 0);
+                    Assert.True(after ? value == 5 : value == before || value == 5, $"read {value}");
+                }
+            },
+            () =>
+            {
+                Assert.True(Store(writer, 0, 5));
+                Point();
+                written = true;
+            });
+    }
+
     private static byte Load(SoftwareProcessor processor, long at)
     {
         var result = processor.TryRead(At + at, out byte value);
@@ -279,28 +302,14 @@ public class ProcessorRaces
         var (reader, writer, another) = (world.Processor(space), world.Processor(space), world.Processor(space));
         world.ByteOf(file, 0) = 1;
         Assert.Equal(1, Load(reader, 0));
-        bool written = false;
+        var (read, store) = StoreOfFive(writer, reader, before: 1);
         return world.Race(
             () =>
             {
                 Assert.Equal((1, 5), (world.ByteOf(file, 0), Load(reader, 0)));
             },
-            () =>
-            {
-                for (int i = 0; i < 2; i++)
-                {
-                    Point();
-                    bool after = written;
-                    byte value = Load(reader, 0);
-                    Assert.True(after ? value == 5 : value is 1 or 5, $"read {value}");
-                }
-            },
-            () =>
-            {
-                Assert.True(Store(writer, 0, 5));
-                Point();
-                written = true;
-            },
+            read,
+            store,
             () => Assert.True(Store(another, Page, 6)));
     }
 
@@ -394,25 +403,11 @@ public class ProcessorRaces
         var file = world.Holes(4 * Page);
         var (reader, writer) = (world.Processor(world.Space(MapRequest.SharedFile(file, Rights.Read))), world.Processor(world.Space(MapRequest.SharedFile(file, Rights.ReadWrite))));
         Assert.Equal(0, Load(reader, Page));
-        bool written = false;
+        var (read, store) = StoreOfFive(writer, reader, before: 0);
         return world.Race(
             () => Assert.Equal((5, 5), (world.ByteOf(file, 0), Load(reader, 0))),
-            () =>
-            {
-                for (int i = 0; i < 2; i++)
-                {
-                    Point();
-                    bool after = written;
-                    byte value = Load(reader, 0);
-                    Assert.True(after ? value == 5 : value is 0 or 5, $"read {value}");
-                }
-            },
-            () =>
-            {
-                Assert.True(Store(writer, 0, 5));
-                Point();
-                written = true;
-            });
+            read,
+            store);
     }
 
     internal static Scenario StoresBesideConverge()
