@@ -17,6 +17,7 @@ internal static unsafe partial class LibC
     public const int HugePage = 14; // MADV_HUGEPAGE
     public const uint HugetlbMemfd = 4; // MFD_HUGETLB
     public const int ReadWrite = 2; // O_RDWR
+    public const int Name = 15; // PR_SET_NAME
 
     [SuppressGCTransition]
     [LibraryImport("libc", EntryPoint = "fork")]
@@ -57,6 +58,10 @@ internal static unsafe partial class LibC
     [SuppressGCTransition]
     [LibraryImport("libc", EntryPoint = "read")]
     public static partial nint Read(int file, byte* bytes, nuint count);
+
+    [SuppressGCTransition]
+    [LibraryImport("libc", EntryPoint = "prctl")]
+    public static partial int SetName(int operation, byte* name, nuint unused2, nuint unused3, nuint unused4);
 
     [SuppressGCTransition]
     [LibraryImport("libc", EntryPoint = "_exit")]

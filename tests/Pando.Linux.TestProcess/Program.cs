@@ -60,6 +60,7 @@ internal static unsafe class Program
         _ = RunAll(
         [
             new Step(-1, Verb.File, 0, 0, 0, 0, 0, "/dev/null\0"u8.ToArray()),
+            new Step(-1, Verb.Name, 0, 0, 0, 0, 0, "pando-test\0"u8.ToArray()),
             new Step(-1, Verb.Memfd, 0, 0, 2 * Size, 0, 3),
             .. new[] { Verb.Private, Verb.Unmap, Verb.Map, Verb.Touch, Verb.Write, Verb.Protect, Verb.DontNeed, Verb.DontDump, Verb.HugePage, Verb.Unmap, Verb.Anonymous, Verb.Unmap, Verb.None }
                 .Select(verb => new Step(-1, verb, Address, 1, Size, 1 << 20, 3)),
@@ -78,7 +79,7 @@ internal static unsafe class Program
         {
             case Verb.Memfd:
             case Verb.Hugetlb:
-                fixed (byte* name = "pando-test"u8)
+                fixed (byte* name = step.Path ?? "pando-test"u8)
                 {
                     _file = LibC.CreateMemfd(name, step.Verb == Verb.Hugetlb ? LibC.HugetlbMemfd : 0);
                 }
@@ -91,6 +92,12 @@ internal static unsafe class Program
                 }
 
                 return _file >= 0;
+            case Verb.Name:
+                fixed (byte* name = step.Path)
+                {
+                    return LibC.SetName(LibC.Name, name, 0, 0, 0) == 0;
+                }
+
             case Verb.Fork:
                 for (var i = 1; i <= (int)step.Value; i++)
                 {

@@ -5,7 +5,10 @@ internal enum Verb
 {
     None,
 
-    /// <summary>Make a memfd of "size" bytes; later steps map it.</summary>
+    /// <summary>Call the process "path" (or "hex").</summary>
+    Name,
+
+    /// <summary>Make a memfd of "size" bytes, called "path" or "hex" where given; later steps map it.</summary>
     Memfd,
 
     /// <summary>The same with huge pages of 2 MiB.</summary>

@@ -1,4 +1,5 @@
 using System.CommandLine;
+using Pando.Cli.Views;
 using Pando.Linux.Analysis;
 using Pando.Linux.Snapshot;
 
@@ -40,7 +41,7 @@ internal static class CommandErrors
     /// <summary>One line and the exit code.</summary>
     public static int Fail(string message)
     {
-        Console.Error.WriteLine($"pando: {message}");
+        new LineWriter(Console.Error).Line($"pando: {message}");
         return BadInput;
     }
 }

@@ -7,7 +7,8 @@ internal static class RangeView
 {
     public static void Write(TextWriter output, RangeReport r)
     {
-        void Line(string text) => output.WriteLine(text);
+        var lines = new LineWriter(output);
+        void Line(string text) => lines.Line(text);
         Line($"Process {r.Pid} ({r.Name}), address 0x{r.Address:x}");
         Line($"  mapping   0x{r.Start:x}-0x{r.End:x} {r.Rights}, {ByteText.Size((long)(r.End - r.Start))}{(r.KernelPageSize > 0 ? $", KernelPageSize {ByteText.Size((long)r.KernelPageSize)}" : "")}");
         Line($"  VmFlags   {(r.VmFlags.Length > 0 ? r.VmFlags : "(not readable)")}");

@@ -9,6 +9,8 @@ internal sealed class ScanView(TextWriter output, int? width, ScanReport report,
 {
     private const long WorthShowing = 1L << 20;
 
+    private readonly LineWriter _lines = new(output);
+
     public void Write(string by, MachineReport? before)
     {
         WriteMachine(before);
@@ -57,8 +59,7 @@ internal sealed class ScanView(TextWriter output, int? width, ScanReport report,
 
     private static string Number(long number, string one, string? many = null) => $"{Count(number)} {(number == 1 ? one : many ?? one + "s")}";
 
-    // Plain text goes out unwrapped: settings are pasted, and pipes are searched line by line.
-    private void Line(string text = "") => output.WriteLine(text);
+    private void Line(string text = "") => _lines.Line(text);
 
     private void WriteMachine(MachineReport? before)
     {

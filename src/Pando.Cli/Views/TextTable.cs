@@ -1,3 +1,7 @@
+using System.Text;
+using Pando.Linux.Report;
+using Spectre.Console;
+
 namespace Pando.Cli.Views;
 
 /// <summary>
@@ -12,12 +16,13 @@ internal sealed class TextTable(params (string Heading, int Rank)[] columns)
     private readonly List<string[]> _rows = [];
 
     /// <summary>Adds a row of as many cells as there are columns.</summary>
-    public void Add(params string[] cells) => _rows.Add(cells);
+    public void Add(params string[] cells) => _rows.Add(Array.ConvertAll(cells, Printable.Text));
 
     /// <summary>Writes the table; <paramref name="width"/> is the terminal's, null where there is none.</summary>
     public void Write(TextWriter output, int? width)
     {
-        var widths = columns.Select((c, i) => _rows.Select(r => r[i].Length).Append(c.Heading.Length).Max()).ToArray();
+        var lines = new LineWriter(output);
+        var widths = columns.Select((c, i) => _rows.Select(r => Width(r[i])).Append(Width(c.Heading)).Max()).ToArray();
         widths[0] = Math.Min(widths[0], LongestName);
         var shown = Enumerable.Range(0, columns.Length).ToList();
         int Figures() => shown.Skip(1).Sum(i => widths[i] + 2);
@@ -31,9 +36,9 @@ internal sealed class TextTable(params (string Heading, int Rank)[] columns)
             widths[0] = Math.Clamp(all - Figures(), Math.Min(widths[0], ShortestName), widths[0]);
         }
 
-        void Line(Func<int, string> cell) => output.WriteLine(string.Concat(shown.Select(i => i == 0 ? Short(cell(0), widths[0]).PadRight(widths[0]) : "  " + cell(i).PadLeft(widths[i]))).TrimEnd());
+        void Line(Func<int, string> cell) => lines.Line(string.Concat(shown.Select(i => i == 0 ? Padded(Short(cell(0), widths[0]), widths[0]) : "  " + Blanks(widths[i] - Width(cell(i))) + cell(i))).TrimEnd());
         Line(i => columns[i].Heading);
-        output.WriteLine(new string('─', widths[0] + Figures()));
+        lines.Line(new string('─', widths[0] + Figures()));
         foreach (var row in _rows)
         {
             Line(i => row[i]);
@@ -42,10 +47,40 @@ internal sealed class TextTable(params (string Heading, int Rank)[] columns)
         var hidden = Enumerable.Range(0, columns.Length).Except(shown).Select(i => columns[i].Heading).ToList();
         if (hidden.Count > 0)
         {
-            output.WriteLine($"  a wider terminal shows: {string.Join(", ", hidden)}");
+            lines.Line($"  a wider terminal shows: {string.Join(", ", hidden)}");
         }
     }
 
     /// <summary>The end of a path tells more than its beginning.</summary>
-    private static string Short(string name, int width) => name.Length <= width ? name : "…" + name[^(width - 1)..];
+    private static string Short(string name, int width)
+    {
+        if (Width(name) <= width)
+        {
+            return name;
+        }
+
+        // From the end, by whole characters: they may be two columns wide, or of two parts.
+        var left = width - 1;
+        var start = name.Length;
+        while (start > 0)
+        {
+            var length = start > 1 && char.IsSurrogatePair(name[start - 2], name[start - 1]) ? 2 : 1;
+            left -= Width(name.Substring(start - length, length));
+            if (left < 0)
+            {
+                break;
+            }
+
+            start -= length;
+        }
+
+        return "…" + name[start..];
+    }
+
+    private static string Padded(string text, int width) => text + Blanks(width - Width(text));
+
+    private static string Blanks(int count) => new(' ', Math.Max(0, count));
+
+    /// <summary>Columns of a terminal that the text takes.</summary>
+    private static int Width(string text) => Ascii.IsValid(text) ? text.Length : text.GetCellWidth();
 }

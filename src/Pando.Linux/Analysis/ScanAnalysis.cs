@@ -82,8 +82,8 @@ public sealed class ScanAnalysis
 
     private static MachineSnapshot OfCgroup(MachineSnapshot snapshot, string cgroup)
     {
-        var path = "/" + cgroup.Trim('/');
-        var inside = snapshot.Processes.Where(p => p.Cgroup == path || p.Cgroup.StartsWith(path == "/" ? path : path + "/", StringComparison.Ordinal)).ToList();
+        var path = CgroupPath.Normal(cgroup);
+        var inside = snapshot.Processes.Where(p => CgroupPath.IsInside(p.Cgroup, path)).ToList();
         if (inside.Count == 0)
         {
             throw new ReportException($"No process is in cgroup '{path}'. Cgroups with processes: {string.Join(", ", snapshot.Cgroups.Select(c => c.Path).Take(8))}");

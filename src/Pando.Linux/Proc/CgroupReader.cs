@@ -1,5 +1,6 @@
 using System.Text;
 using Pando.Linux.Native;
+using Pando.Linux.Report;
 using Pando.Linux.Snapshot;
 
 namespace Pando.Linux.Proc;
@@ -13,7 +14,7 @@ internal static class CgroupReader
         var unified = "";
         while (ProcText.TryLine(ref text, out var bytes))
         {
-            var parts = Encoding.UTF8.GetString(bytes).Split(':', 3);
+            var parts = Printable.Decode(bytes).Split(':', 3);
             if (parts.Length != 3)
             {
                 continue;

@@ -1,5 +1,5 @@
 using System.Collections.Concurrent;
-using System.Text;
+using Pando.Linux.Report;
 using Pando.Linux.Snapshot;
 
 namespace Pando.Linux.Proc;
@@ -29,8 +29,8 @@ public sealed class ObjectTable
         }
 
         // Without an inode (vdso, vvar) the name is the identity.
-        var key = new Key(device, inode, inode == 0 ? Encoding.UTF8.GetString(path) : "");
-        return _numbers.TryGetValue(key, out var number) ? number : Add(key, Encoding.UTF8.GetString(path));
+        var key = new Key(device, inode, inode == 0 ? Printable.Decode(path) : "");
+        return _numbers.TryGetValue(key, out var number) ? number : Add(key, Printable.Decode(path));
     }
 
     /// <summary>The objects as maps names them; what they are is found out later, once for each.</summary>

@@ -1,4 +1,5 @@
 using System.Text;
+using Pando.Linux.Report;
 
 namespace Pando.Linux.Proc;
 
@@ -17,7 +18,7 @@ public static class StatusParser
         {
             if (line.StartsWith("Name:\t"u8))
             {
-                name = Encoding.UTF8.GetString(line["Name:\t"u8.Length..]);
+                name = Printable.Decode(line["Name:\t"u8.Length..]);
             }
             else if (line.StartsWith("State:"u8))
             {

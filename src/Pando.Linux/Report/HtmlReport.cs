@@ -57,7 +57,8 @@ public static class HtmlReport
         return page.Append("</body></html>\n").ToString();
     }
 
-    private static string Text(string text) => WebUtility.HtmlEncode(text);
+    /// <summary>Markup and what a browser would act on or not show (line breaks of settings apart: see WriteAdvice).</summary>
+    private static string Text(string text) => WebUtility.HtmlEncode(Printable.Text(text));
 
     private static string Size(long bytes) => ByteText.Size(bytes);
 
@@ -314,7 +315,7 @@ public static class HtmlReport
         page.Append("<h2>What to do</h2>\n");
         foreach (var advice in report.Advice)
         {
-            Append(page, $"<p><b>{Text(advice.Title)}</b>{(advice.SavedBytes is { } saved ? $": saves {Size(saved)}" : "")}</p>\n<pre>{Text(string.Join('\n', advice.Lines))}</pre>\n<p class=\"dim\">Cost: {Text(advice.Cost)}</p>\n");
+            Append(page, $"<p><b>{Text(advice.Title)}</b>{(advice.SavedBytes is { } saved ? $": saves {Size(saved)}" : "")}</p>\n<pre>{string.Join('\n', advice.Lines.Select(Text))}</pre>\n<p class=\"dim\">Cost: {Text(advice.Cost)}</p>\n");
         }
     }
 }
