@@ -25,7 +25,7 @@ public class ProcessorBenchmarks : IDisposable
         var store = new TableStore(_memory, X64Format.FourLevels);
         _space = new BenchSpace(store);
         _other = new BenchSpace(store);
-        _processor = new SoftwareProcessor(store, handler: null);
+        _processor = SoftwareProcessor.Create(store, handler: null);
         _processor.Switch(_space);
     }
 

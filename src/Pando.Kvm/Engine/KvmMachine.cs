@@ -36,7 +36,7 @@ public sealed class KvmMachine : ITranslationCache, ITableWatcher, IDisposable
     private readonly TableStore _store;
     private readonly VirtualMachine _vm;
     private readonly DeviceSlots _devices;
-    private readonly int _number;
+    private int _number;
     private readonly ChangedTables _changed = new(MostTables);
     private readonly Lock _flushLock = new();
     private readonly List<ulong> _flushing = [];
@@ -50,8 +50,10 @@ public sealed class KvmMachine : ITranslationCache, ITableWatcher, IDisposable
     private long _fullFlushes;
 
     /// <summary>Makes the virtual machine and as many vCPUs as asked for.</summary>
-    /// <param name="machine">The machine; it has no address space yet, and its tables are x86-64's.</param>
+    /// <param name="machine">The machine; it has no address space yet, never had vCPUs, and its tables are x86-64's.</param>
     /// <param name="processors">How many vCPUs, up to <see cref="MostProcessors"/>.</param>
+    /// <exception cref="ArgumentException">The machine's tables are not x86-64's, or fewer than one vCPU is asked for.</exception>
+    /// <exception cref="InvalidOperationException">The machine has address spaces, or vCPUs, or no room for a processor. It is as it was.</exception>
     /// <exception cref="KvmException">KVM cannot be used here; see <see cref="KvmAvailability"/>. The machine is as it was.</exception>
     public KvmMachine(Pando.Machines.Machine machine, int processors = 1)
         : this(machine, processors, parks: null)
@@ -88,19 +90,19 @@ public sealed class KvmMachine : ITranslationCache, ITableWatcher, IDisposable
                 cpus[i] = _vm.CreateProcessor();
             }
 
-            // Nothing fails any more: from here on the machine knows of the vCPUs.
-            machine.VirtualMemory.KernelEntry = (KernelLayout.RootIndex, new Entry(_vm.KernelEntry));
-            _number = _store.Shootdown.Add(this);
-            if (IsShadowed)
+            // Complete but for its number: when it has that, and the machine does not refuse, the machine knows of the vCPUs.
+            _store.Shootdown.Make(number =>
             {
-                _store.Watch(this);
-            }
+                _number = number;
+                for (int i = 0; i < processors; i++)
+                {
+                    _processors[i] = new SpaceProcessor(
+                        cpus[i], number, _vm.HasPcid ? new ProcessorContexts() : null, keepsByRoot: !IsShadowed && !_vm.HasPcid);
+                }
 
-            for (int i = 0; i < processors; i++)
-            {
-                _processors[i] = new SpaceProcessor(
-                    cpus[i], _number, _vm.HasPcid ? new ProcessorContexts() : null, keepsByRoot: !IsShadowed && !_vm.HasPcid);
-            }
+                Join(machine.VirtualMemory);
+                return this;
+            });
         }
         catch
         {
@@ -219,7 +221,7 @@ public sealed class KvmMachine : ITranslationCache, ITableWatcher, IDisposable
         ref var record = ref _store.Memory.Record(table);
         if (record.Kind == FrameKind.SpaceTable
             && _store.Owners[record.Owner] is SpaceTables space
-            && (space.LoadedOn & (1UL << (_number & 63))) == 0)
+            && !space.LoadedOn.Contains(_number))
         {
             return;
         }
@@ -253,6 +255,26 @@ public sealed class KvmMachine : ITranslationCache, ITableWatcher, IDisposable
             bool read = _copier.TryRead(address, bytes).IsCompleted;
             _copier.Switch(null);
             return read;
+        }
+    }
+
+    /// <summary>Makes the machine's spaces fit for vCPUs: the last that can fail; then it has changed nothing.</summary>
+    private void Join(VirtualMemory memory)
+    {
+        memory.KernelEntry = (KernelLayout.RootIndex, new Entry(_vm.KernelEntry));
+        if (!IsShadowed)
+        {
+            return;
+        }
+
+        try
+        {
+            _store.Watch(this);
+        }
+        catch
+        {
+            memory.KernelEntry = null;
+            throw;
         }
     }
 
@@ -291,9 +313,11 @@ public sealed class KvmMachine : ITranslationCache, ITableWatcher, IDisposable
         }
     }
 
-    /// <summary>Ends the virtual machine; no vCPU may be running. The machine goes on without it.</summary>
+    /// <summary>Ends the virtual machine; no vCPU may be running. The machine goes on without it, and is never given another.</summary>
     public void Dispose()
     {
+        // Nobody asks it to flush any more; who is about to asks what finds that it has ended.
+        _store.Shootdown.Remove(this);
         lock (_flushLock)
         {
             if (!_disposed)

@@ -25,6 +25,7 @@ public sealed partial class DaxFile : MappedFile
         Device = device;
         _extents = extents;
         _dirty = new DirtySet(store);
+        Publish();
         device.Add(this);
     }
 

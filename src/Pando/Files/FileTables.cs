@@ -31,7 +31,6 @@ public sealed class FileTables : SharedTableOwner
     {
         _store = store;
         File = file;
-        store.Owners.Add(this);
     }
 
     /// <summary>The file's name, for reports.</summary>

@@ -35,6 +35,9 @@ public abstract class MappedFile : IDisposable
         Tables = new FileTables(store, this);
     }
 
+    /// <summary>Makes the file known to the machine: the last that the constructor of a file does, when it is complete.</summary>
+    private protected void Publish() => Store.Owners.Add(Tables);
+
     /// <summary>The file's name, for reports.</summary>
     public string Name { get; }
 

@@ -21,9 +21,9 @@ public sealed class MemoryFile : MappedFile
         _fixedPages = fixedPages;
         _pageLevel = pageSize == Hardware.Level.PageSize ? Level.Pte : Level.Pmd;
         _pages = new FrameRadix(store);
+        Publish();
     }
 
-    // Before the file is known to the machine: half a file would stay.
     private static long Checked(long size, long pageSize, bool fixedPages)
     {
         if (pageSize is not (Hardware.Level.PageSize or 1L << 21))

@@ -123,6 +123,15 @@ public abstract class EntryFormat
     /// <summary>The same leaf, with or without the mark.</summary>
     public abstract Entry Marked(Entry entry, int level, bool marked);
 
+    /// <summary>
+    /// Whether software has marked the leaf as one that shows private memory, to which it holds a reference: said by the
+    /// leaf itself, since what its page was when the leaf was made need not be what it is now. The hardware ignores the mark.
+    /// </summary>
+    public abstract bool IsAnonymous(Entry entry, int level);
+
+    /// <summary>The same leaf, marked as one that shows private memory.</summary>
+    public abstract Entry AsAnonymous(Entry entry, int level);
+
     /// <summary>How the leaf may be cached.</summary>
     public abstract MemoryType MemoryTypeOf(Entry entry, int level);
 }

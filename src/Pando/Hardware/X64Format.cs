@@ -22,6 +22,7 @@ public sealed class X64Format : EntryFormat
     private const ulong PageSizeBit = 1UL << 7;
 
     // Bits 9 to 11 are left to software (SDM table 4-20).
+    private const ulong SoftwareAnonymous = 1UL << 9;
     private const ulong SoftwareMark = 1UL << 10;
 
     // Bits 59 to 62 of a leaf hold the protection key, where CR4.PKE is set (SDM vol. 3A, 4.6.2).
@@ -167,6 +168,12 @@ public sealed class X64Format : EntryFormat
     /// <inheritdoc/>
     public override Entry Marked(Entry entry, int level, bool marked) =>
         new((entry.Raw & ~SoftwareMark) | (marked ? SoftwareMark : 0));
+
+    /// <inheritdoc/>
+    public override bool IsAnonymous(Entry entry, int level) => (entry.Raw & SoftwareAnonymous) != 0;
+
+    /// <inheritdoc/>
+    public override Entry AsAnonymous(Entry entry, int level) => new(entry.Raw | SoftwareAnonymous);
 
     /// <inheritdoc/>
     public override string ToString() => $"x86-64, {Levels} levels";

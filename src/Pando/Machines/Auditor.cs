@@ -173,6 +173,12 @@ internal sealed class Auditor(Machine machine)
         var frame = _store.AnonymousFrameOf(leaf, level);
         if (!frame.IsNone)
         {
+            if (level > Level.Pte || !_store.Memory.IsRam(frame.Address) || _store.Memory.Record(frame).Kind != FrameKind.Anonymous)
+            {
+                Expect(false, $"{space}: the leaf at {span} says that it shows private memory, but shows {_store.Format.TargetOf(leaf, level)}");
+                return true;
+            }
+
             _references[frame.Number] = _references.GetValueOrDefault(frame.Number) + 1;
             Expect(!area.IsShared, $"{space}: an anonymous frame at {span} in a shared mapping");
             Expect((rights & ~_store.Format.Effective(area.Rights)) == 0, $"{space}: the leaf at {span} allows {rights}, {area} does not");
@@ -257,6 +263,7 @@ internal sealed class Auditor(Machine machine)
 
                 _leaves++;
                 long size = Level.EntrySpan(key.Level);
+                Expect(_store.AnonymousFrameOf(entry, key.Level).IsNone, $"'{tables.FileName}': entry {index} of the {key} says that it shows private memory");
                 Expect(offset >= key.WindowStart && offset + size <= key.WindowEnd, $"'{tables.FileName}': entry {index} of the {key} shows something outside of the window");
                 var rights = _store.Format.RightsOf(entry, key.Level);
                 Expect((rights | Rights.Write) == key.Class.LeafRights, $"'{tables.FileName}': entry {index} of the {key} allows {rights}");

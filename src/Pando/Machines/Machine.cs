@@ -92,9 +92,13 @@ public sealed class Machine : IDisposable
         }
     }
 
-    /// <summary>Adds a processor whose page faults the address space resolves in which it runs. A machine has at most 64.</summary>
+    /// <summary>The most processors of a machine. (The vCPUs of a machine of another kind together count as one.)</summary>
+    public const int MostProcessors = ProcessorSet.Capacity;
+
+    /// <summary>Adds a processor whose page faults the address space resolves in which it runs.</summary>
+    /// <exception cref="InvalidOperationException">The machine has <see cref="MostProcessors"/> already.</exception>
     public SoftwareProcessor AddProcessor() =>
-        new(Store, static (space, address, access) => ((AddressSpace)space).Fault(address, access));
+        SoftwareProcessor.Create(Store, static (space, address, access) => ((AddressSpace)space).Fault(address, access));
 
     /// <summary>
     /// Gives back what can be had without harm: files' tables that nothing is attached to, and frames that only

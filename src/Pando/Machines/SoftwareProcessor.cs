@@ -23,15 +23,13 @@ namespace Pando.Machines;
 /// lock, which is held from the look-up of a translation until the bytes of the access have been moved, so that when
 /// they return no access uses what was dropped. No lock is held while the fault handler runs.
 /// </para>
-/// <para>No member but <see cref="DescribeWalk"/> and <see cref="Snapshot"/> allocates managed memory.</para>
+/// <para>No member but <see cref="DescribeWalk"/> and <see cref="Snapshot"/> allocates managed memory; nor does
+/// <see cref="Switch"/>, but for the first time that a space is loaded on a processor past the machine's 64th.</para>
 /// </remarks>
 public sealed class SoftwareProcessor : ITranslationCache
 {
     /// <summary>How many spaces' translations a processor keeps at a time.</summary>
     public const int ContextCount = SpaceContexts.Count;
-
-    // A space's mark has 64 bits; two processors that shared one could not take it back.
-    private const int MaxProcessors = 64;
 
     // Other threads may undo what a handler has resolved, but not this many times in a row.
     private const int MaxFaultsOfOneAccess = 10_000;
@@ -53,25 +51,23 @@ public sealed class SoftwareProcessor : ITranslationCache
     private int _lock;
     private int _driver;
 
-    /// <summary>Makes a processor and adds it to those that flushes reach.</summary>
-    /// <param name="store">The machine's tables.</param>
-    /// <param name="handler">Resolves page faults; without one, every page fault goes to the caller.</param>
-    /// <exception cref="InvalidOperationException">The machine has 64 processors already.</exception>
-    internal SoftwareProcessor(TableStore store, FaultHandler? handler)
+    private SoftwareProcessor(TableStore store, FaultHandler? handler, int number)
     {
         _store = store;
         _format = store.Format;
         _handler = handler;
-        Number = store.Shootdown.Add(this);
-        if (Number >= MaxProcessors)
-        {
-            throw new InvalidOperationException($"A machine has at most {MaxProcessors} processors; this would be number {Number + 1}.");
-        }
-
+        Number = number;
         _caches = new TranslationCaches(_format);
-        _contexts = new SpaceContexts(_caches, Number);
+        _contexts = new SpaceContexts(_caches, number);
         _walk = new PageWalk(store, _caches);
     }
+
+    /// <summary>Makes a processor and adds it to those that flushes reach.</summary>
+    /// <param name="store">The machine's tables.</param>
+    /// <param name="handler">Resolves page faults; without one, every page fault goes to the caller.</param>
+    /// <exception cref="InvalidOperationException">The machine has as many processors as it can have.</exception>
+    internal static SoftwareProcessor Create(TableStore store, FaultHandler? handler) =>
+        store.Shootdown.Make(number => new SoftwareProcessor(store, handler, number));
 
     /// <summary>The processor's number in its machine, from 0.</summary>
     public int Number { get; }

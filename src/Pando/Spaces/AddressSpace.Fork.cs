@@ -172,7 +172,7 @@ public sealed partial class AddressSpace
             var rights = format.RightsOf(entry.Entry, entry.Level) & ~Rights.Write;
             entry.SetRights(rights, ref gather);
             Interlocked.Increment(ref Store.Memory.Record(frame).References);
-            Pages.Add((entry.Range.Start, format.MakeLeaf(Level.Pte, frame.Address, rights, protectionKey: format.ProtectionKeyOf(entry.Entry, Level.Pte))));
+            Pages.Add((entry.Range.Start, Store.MakeAnonymousLeaf(frame, rights, dirty: false, format.ProtectionKeyOf(entry.Entry, Level.Pte))));
         }
     }
 }

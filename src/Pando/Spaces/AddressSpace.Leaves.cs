@@ -117,7 +117,10 @@ public sealed partial class AddressSpace
             }
         }
 
-        var leaf = Store.Format.MakeLeaf(Level.Pte, frame.Address, own ? rights : rights & ~Rights.Write, dirty: own, protectionKey: fault.Area.Traits.ProtectionKey);
+        int key = fault.Area.Traits.ProtectionKey;
+        var leaf = own
+            ? Store.MakeAnonymousLeaf(frame, rights, dirty: true, key)
+            : Store.Format.MakeLeaf(Level.Pte, frame.Address, rights & ~Rights.Write, protectionKey: key);
         return PutPrivateLeaf(ref fault, table, index, leaf, own ? frame : Frame.None);
     }
 
@@ -144,7 +147,7 @@ public sealed partial class AddressSpace
             return fault.Fail(FaultKind.OutOfMemory);
         }
 
-        var leaf = Store.Format.MakeLeaf(Level.Pte, frame.Address, Store.Format.Effective(fault.Area.Rights), dirty: true, protectionKey: fault.Area.Traits.ProtectionKey);
+        var leaf = Store.MakeAnonymousLeaf(frame, Store.Format.Effective(fault.Area.Rights), dirty: true, fault.Area.Traits.ProtectionKey);
         return PutPrivateLeaf(ref fault, table, index, leaf, frame);
     }
 
@@ -303,7 +306,7 @@ public sealed partial class AddressSpace
 
             gather.Finish();
             Store.Memory.Record(copy).References = 1;
-            Store.Fill(table, Level.Pte, index, Store.Format.MakeLeaf(Level.Pte, copy.Address, rights, dirty: true, protectionKey: fault.Area.Traits.ProtectionKey));
+            Store.Fill(table, Level.Pte, index, Store.MakeAnonymousLeaf(copy, rights, dirty: true, fault.Area.Traits.ProtectionKey));
         }
 
         Store.Unlock(table, Level.Pte);

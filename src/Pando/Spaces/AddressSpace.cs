@@ -33,7 +33,7 @@ public sealed partial class AddressSpace : SpaceTables
     internal AddressSpace(VirtualMemory memory)
     {
         _memory = memory;
-        Store.Owners.Add(this);
+        Store.Owners.Reserve(this);
         if (!Store.TryCreate(this, Store.Format.Levels, 0, out var root))
         {
             Store.Owners.Remove(this);
@@ -46,6 +46,9 @@ public sealed partial class AddressSpace : SpaceTables
         }
 
         Root = root;
+
+        // Complete: from here on others see it.
+        Store.Owners.Publish(this);
         memory.Add(this);
     }
 
@@ -110,14 +113,17 @@ public sealed partial class AddressSpace : SpaceTables
         var everything = new AddressRange(new VirtualAddress(0), new VirtualAddress(1UL << (Store.Format.VirtualAddressBits - 1)));
         var gather = new FlushGather(Store, this);
         var clear = new ClearVisitor();
+        _memory.Walker.Change(this, everything, everything, everything, ref clear, ref gather);
+        gather.Finish();
+
+        // As in munmap: a file finds this space until nothing of it can be reached here any more, since what a file no
+        // longer finds it frees; and the root stays as long as a file may come by it.
         foreach (var area in _areas.All)
         {
             Unindex(area);
         }
 
-        _memory.Walker.Change(this, everything, everything, everything, ref clear, ref gather);
-        gather.Release(Root);
-        gather.Finish();
+        Store.RetireTable(Root);
         Root = Frame.None;
         var areas = _areas.All.ToArray();
         _areas.Replace(0, _areas.Count, []);

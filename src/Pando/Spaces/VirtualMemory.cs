@@ -53,6 +53,11 @@ internal sealed class VirtualMemory
 
             lock (_lock)
             {
+                if (value is not null && _kernelEntry is not null)
+                {
+                    throw new InvalidOperationException("The roots of this machine lead to a kernel already; a machine is given one, once.");
+                }
+
                 if (_spaces.Count > 0)
                 {
                     throw new InvalidOperationException($"{_spaces.Count} address spaces exist; the kernel's entry is set before the first is made.");

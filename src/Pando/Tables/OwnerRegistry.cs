@@ -20,8 +20,18 @@ internal sealed class OwnerRegistry
         }
     }
 
-    /// <summary>Gives an owner its number.</summary>
+    /// <summary>Gives an owner that is complete its number.</summary>
     public void Add(TableOwner owner)
+    {
+        Reserve(owner);
+        Publish(owner);
+    }
+
+    /// <summary>
+    /// Gives an owner its number, which its first table needs. Nobody finds the owner by it before <see cref="Publish"/>;
+    /// one that does not get so far gives it back by <see cref="Remove"/>.
+    /// </summary>
+    public void Reserve(TableOwner owner)
     {
         Schedule.Reach(SchedulePoint.SharedWord);
         lock (_lock)
@@ -35,7 +45,16 @@ internal sealed class OwnerRegistry
             }
 
             owner.Id = number;
-            Volatile.Write(ref _owners[number], owner);
+        }
+    }
+
+    /// <summary>Makes an owner known by its number, when it is complete.</summary>
+    public void Publish(TableOwner owner)
+    {
+        Schedule.Reach(SchedulePoint.SharedWord);
+        lock (_lock)
+        {
+            Volatile.Write(ref _owners[owner.Id], owner);
         }
     }
 

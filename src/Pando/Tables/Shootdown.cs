@@ -8,7 +8,10 @@ internal sealed class Shootdown(StripedCounter events)
 {
     private readonly Lock _lock = new();
     private readonly StripedCounter _events = events;
-    private ITranslationCache[] _processors = [];
+
+    // By number; what is not there yet is null. Written under _lock, replaced by a larger one when full; read without a lock.
+    private ITranslationCache?[] _processors = new ITranslationCache?[8];
+    private int _count;
 
     /// <summary>
     /// A test's hook: where it answers true for a flush, the flush is left out. It exists to show that the tests see it.
@@ -16,36 +19,91 @@ internal sealed class Shootdown(StripedCounter events)
     public Func<AddressRange, bool>? LeaveOut { get; set; }
 
     /// <summary>The processors at this moment.</summary>
-    public IReadOnlyList<ITranslationCache> Processors => Volatile.Read(ref _processors);
+    public IEnumerable<ITranslationCache> Processors => Volatile.Read(ref _processors).OfType<ITranslationCache>();
 
-    /// <summary>Adds a processor; gives its number.</summary>
+    /// <summary>Adds a processor that is complete; gives its number.</summary>
+    /// <inheritdoc cref="Make"/>
     public int Add(ITranslationCache processor)
+    {
+        int given = -1;
+        Make(number =>
+        {
+            given = number;
+            return processor;
+        });
+        return given;
+    }
+
+    /// <summary>
+    /// Makes a processor with the next number and adds it, so that flushes reach it from the moment in which it is complete.
+    /// Where making it fails, nothing was added.
+    /// </summary>
+    /// <param name="make">Makes the processor with a number. It adds none itself.</param>
+    /// <exception cref="InvalidOperationException">The machine has as many processors as it can have.</exception>
+    public T Make<T>(Func<int, T> make)
+        where T : class, ITranslationCache
     {
         lock (_lock)
         {
-            _processors = [.. _processors, processor];
-            return _processors.Length - 1;
+            if (_count == ProcessorSet.Capacity)
+            {
+                throw new InvalidOperationException(
+                    $"A machine has at most {ProcessorSet.Capacity:N0} processors, which this one has; use those that there are, for one space after another.");
+            }
+
+            var processor = make(_count);
+            if (_count == _processors.Length)
+            {
+                var larger = new ITranslationCache?[_count * 2];
+                _processors.CopyTo(larger, 0);
+                larger[_count] = processor;
+                Volatile.Write(ref _processors, larger);
+            }
+            else
+            {
+                Volatile.Write(ref _processors[_count], processor);
+            }
+
+            _count++;
+            return processor;
+        }
+    }
+
+    /// <summary>
+    /// Takes out a processor that has ended; one that is not there is left alone. Its number is not given again: spaces may be
+    /// marked with it.
+    /// </summary>
+    public void Remove(ITranslationCache processor)
+    {
+        lock (_lock)
+        {
+            int number = Array.IndexOf(_processors, processor);
+            if (number >= 0)
+            {
+                Volatile.Write(ref _processors[number], null);
+            }
         }
     }
 
     /// <summary>Flushes a range of a space from every processor that may hold it.</summary>
     public void Flush(SpaceTables space, AddressRange range, bool tables)
     {
-        // After the changes of entries; a processor sets its bit before it walks.
+        // After the changes of entries; a processor sets its mark before it walks.
         Schedule.Reach(SchedulePoint.SharedWord);
         Interlocked.MemoryBarrier();
-        ulong loaded = space.LoadedOn;
-        if (loaded == 0 || (LeaveOut is { } leaveOut && leaveOut(range)))
+        int number = space.LoadedOn.NextFrom(0);
+        if (number < 0 || (LeaveOut is { } leaveOut && leaveOut(range)))
         {
             return;
         }
 
         Schedule.Reach(SchedulePoint.FlushBegin);
-        var processors = Volatile.Read(ref _processors);
         int reached = 0;
-        for (int i = 0; i < processors.Length; i++)
+        for (; number >= 0; number = space.LoadedOn.NextFrom(number + 1))
         {
-            if ((loaded & (1UL << (i & 63))) != 0 && processors[i].Drop(space, range, tables))
+            // Read after the mark: who has set it was there before. (A space that is made by hand may have marks of nobody.)
+            var processors = Volatile.Read(ref _processors);
+            if (number < processors.Length && Volatile.Read(ref processors[number]) is { } processor && processor.Drop(space, range, tables))
             {
                 reached++;
             }
@@ -59,7 +117,7 @@ internal sealed class Shootdown(StripedCounter events)
     {
         Schedule.Reach(SchedulePoint.SharedWord);
         Interlocked.MemoryBarrier();
-        if (space.LoadedOn == 0)
+        if (space.LoadedOn.IsEmpty)
         {
             return;
         }
@@ -68,7 +126,7 @@ internal sealed class Shootdown(StripedCounter events)
         int reached = 0;
         foreach (var processor in Volatile.Read(ref _processors))
         {
-            reached += processor.Forget(space) ? 1 : 0;
+            reached += processor is not null && processor.Forget(space) ? 1 : 0;
         }
 
         Count(reached);
@@ -88,7 +146,7 @@ internal sealed class Shootdown(StripedCounter events)
         int reached = 0;
         foreach (var processor in Volatile.Read(ref _processors))
         {
-            reached += processor.DropShared(owner) ? 1 : 0;
+            reached += processor is not null && processor.DropShared(owner) ? 1 : 0;
         }
 
         Count(reached);

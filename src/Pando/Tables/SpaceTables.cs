@@ -9,7 +9,7 @@ namespace Pando.Tables;
 /// </summary>
 public abstract class SpaceTables : TableOwner
 {
-    private ulong _loadedOn;
+    private ProcessorSet _loadedOn;
     private bool _ending;
 
     private protected SpaceTables()
@@ -35,22 +35,14 @@ public abstract class SpaceTables : TableOwner
     }
 
     /// <summary>
-    /// The processors that may hold translations of this space, one bit each by number modulo 64. A processor sets
-    /// its bit before it walks; whoever removes rights reads the bits after the entries have changed.
+    /// The processors that may hold translations of this space, by number. A processor puts itself in before it walks;
+    /// whoever removes rights looks after the entries have changed.
     /// </summary>
-    internal ulong LoadedOn => Volatile.Read(ref _loadedOn);
+    internal ref readonly ProcessorSet LoadedOn => ref _loadedOn;
 
-    internal void MarkLoadedOn(int processor)
-    {
-        Schedule.Reach(SchedulePoint.SharedWord);
-        Interlocked.Or(ref _loadedOn, 1UL << (processor & 63));
-    }
+    internal void MarkLoadedOn(int processor) => _loadedOn.Add(processor);
 
-    internal void MarkDroppedFrom(int processor)
-    {
-        Schedule.Reach(SchedulePoint.SharedWord);
-        Interlocked.And(ref _loadedOn, ~(1UL << (processor & 63)));
-    }
+    internal void MarkDroppedFrom(int processor) => _loadedOn.Remove(processor);
 
     /// <summary>
     /// Whether tables of <paramref name="owner"/> may be attached in this space. Answers without a lock; true from

@@ -277,18 +277,16 @@ internal sealed class TableStore
     public bool IsZeroPage(PhysicalAddress address) =>
         Memory.IsRam(address) && Memory.Record(Frame.Containing(address)).Kind == FrameKind.Zero;
 
-    /// <summary>The anonymous frame that a leaf shows, or none.</summary>
-    public Frame AnonymousFrameOf(Entry leaf, int level)
-    {
-        var target = Format.TargetOf(leaf, level);
-        if (level != Level.Pte || !Memory.IsRam(target))
-        {
-            return Frame.None;
-        }
+    /// <summary>
+    /// The anonymous frame that a leaf shows, or none. The leaf says so itself: the frame behind a leaf of a file may have been
+    /// given up, and be private memory of somebody else by now.
+    /// </summary>
+    public Frame AnonymousFrameOf(Entry leaf, int level) =>
+        Format.IsAnonymous(leaf, level) ? Frame.Containing(Format.TargetOf(leaf, level)) : Frame.None;
 
-        var frame = Frame.Containing(target);
-        return Memory.Record(frame).Kind == FrameKind.Anonymous ? frame : Frame.None;
-    }
+    /// <summary>Makes a leaf that shows an anonymous frame. It stands for one of the frame's references.</summary>
+    public Entry MakeAnonymousLeaf(Frame frame, Rights rights, bool dirty, int protectionKey) =>
+        Format.AsAnonymous(Format.MakeLeaf(Level.Pte, frame.Address, rights, dirty, protectionKey: protectionKey), Level.Pte);
 
     // ---- Attach counts ----
 

@@ -87,6 +87,13 @@ public class X64FormatTests
                         Assert.Equal(format.MakeLeaf(level, address, other, dirty, type), format.WithRights(leaf, level, other));
                     }
 
+                    var anonymous = format.AsAnonymous(leaf, level);
+                    Assert.False(format.IsAnonymous(leaf, level));
+                    Assert.Equal(leaf.Raw | 0x200, anonymous.Raw);
+                    Assert.All(
+                        [anonymous, format.Cleaned(anonymous, level), format.Touched(anonymous, level, dirty: true), format.WithRights(anonymous, level, Rights.Read), format.Marked(anonymous, level, true), format.WithProtectionKey(anonymous, level, 5)],
+                        kept => Assert.True(format.IsAnonymous(kept, level)));
+
                     if (level > Level.Pte)
                     {
                         for (int index = 0; index < Level.Entries; index += 73)

@@ -14,7 +14,7 @@ internal sealed class ProcessorBench : IDisposable
         Memory = new PhysicalMemory(32L << 20);
         Store = new TableStore(Memory, format ?? X64Format.FourLevels);
         Space = new HandMadeSpace(Store);
-        Processor = new SoftwareProcessor(Store, handler);
+        Processor = SoftwareProcessor.Create(Store, handler);
         Processor.Switch(Space);
     }
 

@@ -91,7 +91,7 @@ public sealed class SoftwareProcessorAccessTests
         using var bench = new ProcessorBench();
         var page = bench.Page(0);
         bench.Space.Map(Here, page);
-        var other = new SoftwareProcessor(bench.Store, handler: null);
+        var other = SoftwareProcessor.Create(bench.Store, handler: null);
         other.Switch(bench.Space);
         var cancel = TestContext.Current.CancellationToken;
         await Task.WhenAll(Task.Run(() => AddOften(bench.Processor), cancel), Task.Run(() => AddOften(other), cancel));

@@ -198,6 +198,30 @@ public sealed class AuditorTests : IDisposable
     }
 
     [Fact]
+    public void A_leaf_that_says_it_shows_private_memory_and_does_not_is_reported()
+    {
+        var (table, level, index) = Leaf(PrivateFileLeaf);
+        Change(table, level, index, entry => Store.Format.AsAnonymous(entry, level));
+        AssertReported("says that it shows private memory");
+    }
+
+    [Fact]
+    public void A_leaf_of_a_files_table_that_says_it_shows_private_memory_is_reported()
+    {
+        var (table, level, index) = Leaf(At);
+        Change(table, level, index, entry => Store.Format.AsAnonymous(entry, level));
+        AssertReported("says that it shows private memory");
+    }
+
+    [Fact]
+    public void A_leaf_of_private_memory_that_does_not_say_so_is_reported()
+    {
+        var (table, level, index) = Leaf(AnonymousLeaf);
+        Change(table, level, index, entry => Store.Format.MakeLeaf(level, Store.Format.TargetOf(entry, level), Rights.Read));
+        AssertReported("neither anonymous nor a read-only page of zeroes");
+    }
+
+    [Fact]
     public void An_anonymous_frame_that_is_lost_is_reported()
     {
         var (table, _, index) = Leaf(AnonymousLeaf);
