@@ -28,14 +28,14 @@ internal sealed class Epochs
     /// <summary>The present epoch.</summary>
     public long Current => Volatile.Read(ref _epoch);
 
-    /// <summary>Enters the present epoch. Every token must be given back by <see cref="Exit"/>.</summary>
-    public EpochToken Enter()
+    /// <summary>Enters the present epoch, and leaves it when the scope ends.</summary>
+    public Scope Enter()
     {
         if (Schedule.LeavesOut(ProtocolPart.Epoch))
         {
             // The first counter is nobody's.
             Interlocked.Increment(ref _counters[0]);
-            return new EpochToken(0);
+            return new Scope(this, 0);
         }
 
         int stripe = Schedule.Stripe(_stripes);
@@ -47,18 +47,17 @@ internal sealed class Epochs
             if (Volatile.Read(ref _epoch) == epoch)
             {
                 Schedule.Reach(SchedulePoint.EpochEntered);
-                return new EpochToken(counter);
+                return new Scope(this, counter);
             }
 
             Interlocked.Decrement(ref _counters[counter]);
         }
     }
 
-    /// <summary>Leaves the epoch that the token was given for.</summary>
-    public void Exit(EpochToken token)
+    private void Leave(int counter)
     {
         Schedule.Reach(SchedulePoint.EpochLeaving);
-        Interlocked.Decrement(ref _counters[token.Counter]);
+        Interlocked.Decrement(ref _counters[counter]);
     }
 
     /// <summary>Moves to the next epoch if nobody is left in the one before the present.</summary>
@@ -82,4 +81,20 @@ internal sealed class Epochs
 
     private static int CounterOf(int stripe, long epoch) =>
         ((stripe + 1) * Generations * PaddedInts) + ((int)(epoch % Generations) * PaddedInts);
+
+    /// <summary>A stay in an epoch; it is left when the scope ends.</summary>
+    public readonly ref struct Scope
+    {
+        private readonly Epochs _epochs;
+        private readonly int _counter;
+
+        internal Scope(Epochs epochs, int counter)
+        {
+            _epochs = epochs;
+            _counter = counter;
+        }
+
+        /// <summary>Leaves the epoch. Called once, by <c>using</c>.</summary>
+        public void Dispose() => _epochs.Leave(_counter);
+    }
 }

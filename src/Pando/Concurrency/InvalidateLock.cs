@@ -15,8 +15,11 @@ namespace Pando.Concurrency;
 /// </remarks>
 internal sealed class InvalidateLock
 {
-    private int _word;
+    private readonly SleepLock _changes = new(LockRank.Invalidate);
     private long _sequence;
+
+    // Not zero while somebody may be asleep on this object's monitor until the sequence is even.
+    private int _sleepers;
 
     /// <summary>Reads the sequence; waits while a change is under way, so that the result is always even.</summary>
     public long Sequence()
@@ -24,17 +27,42 @@ internal sealed class InvalidateLock
         long sequence = Volatile.Read(ref _sequence);
         if ((sequence & 1) != 0)
         {
-            var spin = new SpinWait();
-            do
-            {
-                Schedule.Wait(ref spin);
-                sequence = Volatile.Read(ref _sequence);
-            }
-            while ((sequence & 1) != 0);
+            sequence = WaitUntilEven();
         }
 
         Schedule.Reach(SchedulePoint.SequenceRead);
         return sequence;
+    }
+
+    private long WaitUntilEven()
+    {
+        var spin = new SpinWait();
+        long sequence;
+        while (!Sleep.IsDue(spin))
+        {
+            Schedule.Wait(ref spin);
+            sequence = Volatile.Read(ref _sequence);
+            if ((sequence & 1) == 0)
+            {
+                return sequence;
+            }
+        }
+
+        lock (this)
+        {
+            while (true)
+            {
+                // The mark before the look here, the step before the look at the mark in Exit: one of the two sees the other.
+                Interlocked.Exchange(ref _sleepers, 1);
+                sequence = Volatile.Read(ref _sequence);
+                if ((sequence & 1) == 0)
+                {
+                    return sequence;
+                }
+
+                Monitor.Wait(this);
+            }
+        }
     }
 
     /// <summary>Reads the sequence without waiting, for those who hold the lock of a table; false while a change is under way.</summary>
@@ -52,19 +80,49 @@ internal sealed class InvalidateLock
         return Volatile.Read(ref _sequence) == sequence || Schedule.LeavesOut(ProtocolPart.SequenceCheck);
     }
 
-    /// <summary>Begins a change of the layout. From here on no fault of the file can complete.</summary>
-    public void Enter()
+    /// <summary>
+    /// Begins a change of the layout, which ends with the scope. Until then no fault of the file can complete.
+    /// </summary>
+    public Scope Change() => new(this, _changes.Hold());
+
+    private void Begin()
     {
-        WordLock.Enter(ref _word, LockRank.Invalidate);
         Schedule.Reach(SchedulePoint.SequenceWrite);
         Interlocked.Increment(ref _sequence);
     }
 
-    /// <summary>Ends the change.</summary>
-    public void Exit()
+    private void End()
     {
         Schedule.Reach(SchedulePoint.SequenceWrite);
         Interlocked.Increment(ref _sequence);
-        WordLock.Exit(ref _word, LockRank.Invalidate);
+        if (Volatile.Read(ref _sleepers) != 0)
+        {
+            lock (this)
+            {
+                _sleepers = 0;
+                Monitor.PulseAll(this);
+            }
+        }
+    }
+
+    /// <summary>A change of the layout that is under way; it ends with the scope, however that is left.</summary>
+    public readonly ref struct Scope
+    {
+        private readonly InvalidateLock _lock;
+        private readonly SleepLock.Scope _held;
+
+        internal Scope(InvalidateLock entered, SleepLock.Scope held)
+        {
+            _lock = entered;
+            _held = held;
+            entered.Begin();
+        }
+
+        /// <summary>Ends the change. Called once, by <c>using</c>.</summary>
+        public void Dispose()
+        {
+            _lock.End();
+            _held.Dispose();
+        }
     }
 }

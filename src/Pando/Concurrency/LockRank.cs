@@ -5,40 +5,76 @@ namespace Pando.Concurrency;
 /// higher rank. <see cref="LockOrder"/> asserts it in the checked build.
 /// </summary>
 /// <remarks>
-/// <para>What each protects:</para>
-/// <list type="table">
-/// <item><term>Space</term><description>the areas of one address space. Faults read; map, unmap, fork, exit write.
-/// Taken for two spaces at once only by fork, parent before child, where nobody else can know the child.</description></item>
-/// <item><term>WriteBack</term><description>the write-back of one file: one at a time.</description></item>
-/// <item><term>Invalidate</term><description>one file's layout (its size and where its bytes lie). Taken by
-/// changes of the layout; an ordinary fault does not take it but checks its sequence (<see cref="InvalidateLock"/>).</description></item>
-/// <item><term>MappingIndex</term><description>the list of those areas of one file that may have private tables
-/// showing it.</description></item>
-/// <item><term>Reclaim</term><description>the removal of one file's unattached tables.</description></item>
-/// <item><term>Table1 to Table5</term><description>the entries of one page table, by level; parent (the higher
-/// level) before child.</description></item>
-/// <item><term>FileStorage</term><description>a file's own record of its pages and a device's free space.</description></item>
-/// <item><term>FrameCache, FrameBlocks</term><description>the frame allocator.</description></item>
-/// <item><term>Limbo</term><description>frames that wait for an epoch to end.</description></item>
-/// <item><term>Processor</term><description>one processor's translation caches.</description></item>
-/// </list>
+/// <para>Every lock of the library has a rank; the comment at each says what it protects and whether who waits for it
+/// spins (short, bounded work) or sleeps.</para>
 /// </remarks>
 internal enum LockRank
 {
     None = 0,
-    Space = 1,
-    WriteBack = 2,
-    Invalidate = 3,
-    MappingIndex = 4,
-    Reclaim = 5,
-    Table5 = 6,
-    Table4 = 7,
-    Table3 = 8,
-    Table2 = 9,
-    Table1 = 10,
-    FileStorage = 11,
-    Limbo = 12,
-    FrameCache = 13,
-    FrameBlocks = 14,
-    Processor = 15,
+
+    /// <summary>A machine's list of devices, while one is added. Sleeps: adding one makes its backing file.</summary>
+    Devices,
+
+    /// <summary>
+    /// The areas of one address space. Faults read; map, unmap, fork, exit write. Taken for two spaces at once only by
+    /// fork, parent before child, where nobody else can know the child. Sleeps.
+    /// </summary>
+    Space,
+
+    /// <summary>The write-back of one file: one at a time. Sleeps: it waits for storage.</summary>
+    WriteBack,
+
+    /// <summary>
+    /// One file's layout (its size and where its bytes lie). Taken by changes of the layout; an ordinary fault does not
+    /// take it but checks its sequence (<see cref="InvalidateLock"/>). Sleeps: a change waits for storage.
+    /// </summary>
+    Invalidate,
+
+    /// <summary>The list of those areas of one file that may have private tables showing it. Sleeps: it is held over a walk.</summary>
+    MappingIndex,
+
+    /// <summary>The removal of one file's unattached tables. Sleeps: it is held over a walk.</summary>
+    Reclaim,
+
+    /// <summary>The entries of one page table of level 5; a parent (the higher level) before its child. Spins.</summary>
+    Table5,
+
+    /// <summary>The same at level 4.</summary>
+    Table4,
+
+    /// <summary>The same at level 3.</summary>
+    Table3,
+
+    /// <summary>The same at level 2.</summary>
+    Table2,
+
+    /// <summary>The same at level 1.</summary>
+    Table1,
+
+    /// <summary>A device's free space. Spins.</summary>
+    FileStorage,
+
+    /// <summary>A device's list of files and of failed pages. Sleeps.</summary>
+    DeviceFiles,
+
+    /// <summary>A machine's set of spaces. Sleeps.</summary>
+    Spaces,
+
+    /// <summary>The numbers of tables' owners. Sleeps.</summary>
+    Owners,
+
+    /// <summary>Frames that wait for an epoch to end. Spins.</summary>
+    Limbo,
+
+    /// <summary>One processor's share of free frames. Spins.</summary>
+    FrameCache,
+
+    /// <summary>Free blocks of frames. Spins.</summary>
+    FrameBlocks,
+
+    /// <summary>A machine's list of processors, while one is added. Sleeps.</summary>
+    Processors,
+
+    /// <summary>One processor's translation caches. Spins.</summary>
+    Processor,
 }

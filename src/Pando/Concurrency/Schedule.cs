@@ -43,6 +43,14 @@ internal static class Schedule
         spin.SpinOnce();
     }
 
+    /// <summary>Whether a controller decides when the calling thread goes on. Never in the ordinary build.</summary>
+    public static bool IsControlled =>
+#if PANDO_CHECKED
+        _controller is not null;
+#else
+        false;
+#endif
+
     /// <summary>Whether a test has a part of the protocol left out. Never in the ordinary build.</summary>
     public static bool LeavesOut(ProtocolPart part) =>
 #if PANDO_CHECKED

@@ -219,10 +219,8 @@ public sealed partial class DaxFile
     /// </summary>
     internal bool CanMoveFrom(long deviceStart, long deviceEnd)
     {
-        Tables.Invalidate.Enter();
-        bool any = Movable(deviceStart, deviceEnd).Any();
-        Tables.Invalidate.Exit();
-        return any;
+        using var change = Tables.Invalidate.Change();
+        return Movable(deviceStart, deviceEnd).Any();
     }
 
     /// <summary>The pieces of the file on a range of the device that have not failed, none larger than 2 MiB.</summary>

@@ -24,10 +24,8 @@ internal sealed class DeviceSpace
     {
         get
         {
-            WordLock.Enter(ref _lock, LockRank.FileStorage);
-            long sum = _free.Values.Sum();
-            WordLock.Exit(ref _lock, LockRank.FileStorage);
-            return sum;
+            using var held = WordLock.Hold(ref _lock, LockRank.FileStorage);
+            return _free.Values.Sum();
         }
     }
 
@@ -36,7 +34,7 @@ internal sealed class DeviceSpace
     {
         start = 0;
         bool taken = false;
-        WordLock.Enter(ref _lock, LockRank.FileStorage);
+        using var held = WordLock.Hold(ref _lock, LockRank.FileStorage);
         for (int i = 0; i < _free.Count && !taken; i++)
         {
             start = (_free.Keys[i] + alignment - 1) & -alignment;
@@ -47,7 +45,6 @@ internal sealed class DeviceSpace
             }
         }
 
-        WordLock.Exit(ref _lock, LockRank.FileStorage);
         return taken;
     }
 
@@ -55,7 +52,7 @@ internal sealed class DeviceSpace
     public bool TryTakeAt(long start, long length)
     {
         bool taken = false;
-        WordLock.Enter(ref _lock, LockRank.FileStorage);
+        using var held = WordLock.Hold(ref _lock, LockRank.FileStorage);
         for (int i = 0; i < _free.Count && _free.Keys[i] <= start && !taken; i++)
         {
             if (start + length <= _free.Keys[i] + _free.Values[i])
@@ -65,7 +62,6 @@ internal sealed class DeviceSpace
             }
         }
 
-        WordLock.Exit(ref _lock, LockRank.FileStorage);
         return taken;
     }
 
@@ -78,7 +74,7 @@ internal sealed class DeviceSpace
     /// </summary>
     public void Retire(long start, long end)
     {
-        WordLock.Enter(ref _lock, LockRank.FileStorage);
+        using var held = WordLock.Hold(ref _lock, LockRank.FileStorage);
 
         // Ranges that touch become one, so that page after page out of use does not make a long list.
         var whole = (Start: start, End: end);
@@ -100,8 +96,6 @@ internal sealed class DeviceSpace
                 i = -1;
             }
         }
-
-        WordLock.Exit(ref _lock, LockRank.FileStorage);
     }
 
     /// <summary>Whether any part of a piece is out of use.</summary>
@@ -111,7 +105,7 @@ internal sealed class DeviceSpace
     public List<(long Start, long End)> OutOfUse(long start, long length)
     {
         var parts = new List<(long Start, long End)>();
-        WordLock.Enter(ref _lock, LockRank.FileStorage);
+        using var held = WordLock.Hold(ref _lock, LockRank.FileStorage);
         foreach (var (from, to) in _outOfUse)
         {
             if (from < start + length && start < to)
@@ -120,36 +114,33 @@ internal sealed class DeviceSpace
             }
         }
 
-        WordLock.Exit(ref _lock, LockRank.FileStorage);
         return parts;
     }
 
     /// <summary>One file more lies on a piece that is taken.</summary>
     public void Share(long start, long length)
     {
-        WordLock.Enter(ref _lock, LockRank.FileStorage);
+        using var held = WordLock.Hold(ref _lock, LockRank.FileStorage);
         ForEachPiece(start, length, (from, count, files) => _shared[from] = (count, files + 1));
-        WordLock.Exit(ref _lock, LockRank.FileStorage);
     }
 
     /// <summary>Whether more than one file lies on any part of a piece.</summary>
     public bool IsShared(long start, long length)
     {
-        WordLock.Enter(ref _lock, LockRank.FileStorage);
+        using var held = WordLock.Hold(ref _lock, LockRank.FileStorage);
         bool shared = false;
         foreach (var (from, piece) in _shared)
         {
             shared |= from < start + length && start < from + piece.Length;
         }
 
-        WordLock.Exit(ref _lock, LockRank.FileStorage);
         return shared;
     }
 
     /// <summary>One file less lies on a piece; what no file lies on any more is free, and joined to its neighbours.</summary>
     public void Give(long start, long length)
     {
-        WordLock.Enter(ref _lock, LockRank.FileStorage);
+        using var held = WordLock.Hold(ref _lock, LockRank.FileStorage);
         ForEachPiece(start, length, (from, count, files) =>
         {
             if (files == 1)
@@ -165,7 +156,6 @@ internal sealed class DeviceSpace
                 _shared[from] = (count, files - 1);
             }
         });
-        WordLock.Exit(ref _lock, LockRank.FileStorage);
     }
 
     /// <summary>Cuts a range along the pieces that are shared and visits each part with the number of its files.</summary>

@@ -33,7 +33,7 @@ internal abstract class FileChange(TableStore store)
         long entrySpan = Level.EntrySpan(level);
         int first = (int)Math.Clamp((start - origin) / entrySpan, 0, Level.Entries);
         int last = (int)Math.Clamp((end - origin + entrySpan - 1) / entrySpan, 0, Level.Entries);
-        Store.Lock(table, level);
+        using var held = Store.Lock(table, level);
         for (int index = first; index < last; index++)
         {
             var entry = Store.Read(table, index);
@@ -45,7 +45,5 @@ internal abstract class FileChange(TableStore store)
             Apply(table, level, index, entry);
             ChangedAny = true;
         }
-
-        Store.Unlock(table, level);
     }
 }

@@ -24,7 +24,7 @@ public sealed class FileTables : SharedTableOwner
 {
     private readonly TableStore _store;
     private readonly FrameRadix?[] _index = new FrameRadix?[Level.Pgd + 1];
-    private int _reclaimLock;
+    private readonly SleepLock _reclaimLock = new(LockRank.Reclaim);
     private bool _ended;
 
     internal FileTables(TableStore store, MappedFile file)
@@ -155,10 +155,8 @@ public sealed class FileTables : SharedTableOwner
     /// <returns>How many tables were freed.</returns>
     public int Reclaim()
     {
-        WordLock.Enter(ref _reclaimLock, LockRank.Reclaim);
-        int freed = _ended ? 0 : FreeUnattached();
-        WordLock.Exit(ref _reclaimLock, LockRank.Reclaim);
-        return freed;
+        using var held = _reclaimLock.Hold();
+        return _ended ? 0 : FreeUnattached();
     }
 
     private int FreeUnattached()
@@ -166,7 +164,7 @@ public sealed class FileTables : SharedTableOwner
         int freed = 0;
         for (int level = Level.Pgd; level >= Level.Pte; level--)
         {
-            var epoch = _store.Epochs.Enter();
+            using var epoch = _store.Epochs.Enter();
             foreach (var table in TablesOver(level, long.MinValue / 4, long.MaxValue / 4))
             {
                 if (Volatile.Read(ref _store.Memory.Record(table).AttachCount) == 0 && _store.TryKill(table))
@@ -175,8 +173,6 @@ public sealed class FileTables : SharedTableOwner
                     freed++;
                 }
             }
-
-            _store.Epochs.Exit(epoch);
         }
 
         return freed;
@@ -185,7 +181,7 @@ public sealed class FileTables : SharedTableOwner
     /// <summary>Frees all that belongs to the file's tables, at the end of the file. No slot may point at them.</summary>
     internal void Free()
     {
-        WordLock.Enter(ref _reclaimLock, LockRank.Reclaim);
+        using var held = _reclaimLock.Hold();
         FreeUnattached();
         Debug.Assert(TableCount == 0, "The tables of a file that has ended are attached nowhere.");
         foreach (var index in _index)
@@ -195,7 +191,6 @@ public sealed class FileTables : SharedTableOwner
 
         _ended = true;
         _store.Owners.Remove(this);
-        WordLock.Exit(ref _reclaimLock, LockRank.Reclaim);
     }
 
     private static bool PutBlindly(FrameRadix index, FrameRadix.Cell cell, Frame table)
@@ -266,18 +261,19 @@ public sealed class FileTables : SharedTableOwner
         // A fault that came here before its space left the table may still be about to put a slot in; under the lock
         // it has done so, or sees that the table is dead.
         int detached = 0;
-        _store.Lock(table, level);
-        for (int i = 0; i < Level.Entries; i++)
+        using (_store.Lock(table, level))
         {
-            var entry = _store.Read(table, i);
-            if (_store.Format.IsSlot(entry, level))
+            for (int i = 0; i < Level.Entries; i++)
             {
-                _store.Detach(_store.TableOf(entry, level));
-                detached++;
+                var entry = _store.Read(table, i);
+                if (_store.Format.IsSlot(entry, level))
+                {
+                    _store.Detach(_store.TableOf(entry, level));
+                    detached++;
+                }
             }
         }
 
-        _store.Unlock(table, level);
         _store.Count(TableEvent.Detached, detached);
         _store.RetireTable(table);
     }

@@ -23,7 +23,7 @@ public abstract class MappedFile : IDisposable
     // Mappings, plus one while the file is open.
     private int _users = 1;
     private int _closed;
-    private int _writeBackLock;
+    private readonly SleepLock _writeBackLock = new(LockRank.WriteBack);
 
     private protected MappedFile(TableStore store, string name, long size)
     {
@@ -110,19 +110,19 @@ public abstract class MappedFile : IDisposable
         }
 
         // The page that the old or the new end cuts is filled with zeroes from there on: not where other files lie too.
-        var error = EnterOwning(size, Size);
-        if (error != Errno.None)
+        return ChangeOwning(() => (size, Size), () =>
         {
-            return error;
-        }
+            if (size >= Size || mayShrink)
+            {
+                Resize(size);
+            }
+        });
+    }
 
+    /// <summary>Under the invalidate lock; the pages that the old and the new end cut are the file's own.</summary>
+    private void Resize(long size)
+    {
         long before = Size;
-        if (size < before && !mayShrink)
-        {
-            Tables.Invalidate.Exit();
-            return Errno.None;
-        }
-
         Schedule.Reach(SchedulePoint.SharedWord);
         Size = size;
         NoteMetadata();
@@ -148,9 +148,6 @@ public abstract class MappedFile : IDisposable
             ClearBytes(before, size == before ? cut : Math.Min(size, cut));
             JoinLargePages(from, (before & -Level.EntrySpan(Level.Pmd)) + Level.EntrySpan(Level.Pmd));
         }
-
-        Tables.Invalidate.Exit();
-        return Errno.None;
     }
 
     /// <summary>
@@ -172,28 +169,22 @@ public abstract class MappedFile : IDisposable
         long end = (offset + length) & -MappingAlignment;
 
         // Also where only parts of pages are cleared: a page that somebody else frees meanwhile is not ours to clear.
-        var error = EnterOwning(offset, offset + length);
-        if (error != Errno.None)
+        return ChangeOwning(() => (offset, offset + length), () =>
         {
-            return error;
-        }
-
-        if (start < end)
-        {
-            ChangeLayoutEntered(start, end, () =>
+            if (start < end)
             {
-                FreeRange(start, end);
-                ClearBytes(offset, start);
-                ClearBytes(end, offset + length);
-            });
-        }
-        else
-        {
-            ClearBytes(offset, offset + length);
-        }
-
-        Tables.Invalidate.Exit();
-        return Errno.None;
+                ChangeLayoutEntered(start, end, () =>
+                {
+                    FreeRange(start, end);
+                    ClearBytes(offset, start);
+                    ClearBytes(end, offset + length);
+                });
+            }
+            else
+            {
+                ClearBytes(offset, offset + length);
+            }
+        });
     }
 
     /// <summary>
@@ -214,35 +205,28 @@ public abstract class MappedFile : IDisposable
         }
 
         // One at a time: who finds nothing left to write back must not return before it is durable.
-        WordLock.Enter(ref _writeBackLock, LockRank.WriteBack);
-        try
-        {
-            // The marks go first and the rights after, a leaf gets its mark and its right under the table's lock: a
-            // store that is noticed in between leaves its mark for the next time.
-            var ranges = dirty.Take(offset & -(long)Level.PageSize, Math.Min(offset + length, long.MaxValue / 4));
-            if (ranges.Count > 0)
-            {
-                var protect = new ProtectLeaves(Store);
-                foreach (var (start, bytes) in ranges)
-                {
-                    ChangeLeaves(start, start + bytes, protect);
-                }
+        using var held = _writeBackLock.Hold();
 
-                // All of them, also those whose leaf somebody else had protected already (hazard 49).
-                Store.Shootdown.FlushShared(Tables);
-                foreach (var (start, bytes) in ranges)
-                {
-                    MakeDurable(start, start + bytes);
-                }
+        // The marks go first and the rights after, a leaf gets its mark and its right under the table's lock: a
+        // store that is noticed in between leaves its mark for the next time.
+        var ranges = dirty.Take(offset & -(long)Level.PageSize, Math.Min(offset + length, long.MaxValue / 4));
+        if (ranges.Count > 0)
+        {
+            var protect = new ProtectLeaves(Store);
+            foreach (var (start, bytes) in ranges)
+            {
+                ChangeLeaves(start, start + bytes, protect);
             }
 
-            CommitMetadata();
-        }
-        finally
-        {
-            WordLock.Exit(ref _writeBackLock, LockRank.WriteBack);
+            // All of them, also those whose leaf somebody else had protected already (hazard 49).
+            Store.Shootdown.FlushShared(Tables);
+            foreach (var (start, bytes) in ranges)
+            {
+                MakeDurable(start, start + bytes);
+            }
         }
 
+        CommitMetadata();
         return Errno.None;
     }
 
@@ -362,22 +346,14 @@ public abstract class MappedFile : IDisposable
     /// <param name="change">Changes the layout: nobody can reach the range now.</param>
     private protected Errno ChangeLayout(long start, long end, Func<Errno> begin, Action change)
     {
-        Tables.Invalidate.Enter();
-        try
+        using var held = Tables.Invalidate.Change();
+        var error = begin();
+        if (error == Errno.None)
         {
-            var error = begin();
-            if (error != Errno.None)
-            {
-                return error;
-            }
-
             ChangeLayoutEntered(start, end, change);
-            return Errno.None;
         }
-        finally
-        {
-            Tables.Invalidate.Exit();
-        }
+
+        return error;
     }
 
     private void ChangeLayoutEntered(long start, long end, Action change)
@@ -401,21 +377,30 @@ public abstract class MappedFile : IDisposable
     }
 
     /// <summary>
-    /// Enters the invalidate lock when the pages that two offsets cut, if they do, are the file's own: what is cleared
-    /// in them must not be cleared in another file.
+    /// Changes the layout when the pages that two offsets cut, if they do, are the file's own: what is cleared in them must
+    /// not be cleared in another file.
     /// </summary>
-    private Errno EnterOwning(long first, long second)
+    /// <param name="ends">The two offsets; asked under the invalidate lock, since they may depend on the size.</param>
+    /// <param name="change">What to do, under the invalidate lock.</param>
+    /// <returns>ENOSPC where a page would have to be copied and there is no room; then nothing has changed.</returns>
+    private Errno ChangeOwning(Func<(long First, long Second)> ends, Action change)
     {
         while (true)
         {
-            Tables.Invalidate.Enter();
-            long? shared = IsCutShared(first) ? first : IsCutShared(second) ? second : null;
-            if (shared is not { } offset)
+            long offset;
+            using (Tables.Invalidate.Change())
             {
-                return Errno.None;
+                var (first, second) = ends();
+                long? shared = IsCutShared(first) ? first : IsCutShared(second) ? second : null;
+                if (shared is null)
+                {
+                    change();
+                    return Errno.None;
+                }
+
+                offset = shared.Value;
             }
 
-            Tables.Invalidate.Exit();
             if (Allocate(offset) is not (PageStatus.Found or PageStatus.PastEnd))
             {
                 return Errno.ENOSPC;
@@ -431,7 +416,7 @@ public abstract class MappedFile : IDisposable
     /// </summary>
     private void ChangeLeaves(long start, long end, FileChange change)
     {
-        var epoch = Store.Epochs.Enter();
+        using var epoch = Store.Epochs.Enter();
         for (int level = Store.Format.HighestLeafLevel; level >= Level.Pte; level--)
         {
             foreach (var table in Tables.TablesOver(level, start, end))
@@ -440,10 +425,8 @@ public abstract class MappedFile : IDisposable
             }
         }
 
-        PrivateMappings.Enter();
+        using var index = PrivateMappings.Hold();
         PrivateMappings.Apply(change, start, end);
-        PrivateMappings.Exit();
-        Store.Epochs.Exit(epoch);
     }
 
     /// <summary>
@@ -455,7 +438,7 @@ public abstract class MappedFile : IDisposable
     {
         long block = Level.EntrySpan(Level.Pmd);
         var dropped = new List<Frame>();
-        var epoch = Store.Epochs.Enter();
+        using var epoch = Store.Epochs.Enter();
         foreach (var table in Tables.TablesOver(Level.Pmd, start, end))
         {
             var key = Tables.KeyOf(table);
@@ -467,7 +450,7 @@ public abstract class MappedFile : IDisposable
             var limits = new LeafLimits(Level.Pmd, SmallPageReason.None, key.WindowStart, key.WindowEnd);
             int first = (int)Math.Clamp((start - key.Origin) / block, 0, Level.Entries);
             int last = (int)Math.Clamp((end - key.Origin + block - 1) / block, 0, Level.Entries);
-            Store.Lock(table, Level.Pmd);
+            using var held = Store.Lock(table, Level.Pmd);
             for (int index = first; index < last; index++)
             {
                 var entry = Store.Read(table, index);
@@ -476,8 +459,6 @@ public abstract class MappedFile : IDisposable
                     dropped.Add(Store.TableOf(Store.Take(table, Level.Pmd, index), Level.Pmd));
                 }
             }
-
-            Store.Unlock(table, Level.Pmd);
         }
 
         if (dropped.Count > 0)
@@ -490,8 +471,6 @@ public abstract class MappedFile : IDisposable
 
             Store.Count(TableEvent.Detached, dropped.Count);
         }
-
-        Store.Epochs.Exit(epoch);
     }
 
     /// <summary>Fills parts of pages with zeroes, where the file has bytes, and makes that durable (Linux: dax_zero_range).</summary>

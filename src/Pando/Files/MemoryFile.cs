@@ -185,10 +185,8 @@ public sealed class MemoryFile : MappedFile
         }
 
         // Not beside a truncation, after which the contents would stand past the end and come back with growth.
-        Tables.Invalidate.Enter();
-        var error = ProvideEntered(offset, contents);
-        Tables.Invalidate.Exit();
-        return error;
+        using var change = Tables.Invalidate.Change();
+        return ProvideEntered(offset, contents);
     }
 
     private Errno ProvideEntered(long offset, ReadOnlySpan<byte> contents)

@@ -13,7 +13,7 @@ public sealed class PmemDevice : IDisposable
     private readonly TableStore _store;
     private readonly NativeRegion? _bytes;
     private readonly SafeFileHandle? _handle;
-    private readonly Lock _lock = new();
+    private readonly SleepLock _lock = new(LockRank.DeviceFiles);
     private readonly HashSet<DaxFile> _files = [];
 
     // Pages whose memory has failed, by device offset, sorted. Replaced as a whole; read without a lock.
@@ -223,7 +223,7 @@ public sealed class PmemDevice : IDisposable
             return Errno.EINVAL;
         }
 
-        lock (_lock)
+        using (_lock.Hold())
         {
             Volatile.Write(ref _poison, [.. _poison.Append(offset).Distinct().Order()]);
         }
@@ -275,7 +275,7 @@ public sealed class PmemDevice : IDisposable
     internal void Add(DaxFile file)
     {
         Schedule.Reach(SchedulePoint.SharedWord);
-        lock (_lock)
+        using (_lock.Hold())
         {
             _files.Add(file);
         }
@@ -284,7 +284,7 @@ public sealed class PmemDevice : IDisposable
     internal void Remove(DaxFile file)
     {
         Schedule.Reach(SchedulePoint.SharedWord);
-        lock (_lock)
+        using (_lock.Hold())
         {
             _files.Remove(file);
         }
@@ -319,7 +319,7 @@ public sealed class PmemDevice : IDisposable
     {
         DaxFile[] files;
         Schedule.Reach(SchedulePoint.SharedWord);
-        lock (_lock)
+        using (_lock.Hold())
         {
             files = [.. _files];
         }

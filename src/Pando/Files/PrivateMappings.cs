@@ -14,22 +14,21 @@ namespace Pando.Files;
 internal sealed class PrivateMappings
 {
     private readonly HashSet<IPrivateMapping> _mappings = [];
-    private int _lock;
+    private readonly SleepLock _lock = new(LockRank.MappingIndex);
 
     /// <summary>How many there are.</summary>
     public int Count => _mappings.Count;
 
-    public void Enter() => WordLock.Enter(ref _lock, LockRank.MappingIndex);
+    /// <summary>Holds the index until the scope ends: no mapping comes or goes meanwhile.</summary>
+    public SleepLock.Scope Hold() => _lock.Hold();
 
-    public void Exit() => WordLock.Exit(ref _lock, LockRank.MappingIndex);
-
-    /// <summary>Adds a mapping. The caller has entered.</summary>
+    /// <summary>Adds a mapping. The caller holds the index.</summary>
     public void Add(IPrivateMapping mapping) => _mappings.Add(mapping);
 
-    /// <summary>Takes a mapping out. The caller has entered.</summary>
+    /// <summary>Takes a mapping out. The caller holds the index.</summary>
     public void Remove(IPrivateMapping mapping) => _mappings.Remove(mapping);
 
-    /// <summary>Applies a change to every mapping here that has something of a range. The caller has entered.</summary>
+    /// <summary>Applies a change to every mapping here that has something of a range. The caller holds the index.</summary>
     public void Apply(FileChange change, long start, long end)
     {
         foreach (var mapping in _mappings)

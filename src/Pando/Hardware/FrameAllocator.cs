@@ -66,9 +66,12 @@ internal sealed class FrameAllocator
     {
         get
         {
-            WordLock.Enter(ref _blocksLock, LockRank.FrameBlocks);
-            int used = _framesOut;
-            WordLock.Exit(ref _blocksLock, LockRank.FrameBlocks);
+            int used;
+            using (WordLock.Hold(ref _blocksLock, LockRank.FrameBlocks))
+            {
+                used = _framesOut;
+            }
+
             foreach (var cache in _caches)
             {
                 used -= Volatile.Read(ref cache.Count);
@@ -129,14 +132,16 @@ internal sealed class FrameAllocator
         bool drained = false;
         while (true)
         {
-            WordLock.Enter(ref _blocksLock, LockRank.FrameBlocks);
-            int block = TakeWholeBlock();
-            if (block >= 0)
+            int block;
+            using (WordLock.Hold(ref _blocksLock, LockRank.FrameBlocks))
             {
-                _framesOut += FramesInBlock;
+                block = TakeWholeBlock();
+                if (block >= 0)
+                {
+                    _framesOut += FramesInBlock;
+                }
             }
 
-            WordLock.Exit(ref _blocksLock, LockRank.FrameBlocks);
             if (block >= 0)
             {
                 first = new Frame(block * FramesInBlock);
@@ -196,7 +201,7 @@ internal sealed class FrameAllocator
 
         record.Kind = FrameKind.Free;
         var cache = _caches[Schedule.Stripe(_caches.Length)];
-        WordLock.Enter(ref cache.Lock, LockRank.FrameCache);
+        using var held = WordLock.Hold(ref cache.Lock, LockRank.FrameCache);
         record.NextFree = cache.Head;
         cache.Head = frame.Number;
         cache.Count++;
@@ -204,8 +209,6 @@ internal sealed class FrameAllocator
         {
             GiveBack(cache, Batch);
         }
-
-        WordLock.Exit(ref cache.Lock, LockRank.FrameCache);
     }
 
     private static void Initialise(ref FrameRecord record, FrameKind kind, int order)
@@ -224,7 +227,7 @@ internal sealed class FrameAllocator
 
     private bool TryTake(Cache cache, out Frame frame)
     {
-        WordLock.Enter(ref cache.Lock, LockRank.FrameCache);
+        using var held = WordLock.Hold(ref cache.Lock, LockRank.FrameCache);
         if (cache.Count == 0)
         {
             Fill(cache);
@@ -237,13 +240,12 @@ internal sealed class FrameAllocator
             cache.Count--;
         }
 
-        WordLock.Exit(ref cache.Lock, LockRank.FrameCache);
         return !frame.IsNone;
     }
 
     private void Fill(Cache cache)
     {
-        WordLock.Enter(ref _blocksLock, LockRank.FrameBlocks);
+        using var held = WordLock.Hold(ref _blocksLock, LockRank.FrameBlocks);
         int wanted = Batch;
         while (wanted > 0)
         {
@@ -278,23 +280,20 @@ internal sealed class FrameAllocator
                 Unlink(block);
             }
         }
-
-        WordLock.Exit(ref _blocksLock, LockRank.FrameBlocks);
     }
 
     private void DrainCaches()
     {
         foreach (var cache in _caches)
         {
-            WordLock.Enter(ref cache.Lock, LockRank.FrameCache);
+            using var held = WordLock.Hold(ref cache.Lock, LockRank.FrameCache);
             GiveBack(cache, int.MaxValue);
-            WordLock.Exit(ref cache.Lock, LockRank.FrameCache);
         }
     }
 
     private void GiveBack(Cache cache, int count)
     {
-        WordLock.Enter(ref _blocksLock, LockRank.FrameBlocks);
+        using var held = WordLock.Hold(ref _blocksLock, LockRank.FrameBlocks);
         for (; count > 0 && cache.Count > 0; count--)
         {
             int number = cache.Head;
@@ -317,8 +316,6 @@ internal sealed class FrameAllocator
                 PutWholeBlock(block);
             }
         }
-
-        WordLock.Exit(ref _blocksLock, LockRank.FrameBlocks);
     }
 
     private void FreeBlock(Frame first)
@@ -328,10 +325,9 @@ internal sealed class FrameAllocator
             _memory.Record(new Frame(first.Number + i)).Kind = FrameKind.Free;
         }
 
-        WordLock.Enter(ref _blocksLock, LockRank.FrameBlocks);
+        using var held = WordLock.Hold(ref _blocksLock, LockRank.FrameBlocks);
         _framesOut -= FramesInBlock;
         PutWholeBlock(first.Number / FramesInBlock);
-        WordLock.Exit(ref _blocksLock, LockRank.FrameBlocks);
     }
 
     private int TakeWholeBlock()

@@ -1,3 +1,4 @@
+using Pando.Concurrency;
 using Pando.Files;
 using Pando.Hardware;
 using Pando.Spaces;
@@ -13,7 +14,7 @@ namespace Pando.Machines;
 public sealed class Machine : IDisposable
 {
     private readonly VirtualMemory _memory;
-    private readonly Lock _lock = new();
+    private readonly SleepLock _lock = new(LockRank.Devices);
     private readonly List<PmemDevice> _devices = [];
 
     /// <summary>Makes a machine.</summary>
@@ -51,7 +52,7 @@ public sealed class Machine : IDisposable
     /// <param name="start">Its first physical address; by default the first multiple of 1 GiB past all that is there.</param>
     public PmemDevice AddPmem(long size, PmemBacking backing = PmemBacking.Sparse, string? path = null, PhysicalAddress? start = null)
     {
-        lock (_lock)
+        using (_lock.Hold())
         {
             var at = start ?? new PhysicalAddress(
                 (Memory.Regions.Max(region => region.End.Value) + (1UL << 30) - 1) & ~((1UL << 30) - 1));

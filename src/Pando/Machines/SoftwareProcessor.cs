@@ -83,10 +83,8 @@ public sealed class SoftwareProcessor : ITranslationCache
     {
         get
         {
-            Enter();
-            var counters = new ProcessorCounters(_walk.Walks, _tlbHits, _tlbMisses, _walk.UpperHits, _faults, _drops, _recycles);
-            Exit();
-            return counters;
+            using var held = Hold();
+            return new ProcessorCounters(_walk.Walks, _tlbHits, _tlbMisses, _walk.UpperHits, _faults, _drops, _recycles);
         }
     }
 
@@ -104,22 +102,23 @@ public sealed class SoftwareProcessor : ITranslationCache
             throw new InvalidOperationException("The space has no root table, so that it cannot be loaded: it has ended, or was never made.");
         }
 
-        BeginDriving();
-        Enter();
-        if (_contexts.Load(space))
+        using var driving = Drive();
+        bool ending;
+        using (Hold())
         {
-            _recycles++;
+            if (_contexts.Load(space))
+            {
+                _recycles++;
+            }
+
+            // Looked at after the mark stands: an end that begins later finds the mark and makes this processor forget.
+            ending = space is { IsEnding: true };
+            if (ending)
+            {
+                _contexts.Remove(_contexts.Current);
+            }
         }
 
-        // Looked at after the mark stands: an end that begins later finds the mark and makes this processor forget.
-        bool ending = space is { IsEnding: true };
-        if (ending)
-        {
-            _contexts.Remove(_contexts.Current);
-        }
-
-        Exit();
-        EndDriving();
         if (ending)
         {
             throw new InvalidOperationException("The space is ending, so that it cannot be loaded.");
@@ -154,17 +153,25 @@ public sealed class SoftwareProcessor : ITranslationCache
             return StoreAcross(address, value, delivery);
         }
 
-        BeginDriving();
-        Enter();
-        var result = Locate(address, AccessKind.Write, Rights.Write, delivery, out nint host);
-        if (host != 0)
+        using var driving = Drive();
+        int faults = 0;
+        while (true)
         {
-            HostMemory.Write(host, value);
-        }
+            AccessResult result;
+            using (Hold())
+            {
+                result = Locate(address, AccessKind.Write, Rights.Write, out nint host);
+                if (host != 0)
+                {
+                    HostMemory.Write(host, value);
+                }
+            }
 
-        Exit();
-        EndDriving();
-        return result;
+            if (!IsResolved(ref result, AccessKind.Write, delivery, ref faults))
+            {
+                return result;
+            }
+        }
     }
 
     /// <summary>Adds to a value in memory in one atomic step, as LOCK XADD does.</summary>
@@ -180,13 +187,22 @@ public sealed class SoftwareProcessor : ITranslationCache
             throw new ArgumentException($"An atomic access needs an address that is a multiple of 8, not {address}.", nameof(address));
         }
 
-        BeginDriving();
-        Enter();
-        var result = Locate(address, AccessKind.Write, Rights.Write, delivery, out nint host);
-        before = host != 0 ? HostMemory.Add(host, addend) : 0;
-        Exit();
-        EndDriving();
-        return result;
+        using var driving = Drive();
+        int faults = 0;
+        while (true)
+        {
+            AccessResult result;
+            using (Hold())
+            {
+                result = Locate(address, AccessKind.Write, Rights.Write, out nint host);
+                before = host != 0 ? HostMemory.Add(host, addend) : 0;
+            }
+
+            if (!IsResolved(ref result, AccessKind.Write, delivery, ref faults))
+            {
+                return result;
+            }
+        }
     }
 
     /// <summary>
@@ -195,29 +211,33 @@ public sealed class SoftwareProcessor : ITranslationCache
     /// </summary>
     public AccessResult TryRead(VirtualAddress address, Span<byte> bytes, FaultDelivery delivery = FaultDelivery.ToHandler)
     {
-        BeginDriving();
+        using var driving = Drive();
+        int faults = 0;
         while (!bytes.IsEmpty)
         {
             int length = Math.Min(bytes.Length, Level.PageSize - address.PageOffset);
-            Enter();
-            var result = Locate(address, AccessKind.Read, Rights.Read, delivery, out nint host);
-            if (host != 0)
+            AccessResult result;
+            using (Hold())
             {
-                HostMemory.Read(host, bytes[..length]);
+                result = Locate(address, AccessKind.Read, Rights.Read, out nint host);
+                if (host != 0)
+                {
+                    HostMemory.Read(host, bytes[..length]);
+                }
             }
 
-            Exit();
-            if (!result.IsCompleted)
+            if (result.IsCompleted)
             {
-                EndDriving();
+                bytes = bytes[length..];
+                address += length;
+                faults = 0;
+            }
+            else if (!IsResolved(ref result, AccessKind.Read, delivery, ref faults))
+            {
                 return result;
             }
-
-            bytes = bytes[length..];
-            address += length;
         }
 
-        EndDriving();
         return default;
     }
 
@@ -227,29 +247,33 @@ public sealed class SoftwareProcessor : ITranslationCache
     /// </summary>
     public AccessResult TryWrite(VirtualAddress address, ReadOnlySpan<byte> bytes, FaultDelivery delivery = FaultDelivery.ToHandler)
     {
-        BeginDriving();
+        using var driving = Drive();
+        int faults = 0;
         while (!bytes.IsEmpty)
         {
             int length = Math.Min(bytes.Length, Level.PageSize - address.PageOffset);
-            Enter();
-            var result = Locate(address, AccessKind.Write, Rights.Write, delivery, out nint host);
-            if (host != 0)
+            AccessResult result;
+            using (Hold())
             {
-                HostMemory.Write(host, bytes[..length]);
+                result = Locate(address, AccessKind.Write, Rights.Write, out nint host);
+                if (host != 0)
+                {
+                    HostMemory.Write(host, bytes[..length]);
+                }
             }
 
-            Exit();
-            if (!result.IsCompleted)
+            if (result.IsCompleted)
             {
-                EndDriving();
+                bytes = bytes[length..];
+                address += length;
+                faults = 0;
+            }
+            else if (!IsResolved(ref result, AccessKind.Write, delivery, ref faults))
+            {
                 return result;
             }
-
-            bytes = bytes[length..];
-            address += length;
         }
 
-        EndDriving();
         return default;
     }
 
@@ -269,13 +293,22 @@ public sealed class SoftwareProcessor : ITranslationCache
             throw new ArgumentOutOfRangeException(nameof(access), access, null);
         }
 
-        BeginDriving();
-        Enter();
-        var result = Resolve(address, access, delivery, out var spot);
-        physical = spot.Physical;
-        Exit();
-        EndDriving();
-        return result;
+        using var driving = Drive();
+        int faults = 0;
+        while (true)
+        {
+            AccessResult result;
+            using (Hold())
+            {
+                result = Translate(address, access, markDirty: true, out var spot);
+                physical = spot.Physical;
+            }
+
+            if (!IsResolved(ref result, access, delivery, ref faults))
+            {
+                return result;
+            }
+        }
     }
 
     // ---- What flushes ask ----
@@ -283,7 +316,7 @@ public sealed class SoftwareProcessor : ITranslationCache
     /// <inheritdoc/>
     public bool Drop(SpaceTables space, AddressRange range, bool tables)
     {
-        Enter();
+        using var held = Hold();
         int slot = _contexts.Find(space);
         if (slot >= 0)
         {
@@ -291,14 +324,13 @@ public sealed class SoftwareProcessor : ITranslationCache
             _caches.DropRange(range, _contexts.PcidAt(slot), tables);
         }
 
-        Exit();
         return slot >= 0;
     }
 
     /// <inheritdoc/>
     public bool Forget(SpaceTables space)
     {
-        Enter();
+        using var held = Hold();
         int slot = _contexts.Find(space);
         if (slot >= 0)
         {
@@ -306,15 +338,14 @@ public sealed class SoftwareProcessor : ITranslationCache
             _contexts.Remove(slot);
         }
 
-        Exit();
         return slot >= 0;
     }
 
     /// <inheritdoc/>
     public bool DropShared(SharedTableOwner owner)
     {
+        using var locked = Hold();
         bool held = false;
-        Enter();
         for (int slot = 0; slot < ContextCount; slot++)
         {
             if (_contexts.SpaceAt(slot) is { } space && space.MayShow(owner))
@@ -329,7 +360,6 @@ public sealed class SoftwareProcessor : ITranslationCache
             _drops++;
         }
 
-        Exit();
         return held;
     }
 
@@ -341,29 +371,25 @@ public sealed class SoftwareProcessor : ITranslationCache
     /// </summary>
     public void InvalidatePage(VirtualAddress address)
     {
-        Enter();
+        using var held = Hold();
         _caches.InvalidatePage(address, _contexts.CurrentPcid);
-        Exit();
     }
 
     /// <summary>INVPCID type 1: drops everything of the loaded space.</summary>
     public void InvalidatePcid()
     {
-        Enter();
+        using var held = Hold();
         if (_contexts.Current >= 0)
         {
             _contexts.Drop(_contexts.Current);
         }
-
-        Exit();
     }
 
     /// <summary>INVPCID type 2: drops everything of every space.</summary>
     public void InvalidateAll()
     {
-        Enter();
+        using var held = Hold();
         _contexts.DropAll();
-        Exit();
     }
 
     // ---- Reports ----
@@ -373,12 +399,22 @@ public sealed class SoftwareProcessor : ITranslationCache
     {
         // The entries are read under the lock, which keeps the tables; the text is made after it.
         Span<Entry> entries = stackalloc Entry[_format.Levels];
-        Enter();
-        var space = _contexts.CurrentSpace;
-        int count = space is null ? 0 : WalkTrace.Read(_store, space.Root, address, entries);
-        bool cached = _caches.TryFindLeaf(address, _contexts.CurrentPcid, out var leaf, out int leafLevel);
-        bool upperCached = _caches.TryFindUpper(address, _contexts.CurrentPcid, out var upper, out int upperLevel);
-        Exit();
+        SpaceTables? space;
+        int count;
+        bool cached;
+        bool upperCached;
+        CachedEntry leaf;
+        CachedEntry upper;
+        int leafLevel;
+        int upperLevel;
+        using (Hold())
+        {
+            space = _contexts.CurrentSpace;
+            count = space is null ? 0 : WalkTrace.Read(_store, space.Root, address, entries);
+            cached = _caches.TryFindLeaf(address, _contexts.CurrentPcid, out leaf, out leafLevel);
+            upperCached = _caches.TryFindUpper(address, _contexts.CurrentPcid, out upper, out upperLevel);
+        }
+
         if (space is null)
         {
             return $"walk of {address}: no space is loaded";
@@ -402,7 +438,7 @@ public sealed class SoftwareProcessor : ITranslationCache
     internal List<CachedTranslation> Snapshot()
     {
         var list = new List<CachedTranslation>();
-        Enter();
+        using var held = Hold();
         for (int slot = 0; slot < ContextCount; slot++)
         {
             if (_contexts.SpaceAt(slot) is { } space)
@@ -411,7 +447,6 @@ public sealed class SoftwareProcessor : ITranslationCache
             }
         }
 
-        Exit();
         return list;
     }
 
@@ -426,21 +461,29 @@ public sealed class SoftwareProcessor : ITranslationCache
             return LoadAcross(address, access, out value, delivery);
         }
 
-        BeginDriving();
-        Enter();
-        var result = Locate(address, access, needed, delivery, out nint host);
-        value = host != 0 ? HostMemory.Read<T>(host) : default;
-        Exit();
-        EndDriving();
-        return result;
+        using var driving = Drive();
+        int faults = 0;
+        while (true)
+        {
+            AccessResult result;
+            using (Hold())
+            {
+                result = Locate(address, access, needed, out nint host);
+                value = host != 0 ? HostMemory.Read<T>(host) : default;
+            }
+
+            if (!IsResolved(ref result, access, delivery, ref faults))
+            {
+                return result;
+            }
+        }
     }
 
     /// <summary>
-    /// Finds the host's address for an access within one page, and lets the handler resolve what faults on the way.
-    /// Comes and goes with the lock held; the address is good while it is.
+    /// Finds the host's address for an access within one page. Under the lock; the address is good while it is held.
     /// </summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private AccessResult Locate(VirtualAddress address, AccessKind access, Rights needed, FaultDelivery delivery, out nint host)
+    private AccessResult Locate(VirtualAddress address, AccessKind access, Rights needed, out nint host)
     {
         // With key rights in force every access takes the longer way, which looks at the leaf's key.
         host = ProtectionKeys.Value == 0 ? _caches.FindHost(address, _contexts.CurrentPcid, needed) : 0;
@@ -451,29 +494,16 @@ public sealed class SoftwareProcessor : ITranslationCache
             return default;
         }
 
-        return LocateSlowly(address, access, delivery, out host);
+        return LocateSlowly(address, access, out host);
     }
 
     [MethodImpl(MethodImplOptions.NoInlining)]
-    private AccessResult LocateSlowly(VirtualAddress address, AccessKind access, FaultDelivery delivery, out nint host)
+    private AccessResult LocateSlowly(VirtualAddress address, AccessKind access, out nint host)
     {
-        var result = Resolve(address, access, delivery, out var spot);
+        var result = Translate(address, access, markDirty: true, out var spot);
         host = spot.Host;
         Schedule.Reach(SchedulePoint.Bytes);
         return result.IsCompleted && host == 0 ? new AccessResult(AccessOutcome.NoBytes, address, PageFaultCode.None) : result;
-    }
-
-    private AccessResult Resolve(VirtualAddress address, AccessKind access, FaultDelivery delivery, out Spot spot)
-    {
-        int faults = 0;
-        AccessResult result;
-        do
-        {
-            result = Translate(address, access, markDirty: true, out spot);
-        }
-        while (result.Outcome == AccessOutcome.PageFault && IsResolved(ref result, access, delivery, ref faults));
-
-        return result;
     }
 
     [MethodImpl(MethodImplOptions.NoInlining)]
@@ -483,19 +513,27 @@ public sealed class SoftwareProcessor : ITranslationCache
         value = default;
         var bytes = HostMemory.BytesOf(ref value);
         RequireOnePageAtMost(bytes.Length);
-        BeginDriving();
-        Enter();
-        var result = ResolveAcross(address, access, delivery, out var first, out var second);
-        if (result.IsCompleted)
+        using var driving = Drive();
+        int faults = 0;
+        while (true)
         {
-            int inFirst = Level.PageSize - address.PageOffset;
-            HostMemory.Read(first.Host, bytes[..inFirst]);
-            HostMemory.Read(second.Host, bytes[inFirst..]);
-        }
+            AccessResult result;
+            using (Hold())
+            {
+                result = TranslateAcross(address, access, out var first, out var second);
+                if (result.IsCompleted)
+                {
+                    int inFirst = Level.PageSize - address.PageOffset;
+                    HostMemory.Read(first.Host, bytes[..inFirst]);
+                    HostMemory.Read(second.Host, bytes[inFirst..]);
+                }
+            }
 
-        Exit();
-        EndDriving();
-        return result;
+            if (!IsResolved(ref result, access, delivery, ref faults))
+            {
+                return result;
+            }
+        }
     }
 
     [MethodImpl(MethodImplOptions.NoInlining)]
@@ -504,19 +542,27 @@ public sealed class SoftwareProcessor : ITranslationCache
     {
         ReadOnlySpan<byte> bytes = HostMemory.BytesOf(ref value);
         RequireOnePageAtMost(bytes.Length);
-        BeginDriving();
-        Enter();
-        var result = ResolveAcross(address, AccessKind.Write, delivery, out var first, out var second);
-        if (result.IsCompleted)
+        using var driving = Drive();
+        int faults = 0;
+        while (true)
         {
-            int inFirst = Level.PageSize - address.PageOffset;
-            HostMemory.Write(first.Host, bytes[..inFirst]);
-            HostMemory.Write(second.Host, bytes[inFirst..]);
-        }
+            AccessResult result;
+            using (Hold())
+            {
+                result = TranslateAcross(address, AccessKind.Write, out var first, out var second);
+                if (result.IsCompleted)
+                {
+                    int inFirst = Level.PageSize - address.PageOffset;
+                    HostMemory.Write(first.Host, bytes[..inFirst]);
+                    HostMemory.Write(second.Host, bytes[inFirst..]);
+                }
+            }
 
-        Exit();
-        EndDriving();
-        return result;
+            if (!IsResolved(ref result, AccessKind.Write, delivery, ref faults))
+            {
+                return result;
+            }
+        }
     }
 
     private static void RequireOnePageAtMost(int length)
@@ -528,31 +574,24 @@ public sealed class SoftwareProcessor : ITranslationCache
     }
 
     // Both pages are good before either is marked dirty: a store that faults in the second has not touched the first.
-    private AccessResult ResolveAcross(
-        VirtualAddress address, AccessKind access, FaultDelivery delivery, out Spot first, out Spot second)
+    private AccessResult TranslateAcross(VirtualAddress address, AccessKind access, out Spot first, out Spot second)
     {
         var next = address.PageStart + Level.PageSize;
-        int faults = 0;
-        AccessResult result;
-        do
+        second = default;
+        var result = Translate(address, access, markDirty: false, out first);
+        if (result.IsCompleted)
         {
-            second = default;
-            result = Translate(address, access, markDirty: false, out first);
+            result = Translate(next, access, markDirty: false, out second);
+        }
+
+        if (result.IsCompleted && access == AccessKind.Write)
+        {
+            result = Translate(address, access, markDirty: true, out first);
             if (result.IsCompleted)
             {
-                result = Translate(next, access, markDirty: false, out second);
-            }
-
-            if (result.IsCompleted && access == AccessKind.Write)
-            {
-                result = Translate(address, access, markDirty: true, out first);
-                if (result.IsCompleted)
-                {
-                    result = Translate(next, access, markDirty: true, out second);
-                }
+                result = Translate(next, access, markDirty: true, out second);
             }
         }
-        while (result.Outcome == AccessOutcome.PageFault && IsResolved(ref result, access, delivery, ref faults));
 
         if (!result.IsCompleted || (first.Host != 0 && second.Host != 0))
         {
@@ -590,17 +629,7 @@ public sealed class SoftwareProcessor : ITranslationCache
         else
         {
             _tlbMisses++;
-            try
-            {
-                fault = _walk.Walk(space.RootAddress, pcid, address, access, markDirty, ProtectionKeys, out leaf, out level);
-            }
-            catch
-            {
-                // The tables are broken; others must still be able to flush this processor.
-                Exit();
-                EndDriving();
-                throw;
-            }
+            fault = _walk.Walk(space.RootAddress, pcid, address, access, markDirty, ProtectionKeys, out leaf, out level);
         }
 
         if (fault is { } code)
@@ -620,11 +649,13 @@ public sealed class SoftwareProcessor : ITranslationCache
     private static bool NeedsDirtyMark(in CachedEntry leaf, AccessKind access, bool markDirty) =>
         markDirty && access == AccessKind.Write && !leaf.Dirty && (leaf.Rights & Rights.Write) != 0;
 
-    /// <summary>
-    /// Lets the handler resolve a page fault. Comes and goes with the lock held, and does without it in between.
-    /// </summary>
+    /// <summary>Lets the handler resolve a page fault, if that is how an access ended. Without the lock.</summary>
     /// <returns>True where the access is to be made again; else the result says how it ended.</returns>
-    private bool IsResolved(ref AccessResult fault, AccessKind access, FaultDelivery delivery, ref int faults)
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private bool IsResolved(ref AccessResult result, AccessKind access, FaultDelivery delivery, ref int faults) =>
+        result.Outcome == AccessOutcome.PageFault && AskHandler(ref result, access, delivery, ref faults);
+
+    private bool AskHandler(ref AccessResult fault, AccessKind access, FaultDelivery delivery, ref int faults)
     {
         if (delivery == FaultDelivery.ToCaller || _handler is null)
         {
@@ -638,26 +669,20 @@ public sealed class SoftwareProcessor : ITranslationCache
             return false;
         }
 
-        var space = _contexts.CurrentSpace!;
-        Exit();
-        FaultResult answer;
-        try
+        if (++faults > MaxFaultsOfOneAccess)
         {
-            if (++faults > MaxFaultsOfOneAccess)
-            {
-                throw new InvalidOperationException(
-                    $"A fault at {fault.Address} ({access}, code {fault.Code}) was resolved {MaxFaultsOfOneAccess:N0} times and is still there: the handler does not do what it says. {DescribeWalk(fault.Address)}");
-            }
-
-            answer = _handler(space, fault.Address, access);
-        }
-        catch
-        {
-            EndDriving();
-            throw;
+            throw new InvalidOperationException(
+                $"A fault at {fault.Address} ({access}, code {fault.Code}) was resolved {MaxFaultsOfOneAccess:N0} times and is still there: the handler does not do what it says. {DescribeWalk(fault.Address)}");
         }
 
-        Enter();
+        // Null where the space has ended since the access.
+        if (_contexts.CurrentSpace is not { } space)
+        {
+            fault = new AccessResult(AccessOutcome.NoSpace, fault.Address, PageFaultCode.None);
+            return false;
+        }
+
+        var answer = _handler(space, fault.Address, access);
         if (answer.IsResolved)
         {
             return true;
@@ -680,10 +705,15 @@ public sealed class SoftwareProcessor : ITranslationCache
     // ---- The lock and the driver ----
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private void Enter() => WordLock.Enter(ref _lock, LockRank.Processor, Number + 1);
+    private WordLock.Scope Hold() => WordLock.Hold(ref _lock, LockRank.Processor, Number + 1);
 
+    /// <summary>Asserts, in the checked build, that one thread at a time drives the processor, until the scope ends.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private void Exit() => WordLock.Exit(ref _lock, LockRank.Processor);
+    private DriveScope Drive()
+    {
+        BeginDriving();
+        return new DriveScope(this);
+    }
 
     [Conditional("PANDO_CHECKED")]
     private void BeginDriving()
@@ -698,6 +728,12 @@ public sealed class SoftwareProcessor : ITranslationCache
 
     [Conditional("PANDO_CHECKED")]
     private void EndDriving() => Volatile.Write(ref _driver, 0);
+
+    private readonly ref struct DriveScope(SoftwareProcessor processor)
+    {
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
+        public void Dispose() => processor.EndDriving();
+    }
 
     /// <summary>Where an address lies: in the host (0 where there are no bytes) and in physical memory.</summary>
     private readonly record struct Spot(nint Host, PhysicalAddress Physical);

@@ -1,4 +1,3 @@
-using Pando.Concurrency;
 using Pando.Files;
 using Pando.Hardware;
 using Pando.Tables;
@@ -44,31 +43,24 @@ public sealed partial class AddressSpace
 
     private Errno AdviseAreas(AddressRange range, Advice advice)
     {
-        _lock.EnterWrite(LockRank.Space);
-        try
+        using var held = _lock.Write();
+        ThrowIfExited();
+        var error = WhyNotAdvise(range, advice);
+        if (error != Errno.None)
         {
-            ThrowIfExited();
-            var error = WhyNotAdvise(range, advice);
-            if (error != Errno.None)
-            {
-                return error;
-            }
-
-            if (FlagsOf(advice) != (0, 0))
-            {
-                Rewrite(range, area => Advised(area, advice));
-            }
-            else if (advice is Advice.DontNeed or Advice.Free)
-            {
-                DropPages(range);
-            }
-
-            return Errno.None;
+            return error;
         }
-        finally
+
+        if (FlagsOf(advice) != (0, 0))
         {
-            _lock.ExitWrite(LockRank.Space);
+            Rewrite(range, area => Advised(area, advice));
         }
+        else if (advice is Advice.DontNeed or Advice.Free)
+        {
+            DropPages(range);
+        }
+
+        return Errno.None;
     }
 
     /// <summary>As on Linux, the first area that the advice does not fit decides, and a hole only where there is none.</summary>
@@ -147,18 +139,19 @@ public sealed partial class AddressSpace
     /// </summary>
     private void DropPages(AddressRange range)
     {
-        var gather = new FlushGather(Store, this);
         var drop = new DropVisitor();
-        foreach (var area in _areas.Overlapping(range))
+        FlushGather.State state = default;
+        using (var gather = new FlushGather(Store, this, ref state))
         {
-            // By areas: a table that two of them share stays, as on Linux (CONFIG_PT_RECLAIM). Of a page that cannot be smaller no
-            // part is dropped (Linux: madvise_dontneed_free_valid_vma).
-            var part = area.Range.Intersect(range);
-            part = new AddressRange(part.Start, part.End.AlignDown(area.File?.MappingAlignment ?? Level.PageSize));
-            _memory.Walker.VisitWithin(this, part, ref drop, ref gather, freesEmptied: true);
+            foreach (var area in _areas.Overlapping(range))
+            {
+                // By areas: a table that two of them share stays, as on Linux (CONFIG_PT_RECLAIM). Of a page that cannot be smaller no
+                // part is dropped (Linux: madvise_dontneed_free_valid_vma).
+                var part = area.Range.Intersect(range);
+                part = new AddressRange(part.Start, part.End.AlignDown(area.File?.MappingAlignment ?? Level.PageSize));
+                _memory.Walker.VisitWithin(this, part, ref drop, in gather, freesEmptied: true);
+            }
         }
-
-        gather.Finish();
 
         // Without copies of its own, a span may be one window of the file again.
         Converge(range);
@@ -169,9 +162,11 @@ public sealed partial class AddressSpace
         // Area by area, so that what lies before the first address that is at fault is populated, as on Linux.
         for (var at = range.Start; at < range.End;)
         {
-            _lock.EnterRead(LockRank.Space);
-            var area = _areas.Find(at);
-            _lock.ExitRead(LockRank.Space);
+            Area? area;
+            using (_lock.Read())
+            {
+                area = _areas.Find(at);
+            }
 
             // Reading ahead wants the right itself, which a load may do without (Linux: check_vma_flags).
             if (area is null || (area.Rights & (access == AccessKind.Write ? Rights.Write : Rights.Read)) == 0)
@@ -202,62 +197,49 @@ public sealed partial class AddressSpace
     private Errno RemoveAdvised(AddressRange range)
     {
         // The file's change takes locks of its own and reaches this space like any other: not under this space's lock.
-        var holes = new List<(MappedFile File, long Offset, long Length)>();
-        _lock.EnterRead(LockRank.Space);
-        var error = Errno.None;
-        foreach (var area in _areas.Overlapping(range))
+        using var holes = new FileParts();
+        using (_lock.Read())
         {
+            ThrowIfExited();
+            foreach (var area in _areas.Overlapping(range))
+            {
+                var error = KeepsContents(area) ? Errno.EPERM
+                    : (area.Traits.Flags & AnyLock) != 0 || area.File is null ? Errno.EINVAL
+                    : !area.IsShared || (area.Traits.MostRights & Rights.Write) == 0 ? Errno.EACCES
+                    : Errno.None;
+                if (error != Errno.None)
+                {
+                    return error;
+                }
+
+                holes.Add(area, area.Range.Intersect(range));
+            }
+
+            if (!IsMapped(range))
+            {
+                return Errno.ENOMEM;
+            }
+        }
+
+        foreach (var hole in holes)
+        {
+            var error = hole.File.PunchHole(hole.Offset, hole.Length);
             if (error != Errno.None)
             {
-                break;
-            }
-
-            if (KeepsContents(area))
-            {
-                error = Errno.EPERM;
-            }
-            else if ((area.Traits.Flags & AnyLock) != 0 || area.File is null)
-            {
-                error = Errno.EINVAL;
-            }
-            else if (!area.IsShared || (area.Traits.MostRights & Rights.Write) == 0)
-            {
-                error = Errno.EACCES;
-            }
-            else
-            {
-                var part = area.Range.Intersect(range);
-                area.File.AddUser();
-                holes.Add((area.File, (long)part.Start.Value + area.Delta, part.Length));
+                return error;
             }
         }
 
-        if (error == Errno.None && !IsMapped(range))
-        {
-            error = Errno.ENOMEM;
-        }
-
-        _lock.ExitRead(LockRank.Space);
-        foreach (var (file, offset, length) in holes)
-        {
-            if (error == Errno.None)
-            {
-                error = file.PunchHole(offset, length);
-            }
-
-            file.RemoveUser();
-        }
-
-        return error;
+        return Errno.None;
     }
 
     private readonly struct DropVisitor : IEntryVisitor
     {
-        public void Visit(EntryRef entry, ref FlushGather gather)
+        public void Visit(EntryRef entry, in FlushGather gather)
         {
             if (entry.IsLeaf)
             {
-                entry.Clear(ref gather);
+                entry.Clear(in gather);
             }
         }
     }

@@ -19,9 +19,8 @@ public sealed partial class AddressSpace
             return;
         }
 
-        var epoch = Store.Epochs.Enter();
+        using var epoch = Store.Epochs.Enter();
         AttachIn(Root, Store.Format.Levels, new VirtualAddress(0), area, range);
-        Store.Epochs.Exit(epoch);
     }
 
     /// <param name="table">The space's own table; none where it does not exist yet.</param>
@@ -60,9 +59,11 @@ public sealed partial class AddressSpace
                         return;
                     }
 
-                    Store.Lock(table, level);
-                    Store.Fill(table, level, index, Store.Format.MakeSlot(level, shared.Address, rights));
-                    Store.Unlock(table, level);
+                    using (Store.Lock(table, level))
+                    {
+                        Store.Fill(table, level, index, Store.Format.MakeSlot(level, shared.Address, rights));
+                    }
+
                     attached++;
                 }
                 else if (mayShareBelow)
@@ -130,14 +131,16 @@ public sealed partial class AddressSpace
             return false;
         }
 
-        Store.Lock(table, level);
-        bool filled = Store.Read(table, index).IsNone;
-        if (filled)
+        bool filled;
+        using (Store.Lock(table, level))
         {
-            Store.Fill(table, level, index, Store.Format.MakeSlot(level, child.Address, Rights.All));
+            filled = Store.Read(table, index).IsNone;
+            if (filled)
+            {
+                Store.Fill(table, level, index, Store.Format.MakeSlot(level, child.Address, Rights.All));
+            }
         }
 
-        Store.Unlock(table, level);
         if (!filled)
         {
             Store.FreeUnseen(child);
@@ -197,41 +200,39 @@ public sealed partial class AddressSpace
 
         var file = area.File!;
         long origin = (long)span.Start.Value + area.Delta;
-        var shared = Frame.None;
-        var epoch = Store.Epochs.Enter();
-
-        // Where one large leaf can take the table's place, a fault brings it: only the small table has to go.
-        bool fitsOneLeaf = childLevel == Level.Pte
-            && file.WhySmall(origin, LimitsFor(area, windowStart, windowEnd)) == SmallPageReason.None;
-        if (!fitsOneLeaf)
+        using (Store.Epochs.Enter())
         {
-            var key = TableKey.For(childLevel, origin, windowStart, windowEnd, area.ClassFor(Store.Format));
-            shared = file.Tables.Attach(key, make: true);
-            if (shared.IsNone)
+            // Where one large leaf can take the table's place, a fault brings it: only the small table has to go.
+            var shared = Frame.None;
+            bool fitsOneLeaf = childLevel == Level.Pte
+                && file.WhySmall(origin, LimitsFor(area, windowStart, windowEnd)) == SmallPageReason.None;
+            if (!fitsOneLeaf)
             {
-                Store.Epochs.Exit(epoch);
-                return false;
+                var key = TableKey.For(childLevel, origin, windowStart, windowEnd, area.ClassFor(Store.Format));
+                shared = file.Tables.Attach(key, make: true);
+                if (shared.IsNone)
+                {
+                    return false;
+                }
+
+                Contribute(file.Tables, own, shared, childLevel);
             }
 
-            Contribute(file.Tables, own, shared, childLevel);
+            // Break before make, as in every change from one table to another.
+            using var held = Store.Lock(table, level);
+            Store.Take(table, level, index);
+            Store.Shootdown.Flush(this, span, tables: true);
+            if (!shared.IsNone)
+            {
+                Store.Fill(table, level, index, Store.Format.MakeSlot(level, shared.Address, area.FileRights(Store.Format)));
+                Store.Count(TableEvent.Attached);
+            }
         }
 
-        // Break before make, as in every change from one table to another.
-        Store.Lock(table, level);
-        Store.Take(table, level, index);
-        Store.Shootdown.Flush(this, span, tables: true);
-        if (!shared.IsNone)
-        {
-            Store.Fill(table, level, index, Store.Format.MakeSlot(level, shared.Address, area.FileRights(Store.Format)));
-            Store.Count(TableEvent.Attached);
-        }
-
-        Store.Unlock(table, level);
-        Store.Epochs.Exit(epoch);
         Store.Count(TableEvent.Converged);
-        var gather = new FlushGather(Store, this);
-        ReleaseTree(own, childLevel, ref gather);
-        gather.Finish();
+        FlushGather.State state = default;
+        using var gather = new FlushGather(Store, this, ref state);
+        ReleaseTree(own, childLevel, in gather);
         return true;
     }
 
@@ -243,7 +244,7 @@ public sealed partial class AddressSpace
     {
         var key = tables.KeyOf(shared);
         int attached = 0;
-        Store.Lock(shared, level);
+        using var held = Store.Lock(shared, level);
 
         // A change of the layout that begins from here on waits for this lock before it removes leaves.
         if (tables.Invalidate.TryReadSequence(out _))
@@ -276,7 +277,6 @@ public sealed partial class AddressSpace
             }
         }
 
-        Store.Unlock(shared, level);
         Store.Count(TableEvent.Attached, attached);
     }
 
@@ -300,7 +300,7 @@ public sealed partial class AddressSpace
     }
 
     /// <summary>Gives up a table of the space's own and all below it that is the space's; it has been flushed.</summary>
-    private void ReleaseTree(Frame table, int level, ref FlushGather gather)
+    private void ReleaseTree(Frame table, int level, in FlushGather gather)
     {
         for (int i = 0; i < Level.Entries; i++)
         {
@@ -316,7 +316,7 @@ public sealed partial class AddressSpace
             }
             else
             {
-                ReleaseTree(Store.TableOf(entry, level), level - 1, ref gather);
+                ReleaseTree(Store.TableOf(entry, level), level - 1, in gather);
             }
         }
 

@@ -1,5 +1,4 @@
 using System.Diagnostics;
-using Pando.Concurrency;
 using Pando.Files;
 using Pando.Hardware;
 using Pando.Tables;
@@ -67,14 +66,9 @@ public sealed partial class AddressSpace
             FaultKind kind;
             UserFaultKind question;
             IUserFaultHandler? handler;
-            _lock.EnterRead(LockRank.Space);
-            try
+            using (_lock.Read())
             {
                 kind = Resolve(address, access, end, asksUser, Frame.None, out advanced, out handler, out question);
-            }
-            finally
-            {
-                _lock.ExitRead(LockRank.Space);
             }
 
             if (handler is not null)
@@ -131,9 +125,12 @@ public sealed partial class AddressSpace
         while (true)
         {
             fault.Sequence = area.File?.Tables.Invalidate.Sequence() ?? 0;
-            var epoch = Store.Epochs.Enter();
-            var step = Descend(ref fault);
-            Store.Epochs.Exit(epoch);
+            FaultStep step;
+            using (Store.Epochs.Enter())
+            {
+                step = Descend(ref fault);
+            }
+
             switch (step)
             {
                 case FaultStep.Done:
@@ -212,13 +209,12 @@ public sealed partial class AddressSpace
                         return FaultStep.MustIndex;
                     }
 
-                    Store.Lock(table, level);
+                    using var held = Store.Lock(table, level);
                     if (Store.Read(table, index) is var now && Store.Format.IsSlot(now, level) && Store.IsAttached(now, level))
                     {
                         _memory.Walker.Diverge(this, table, level, index);
                     }
 
-                    Store.Unlock(table, level);
                     continue;
                 }
 
@@ -273,15 +269,18 @@ public sealed partial class AddressSpace
         // Another thread's store to this private mapping may have made the space leave the table meanwhile, and a
         // reclaim have freed it: then nobody would ever give up the slot.
         var rights = fault.Shared is not null ? Rights.All : area.FileRights(Store.Format);
-        Store.Lock(table, level);
-        bool dead = Store.IsDead(table);
-        bool filled = !dead && Store.Read(table, index).IsNone;
-        if (filled)
+        bool dead;
+        bool filled;
+        using (Store.Lock(table, level))
         {
-            Store.Fill(table, level, index, Store.Format.MakeSlot(level, shared.Address, rights));
+            dead = Store.IsDead(table);
+            filled = !dead && Store.Read(table, index).IsNone;
+            if (filled)
+            {
+                Store.Fill(table, level, index, Store.Format.MakeSlot(level, shared.Address, rights));
+            }
         }
 
-        Store.Unlock(table, level);
         if (filled)
         {
             Store.Count(TableEvent.Attached);

@@ -43,18 +43,10 @@ public sealed partial class AddressSpace
         bool complete = false;
         try
         {
-            _lock.EnterWrite(LockRank.Space);
-            try
-            {
-                ThrowIfExited();
-                child._lock.EnterWrite(LockRank.Space);
-                complete = CopyTo(child);
-                child._lock.ExitWrite(LockRank.Space);
-            }
-            finally
-            {
-                _lock.ExitWrite(LockRank.Space);
-            }
+            using var parentHeld = _lock.Write();
+            ThrowIfExited();
+            using var childHeld = child._lock.Write();
+            complete = CopyTo(child);
         }
         finally
         {
@@ -109,24 +101,35 @@ public sealed partial class AddressSpace
     /// </summary>
     private bool TryCopyPages(Area parent, Area copy)
     {
-        // While pages are between the two, a truncation of the file waits; then it finds both.
-        var index = parent.IsIndexed ? parent.File!.PrivateMappings : null;
-        if (index is not null)
+        if (!parent.IsIndexed)
         {
-            index.Enter();
+            return TryCopyPagesNow(parent, copy);
+        }
+
+        // While pages are between the two, a truncation of the file waits; then it finds both.
+        var index = parent.File!.PrivateMappings;
+        using (index.Hold())
+        {
             copy.IsIndexed = true;
             index.Add(copy);
-            if (Schedule.LeavesOut(ProtocolPart.IndexDuringFork))
+            if (!Schedule.LeavesOut(ProtocolPart.IndexDuringFork))
             {
-                index.Exit();
-                index = null;
+                return TryCopyPagesNow(parent, copy);
             }
         }
 
-        var gather = new FlushGather(Store, this);
+        return TryCopyPagesNow(parent, copy);
+    }
+
+    private bool TryCopyPagesNow(Area parent, Area copy)
+    {
         var collect = new CollectVisitor(Store, []);
-        _memory.Walker.VisitWithin(this, parent.Range, ref collect, ref gather);
-        gather.Finish();
+        FlushGather.State state = default;
+        using (var gather = new FlushGather(Store, this, ref state))
+        {
+            _memory.Walker.VisitWithin(this, parent.Range, ref collect, in gather);
+        }
+
         int done = 0;
         while (done < collect.Pages.Count && copy.Space.TryPutCopy(collect.Pages[done].Address, collect.Pages[done].Leaf))
         {
@@ -139,7 +142,6 @@ public sealed partial class AddressSpace
             Store.ReleaseAnonymous(Frame.Containing(Store.Format.TargetOf(collect.Pages[done].Leaf, Level.Pte)));
         }
 
-        index?.Exit();
         return complete;
     }
 
@@ -150,17 +152,16 @@ public sealed partial class AddressSpace
             return false;
         }
 
-        Store.Lock(table, Level.Pte);
+        using var held = Store.Lock(table, Level.Pte);
         Store.Fill(table, Level.Pte, Level.Index(address.Value, Level.Pte), leaf);
         Store.Memory.Record(table).AnonymousLeaves++;
-        Store.Unlock(table, Level.Pte);
         return true;
     }
 
     /// <summary>Takes the right to write from private pages, and one reference more to each for the child.</summary>
     private readonly record struct CollectVisitor(TableStore Store, List<(VirtualAddress Address, Entry Leaf)> Pages) : IEntryVisitor
     {
-        public void Visit(EntryRef entry, ref FlushGather gather)
+        public void Visit(EntryRef entry, in FlushGather gather)
         {
             var frame = entry.AnonymousFrame;
             if (frame.IsNone)
@@ -170,7 +171,7 @@ public sealed partial class AddressSpace
 
             var format = Store.Format;
             var rights = format.RightsOf(entry.Entry, entry.Level) & ~Rights.Write;
-            entry.SetRights(rights, ref gather);
+            entry.SetRights(rights, in gather);
             Interlocked.Increment(ref Store.Memory.Record(frame).References);
             Pages.Add((entry.Range.Start, Store.MakeAnonymousLeaf(frame, rights, dirty: false, format.ProtectionKeyOf(entry.Entry, Level.Pte))));
         }

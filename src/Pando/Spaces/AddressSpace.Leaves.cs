@@ -75,19 +75,22 @@ public sealed partial class AddressSpace
         }
 
         int filled = 0;
-        Store.Lock(table, level);
-        bool current = file.Tables.Invalidate.IsCurrent(fault.Sequence) && !Store.IsDead(table) && Store.Read(table, index).IsNone;
-        bool noted = !current || !write || file.TryNoteWrite(page.Offset, count * leafSize);
-        if (current && noted)
+        bool current;
+        bool noted;
+        using (Store.Lock(table, level))
         {
-            for (; filled < count && Store.Read(table, index + filled).IsNone; filled++)
+            current = file.Tables.Invalidate.IsCurrent(fault.Sequence) && !Store.IsDead(table) && Store.Read(table, index).IsNone;
+            noted = !current || !write || file.TryNoteWrite(page.Offset, count * leafSize);
+            if (current && noted)
             {
-                var place = page.Address + (filled * leafSize);
-                Store.Fill(table, level, index + filled, Store.Format.MakeLeaf(level, place, rights, dirty: write, protectionKey: area.Traits.ProtectionKey));
+                for (; filled < count && Store.Read(table, index + filled).IsNone; filled++)
+                {
+                    var place = page.Address + (filled * leafSize);
+                    Store.Fill(table, level, index + filled, Store.Format.MakeLeaf(level, place, rights, dirty: write, protectionKey: area.Traits.ProtectionKey));
+                }
             }
         }
 
-        Store.Unlock(table, level);
         if (!noted)
         {
             return fault.Fail(FaultKind.OutOfMemory);
@@ -154,20 +157,22 @@ public sealed partial class AddressSpace
     /// <summary>Puts a leaf of private memory into an empty entry of the space's own table of PTEs.</summary>
     private FaultStep PutPrivateLeaf(ref FaultState fault, Frame table, int index, Entry leaf, Frame anonymous)
     {
-        Store.Lock(table, Level.Pte);
-        bool put = Store.Read(table, index).IsNone && IsCurrent(fault);
-        if (put)
+        bool put;
+        using (Store.Lock(table, Level.Pte))
         {
-            if (!anonymous.IsNone)
+            put = Store.Read(table, index).IsNone && IsCurrent(fault);
+            if (put)
             {
-                Store.Memory.Record(anonymous).References = 1;
-                Store.Memory.Record(table).AnonymousLeaves++;
-            }
+                if (!anonymous.IsNone)
+                {
+                    Store.Memory.Record(anonymous).References = 1;
+                    Store.Memory.Record(table).AnonymousLeaves++;
+                }
 
-            Store.Fill(table, Level.Pte, index, leaf);
+                Store.Fill(table, Level.Pte, index, leaf);
+            }
         }
 
-        Store.Unlock(table, Level.Pte);
         if (!put)
         {
             if (!anonymous.IsNone && anonymous != fault.Provided)
@@ -206,13 +211,12 @@ public sealed partial class AddressSpace
         {
             if (level > Level.Pte)
             {
-                Store.Lock(table, level);
+                using var held = Store.Lock(table, level);
                 if (Store.Format.IsLeaf(Store.Read(table, index), level))
                 {
                     _memory.Walker.SplitLeaf(this, table, level, index);
                 }
 
-                Store.Unlock(table, level);
                 return FaultStep.Again;
             }
 
@@ -235,16 +239,19 @@ public sealed partial class AddressSpace
         long leafSize = Level.EntrySpan(level);
         long offset = ((long)fault.Address.Value + fault.Area.Delta) & -leafSize;
         var rights = fault.Shared is not null ? fault.Area.ClassFor(Store.Format).LeafRights : fault.Area.FileRights(Store.Format);
-        Store.Lock(table, level);
-        var now = Store.Read(table, index);
-        bool same = Store.Format.IsLeaf(now, level) && Store.Format.TargetOf(now, level) == target && IsCurrent(fault) && !IsKept(fault, now, level);
-        bool noted = !same || fault.Area.File!.TryNoteWrite(offset, leafSize);
-        if (same && noted)
+        bool same;
+        bool noted;
+        using (Store.Lock(table, level))
         {
-            Store.WriteEnable(table, level, index, rights);
+            var now = Store.Read(table, index);
+            same = Store.Format.IsLeaf(now, level) && Store.Format.TargetOf(now, level) == target && IsCurrent(fault) && !IsKept(fault, now, level);
+            noted = !same || fault.Area.File!.TryNoteWrite(offset, leafSize);
+            if (same && noted)
+            {
+                Store.WriteEnable(table, level, index, rights);
+            }
         }
 
-        Store.Unlock(table, level);
         if (!noted)
         {
             return fault.Fail(FaultKind.OutOfMemory);
@@ -278,38 +285,25 @@ public sealed partial class AddressSpace
             return fault.Fail(FaultKind.OutOfMemory);
         }
 
-        Store.Lock(table, Level.Pte);
-        var now = Store.Read(table, index);
-        bool same = Store.Format.IsLeaf(now, Level.Pte)
-            && Store.Format.TargetOf(now, Level.Pte) == target
-            && (Store.Format.RightsOf(now, Level.Pte) & Rights.Write) == 0
-            && IsCurrent(fault)
-            && !IsKept(fault, now, Level.Pte);
-        if (same && keep)
+        bool same;
+        using (Store.Lock(table, Level.Pte))
         {
-            Store.WriteEnable(table, Level.Pte, index, rights);
-        }
-        else if (same)
-        {
-            // Break before make: nobody may store to the copy while a processor still reads the original.
-            Store.Take(table, Level.Pte, index);
-            var gather = new FlushGather(Store, this);
-            gather.Drop(AddressRange.FromLength(fault.Address.PageStart, Level.PageSize), tables: false);
-            if (shared.IsNone)
+            var now = Store.Read(table, index);
+            same = Store.Format.IsLeaf(now, Level.Pte)
+                && Store.Format.TargetOf(now, Level.Pte) == target
+                && (Store.Format.RightsOf(now, Level.Pte) & Rights.Write) == 0
+                && IsCurrent(fault)
+                && !IsKept(fault, now, Level.Pte);
+            if (same && keep)
             {
-                Store.Memory.Record(table).AnonymousLeaves++;
+                Store.WriteEnable(table, Level.Pte, index, rights);
             }
-            else
+            else if (same)
             {
-                gather.Release(shared);
+                ReplaceByCopy(fault, table, index, shared, copy, rights);
             }
-
-            gather.Finish();
-            Store.Memory.Record(copy).References = 1;
-            Store.Fill(table, Level.Pte, index, Store.MakeAnonymousLeaf(copy, rights, dirty: true, fault.Area.Traits.ProtectionKey));
         }
 
-        Store.Unlock(table, Level.Pte);
         if (!same)
         {
             if (!copy.IsNone)
@@ -322,6 +316,29 @@ public sealed partial class AddressSpace
 
         Store.Count(keep ? TableEvent.LeafWriteEnabled : TableEvent.PageCopied);
         return fault.Finish(FaultKind.Copied, fault.Address.PageStart + Level.PageSize);
+    }
+
+    /// <summary>Puts a copy in the place of a leaf. Under the table's lock.</summary>
+    private void ReplaceByCopy(in FaultState fault, Frame table, int index, Frame shared, Frame copy, Rights rights)
+    {
+        // Break before make: nobody may store to the copy while a processor still reads the original.
+        Store.Take(table, Level.Pte, index);
+        FlushGather.State state = default;
+        using (var gather = new FlushGather(Store, this, ref state))
+        {
+            gather.Drop(AddressRange.FromLength(fault.Address.PageStart, Level.PageSize), tables: false);
+            if (shared.IsNone)
+            {
+                Store.Memory.Record(table).AnonymousLeaves++;
+            }
+            else
+            {
+                gather.Release(shared);
+            }
+        }
+
+        Store.Memory.Record(copy).References = 1;
+        Store.Fill(table, Level.Pte, index, Store.MakeAnonymousLeaf(copy, rights, dirty: true, fault.Area.Traits.ProtectionKey));
     }
 
     private bool TryCopyFrame(PhysicalAddress source, out Frame copy)

@@ -1,5 +1,3 @@
-using Pando.Concurrency;
-using Pando.Files;
 using Pando.Hardware;
 
 namespace Pando.Spaces;
@@ -40,14 +38,15 @@ public sealed partial class AddressSpace
 
         var flag = onFault ? AreaFlags.LockedOnFault : AreaFlags.Locked;
         var all = new AddressRange(new VirtualAddress(0), UserEnd);
-        _lock.EnterWrite(LockRank.Space);
-        _lockFuture = future ? flag : 0;
-        if (current)
+        using (_lock.Write())
         {
-            Rewrite(all, area => LockTraits(area, flag));
+            _lockFuture = future ? flag : 0;
+            if (current)
+            {
+                Rewrite(all, area => LockTraits(area, flag));
+            }
         }
 
-        _lock.ExitWrite(LockRank.Space);
         if (current)
         {
             // As on Linux, pages that cannot be had are no error of mlockall.
@@ -63,10 +62,9 @@ public sealed partial class AddressSpace
     /// <summary>Unlocks all that is mapped and all that will be (munlockall(2)).</summary>
     public Errno UnlockAll()
     {
-        _lock.EnterWrite(LockRank.Space);
+        using var held = _lock.Write();
         _lockFuture = 0;
         Rewrite(new AddressRange(new VirtualAddress(0), UserEnd), area => LockTraits(area, 0));
-        _lock.ExitWrite(LockRank.Space);
         return Errno.None;
     }
 
@@ -88,28 +86,21 @@ public sealed partial class AddressSpace
             return Errno.ENOMEM;
         }
 
-        _lock.EnterRead(LockRank.Space);
-        try
+        using var held = _lock.Read();
+        if (!IsMapped(range))
         {
-            if (!IsMapped(range))
-            {
-                return Errno.ENOMEM;
-            }
-
-            for (int i = 0; i < resident.Length; i++)
-            {
-                var at = address + ((long)i * Level.PageSize);
-                var area = _areas.Find(at)!;
-                resident[i] = !OwnLeaf(at).IsNone
-                    || (area.File is { } file && file.Locate((long)at.Value + area.Delta) is { } place && !Store.IsZeroPage(place));
-            }
-
-            return Errno.None;
+            return Errno.ENOMEM;
         }
-        finally
+
+        for (int i = 0; i < resident.Length; i++)
         {
-            _lock.ExitRead(LockRank.Space);
+            var at = address + ((long)i * Level.PageSize);
+            var area = _areas.Find(at)!;
+            resident[i] = !OwnLeaf(at).IsNone
+                || (area.File is { } file && file.Locate((long)at.Value + area.Delta) is { } place && !Store.IsZeroPage(place));
         }
+
+        return Errno.None;
     }
 
     /// <summary>Writes back what was stored to the files mapped in a range (msync(2) with MS_SYNC).</summary>
@@ -135,28 +126,34 @@ public sealed partial class AddressSpace
         }
 
         var range = AddressRange.FromLength(address, (length + Level.PageSize - 1) & -(long)Level.PageSize);
-        var parts = new List<(MappedFile File, long Offset, long Length)>();
-        _lock.EnterRead(LockRank.Space);
-        bool mapped = IsMapped(range);
-        bool busy = invalidate && HasAny(range, AnyLock);
-        foreach (var area in _areas.Overlapping(range))
+        using var parts = new FileParts();
+        using (_lock.Read())
         {
-            if (!busy && mapped && area.IsShared)
+            if (invalidate && HasAny(range, AnyLock))
             {
-                var part = area.Range.Intersect(range);
-                area.File!.AddUser();
-                parts.Add((area.File, (long)part.Start.Value + area.Delta, part.Length));
+                return Errno.EBUSY;
+            }
+
+            if (!IsMapped(range))
+            {
+                return Errno.ENOMEM;
+            }
+
+            foreach (var area in _areas.Overlapping(range))
+            {
+                if (area.IsShared)
+                {
+                    parts.Add(area, area.Range.Intersect(range));
+                }
             }
         }
 
-        _lock.ExitRead(LockRank.Space);
-        foreach (var (file, offset, bytes) in parts)
+        foreach (var part in parts)
         {
-            file.WriteBack(offset, bytes);
-            file.RemoveUser();
+            part.File.WriteBack(part.Offset, part.Length);
         }
 
-        return busy ? Errno.EBUSY : mapped ? Errno.None : Errno.ENOMEM;
+        return Errno.None;
     }
 
     /// <summary>Seals a range: it can no more be unmapped, moved, or given other rights (mseal(2)).</summary>
@@ -179,14 +176,13 @@ public sealed partial class AddressSpace
         }
 
         var range = AddressRange.FromLength(address, (length + Level.PageSize - 1) & -(long)Level.PageSize);
-        _lock.EnterWrite(LockRank.Space);
+        using var held = _lock.Write();
         var error = !IsMapped(range) ? Errno.ENOMEM : MayCutAt(range) ? Errno.None : Errno.EINVAL;
         if (error == Errno.None)
         {
             Rewrite(range, area => area.Traits.With(AreaFlags.Sealed, 0));
         }
 
-        _lock.ExitWrite(LockRank.Space);
         return error;
     }
 
@@ -221,14 +217,13 @@ public sealed partial class AddressSpace
         }
 
         range = AddressRange.FromLength(start, bytes);
-        _lock.EnterWrite(LockRank.Space);
+        using var held = _lock.Write();
         bool mapped = IsMapped(range);
         if (mapped)
         {
             Rewrite(range, area => LockTraits(area, flag));
         }
 
-        _lock.ExitWrite(LockRank.Space);
         return mapped ? Errno.None : Errno.ENOMEM;
     }
 
@@ -265,14 +260,7 @@ public sealed partial class AddressSpace
     /// </summary>
     private Entry OwnLeaf(VirtualAddress address)
     {
-        var epoch = Store.Epochs.Enter();
-        var leaf = FindOwnLeaf(address);
-        Store.Epochs.Exit(epoch);
-        return leaf;
-    }
-
-    private Entry FindOwnLeaf(VirtualAddress address)
-    {
+        using var epoch = Store.Epochs.Enter();
         var table = Root;
         for (int level = Store.Format.Levels; ; level--)
         {

@@ -1,4 +1,3 @@
-using Pando.Concurrency;
 using Pando.Files;
 using Pando.Hardware;
 using Pando.Tables;
@@ -45,15 +44,8 @@ public sealed partial class AddressSpace
         long length = (request.Length + alignment - 1) & -alignment;
 
         // A file that has ended is refused before anything changes; one that ends meanwhile does so afterwards.
-        request.File?.AddUser();
-        try
-        {
-            return Map(request, length);
-        }
-        finally
-        {
-            request.File?.RemoveUser();
-        }
+        using var use = FileUse.Of(request.File);
+        return Map(request, length);
     }
 
     private MapResult Map(in MapRequest request, long length)
@@ -64,10 +56,10 @@ public sealed partial class AddressSpace
         long alignment = file?.MappingAlignment ?? Level.PageSize;
         Area area;
         bool locked;
-        _lock.EnterWrite(LockRank.Space);
-        try
+        using (_lock.Write())
         {
             ThrowIfExited();
+
             // In the order of Linux's do_mmap: the place, how the file was opened, what lies there.
             var error = Place(request, file, length, out var range);
             if (error == Errno.None && request.File is not null
@@ -99,10 +91,6 @@ public sealed partial class AddressSpace
             area = new Area(this, range, traits.With(0, alignment > Level.PageSize ? AnyLock : 0), file, file is null ? 0 : request.Offset);
             Remove(range);
             Insert(area);
-        }
-        finally
-        {
-            _lock.ExitWrite(LockRank.Space);
         }
 
         if (alignment > Level.PageSize && (request.Rights & Rights.Write) != 0)
@@ -144,39 +132,25 @@ public sealed partial class AddressSpace
         }
 
         var range = AddressRange.FromLength(address, (length + Level.PageSize - 1) & -(long)Level.PageSize);
-        _lock.EnterWrite(LockRank.Space);
-        try
+        using var held = _lock.Write();
+        ThrowIfExited();
+        var error = WhyNotRemove(range);
+        if (error == Errno.None && Remove(range))
         {
-            ThrowIfExited();
-            var error = WhyNotRemove(range);
-            if (error == Errno.None && Remove(range))
-            {
-                Converge(range);
-            }
+            Converge(range);
+        }
 
-            return error;
-        }
-        finally
-        {
-            _lock.ExitWrite(LockRank.Space);
-        }
+        return error;
     }
 
     /// <summary>Unmaps everything, as execve(2) does before it maps the new program. The space lives on.</summary>
     public void Clear()
     {
         var everything = new AddressRange(new VirtualAddress(0), UserEnd.AlignUp(Level.PageSize));
-        _lock.EnterWrite(LockRank.Space);
-        try
-        {
-            ThrowIfExited();
-            _lockFuture = 0;
-            Remove(everything);
-        }
-        finally
-        {
-            _lock.ExitWrite(LockRank.Space);
-        }
+        using var held = _lock.Write();
+        ThrowIfExited();
+        _lockFuture = 0;
+        Remove(everything);
     }
 
     /// <summary>
@@ -303,10 +277,12 @@ public sealed partial class AddressSpace
         var before = _areas[first];
         var after = _areas[first + count - 1];
 
-        var gather = new FlushGather(Store, this);
         var clear = new ClearVisitor();
-        _memory.Walker.Change(this, range, unmapped, unmapped, ref clear, ref gather);
-        gather.Finish();
+        FlushGather.State state = default;
+        using (var gather = new FlushGather(Store, this, ref state))
+        {
+            _memory.Walker.Change(this, range, unmapped, unmapped, ref clear, in gather);
+        }
 
         var pieces = new List<Area>(2);
         if (before.Range.Start < range.Start)
@@ -349,11 +325,10 @@ public sealed partial class AddressSpace
         if (area.IsIndexed && joined != area)
         {
             // The area came with leaves (a move): the joined one takes its place in the index.
-            area.File!.PrivateMappings.Enter();
+            using var held = area.File!.PrivateMappings.Hold();
             area.File.PrivateMappings.Remove(area);
             area.File.PrivateMappings.Add(joined);
             joined.IsIndexed = true;
-            area.File.PrivateMappings.Exit();
         }
 
         Exchange(first, removed, [joined]);

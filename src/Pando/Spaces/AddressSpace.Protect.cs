@@ -1,4 +1,3 @@
-using Pando.Concurrency;
 using Pando.Hardware;
 using Pando.Tables;
 
@@ -39,8 +38,7 @@ public sealed partial class AddressSpace
 
         var range = AddressRange.FromLength(address, (length + Level.PageSize - 1) & -(long)Level.PageSize);
         AddressRange[] copied;
-        _lock.EnterWrite(LockRank.Space);
-        try
+        using (_lock.Write())
         {
             ThrowIfExited();
             var error = WhyNotProtect(range, rights, protectionKey);
@@ -51,10 +49,6 @@ public sealed partial class AddressSpace
 
             copied = LockedAndNowWritable(range, rights);
             ChangeRights(range, rights, protectionKey);
-        }
-        finally
-        {
-            _lock.ExitWrite(LockRank.Space);
         }
 
         foreach (var part in copied)
@@ -114,7 +108,15 @@ public sealed partial class AddressSpace
         }
 
         PrepareToDiverge(range, WithGaps(range));
-        var gather = new FlushGather(Store, this);
+        ChangeEntries(range, areas, rights, protectionKey);
+        Rewrite(range, area => Changed(area, rights, protectionKey));
+        Settle(range);
+    }
+
+    private void ChangeEntries(AddressRange range, Area[] areas, Rights rights, int protectionKey)
+    {
+        FlushGather.State state = default;
+        using var gather = new FlushGather(Store, this, ref state);
 
         // Areas that show a file on in the same way are one piece to the tables.
         for (int i = 0; i < areas.Length;)
@@ -135,15 +137,11 @@ public sealed partial class AddressSpace
                 SlotsStay: Store.Format.HasSlotRights && key == areas[i].Traits.ProtectionKey);
             if (changed.Traits != areas[i].Traits && _memory.LeaveRights?.Invoke() is not true)
             {
-                _memory.Walker.Change(this, part, WithGaps(part), default, ref visitor, ref gather);
+                _memory.Walker.Change(this, part, WithGaps(part), default, ref visitor, in gather);
             }
 
             i = next;
         }
-
-        gather.Finish();
-        Rewrite(range, area => Changed(area, rights, protectionKey));
-        Settle(range);
     }
 
     /// <summary>After a change: spans that have become one window of a file go back to the file's tables, empty ones attach.</summary>
@@ -162,17 +160,17 @@ public sealed partial class AddressSpace
     /// <param name="SlotsStay">Whether a slot to a file's table can take the change; if not, the table is of another class.</param>
     private readonly record struct RightsVisitor(Rights File, Rights Private, int Key, bool SlotsStay) : IEntryVisitor
     {
-        public void Visit(EntryRef entry, ref FlushGather gather)
+        public void Visit(EntryRef entry, in FlushGather gather)
         {
             if (!entry.IsLeaf)
             {
                 if (SlotsStay)
                 {
-                    entry.SetRights(File, ref gather);
+                    entry.SetRights(File, in gather);
                 }
                 else
                 {
-                    entry.Clear(ref gather);
+                    entry.Clear(in gather);
                 }
 
                 return;
@@ -180,8 +178,8 @@ public sealed partial class AddressSpace
 
             // A leaf never becomes writable here: the fault that follows knows whether the page must be copied or noted first.
             var rights = entry.AnonymousFrame.IsNone ? File : Private;
-            entry.SetRights(entry.IsWritable ? rights : rights & ~Rights.Write, ref gather);
-            entry.SetProtectionKey(Key, ref gather);
+            entry.SetRights(entry.IsWritable ? rights : rights & ~Rights.Write, in gather);
+            entry.SetProtectionKey(Key, in gather);
         }
     }
 }

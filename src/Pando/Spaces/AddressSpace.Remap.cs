@@ -1,4 +1,3 @@
-using Pando.Concurrency;
 using Pando.Files;
 using Pando.Hardware;
 using Pando.Tables;
@@ -53,22 +52,13 @@ public sealed partial class AddressSpace
 
         AddressRange populate = default;
         MapResult result;
-        _lock.EnterWrite(LockRank.Space);
-        try
+        using (_lock.Write())
+        using (new ReserveScope(this))
         {
             ThrowIfExited();
             result = (flags & RemapFlags.Fixed) != 0 && oldLength == newLength
                 ? MoveAll(old, newAddress, (flags & RemapFlags.DontUnmap) != 0)
                 : RemapOne(old, newLength, flags, newAddress, out populate);
-        }
-        finally
-        {
-            while (_reserve.TryPop(out var unused))
-            {
-                Store.Frames.Free(unused);
-            }
-
-            _lock.ExitWrite(LockRank.Space);
         }
 
         if (!populate.IsEmpty)
@@ -77,6 +67,18 @@ public sealed partial class AddressSpace
         }
 
         return result;
+    }
+
+    /// <summary>The frames that a move sets aside; what it has not used is given back when the scope ends.</summary>
+    private readonly ref struct ReserveScope(AddressSpace space)
+    {
+        public void Dispose()
+        {
+            while (space._reserve.TryPop(out var unused))
+            {
+                space.Store.Frames.Free(unused);
+            }
+        }
     }
 
     private static bool NamesTarget(RemapFlags flags) => (flags & (RemapFlags.Fixed | RemapFlags.DontUnmap)) != 0;
@@ -289,7 +291,7 @@ public sealed partial class AddressSpace
         // A file is held while its last area may be under way, and its index while leaves are between two places: a
         // change of the file finds them before or after.
         var file = area.File;
-        file?.AddUser();
+        using var kept = FileUse.Of(file);
         Remove(target);
 
         // Who handles user faults has not asked to follow the mapping (Linux: mremap_userfaultfd_prep).
@@ -301,21 +303,14 @@ public sealed partial class AddressSpace
         bool indexed = area.IsIndexed || (file is not null && IsIndexedNow(moved));
         if (indexed)
         {
-            file!.PrivateMappings.Enter();
+            using var index = file!.PrivateMappings.Hold();
             destination.IsIndexed = true;
             file.PrivateMappings.Add(destination);
+            MoveEntries(moved, taken, target, destination);
         }
-
-        var gather = new FlushGather(Store, this);
-        var take = new TakeVisitor([]);
-        _memory.Walker.Change(this, moved, taken, default, ref take, ref gather);
-
-        // Break before make, here from one address to another.
-        gather.Finish();
-        PutDown(take.Taken, target.Start - moved.Start, destination);
-        if (indexed)
+        else
         {
-            file!.PrivateMappings.Exit();
+            MoveEntries(moved, taken, target, destination);
         }
 
         Insert(destination);
@@ -344,8 +339,19 @@ public sealed partial class AddressSpace
             Remove(moved);
             Converge(moved);
         }
+    }
 
-        file?.RemoveUser();
+    private void MoveEntries(AddressRange moved, AddressRange taken, AddressRange target, Area destination)
+    {
+        var take = new TakeVisitor([]);
+        FlushGather.State state = default;
+        using (var gather = new FlushGather(Store, this, ref state))
+        {
+            _memory.Walker.Change(this, moved, taken, default, ref take, in gather);
+        }
+
+        // After the flush: break before make, here from one address to another.
+        PutDown(take.Taken, target.Start - moved.Start, destination);
     }
 
     private static VirtualAddress Earlier(VirtualAddress one, VirtualAddress other) => one < other ? one : other;
@@ -369,9 +375,11 @@ public sealed partial class AddressSpace
     private bool TryReserve(AddressRange moved)
     {
         var count = new CountVisitor([]);
-        var gather = new FlushGather(Store, this);
-        _memory.Walker.VisitWithin(this, moved, ref count, ref gather);
-        gather.Finish();
+        FlushGather.State state = default;
+        using (var gather = new FlushGather(Store, this, ref state))
+        {
+            _memory.Walker.VisitWithin(this, moved, ref count, in gather);
+        }
 
         // The pages of one table can come to lie in two, and so on upwards.
         long needed = count.Tables.Count * 2L * (Store.Format.Levels - 1);
@@ -379,11 +387,6 @@ public sealed partial class AddressSpace
         {
             if (!Store.Frames.TryAllocate(FrameKind.SpaceTable, out var frame))
             {
-                while (_reserve.TryPop(out var unused))
-                {
-                    Store.Frames.Free(unused);
-                }
-
                 return false;
             }
 
@@ -407,19 +410,17 @@ public sealed partial class AddressSpace
                     throw new InvalidOperationException($"No table could be made at {at} although frames were set aside.");
                 }
 
-                Store.Lock(table, Level.Pte);
+                using var held = Store.Lock(table, Level.Pte);
                 Store.Fill(table, Level.Pte, Level.Index(at.Value, Level.Pte), Store.Format.Marked(entry, Level.Pte, false));
                 Store.Memory.Record(table).AnonymousLeaves++;
-                Store.Unlock(table, Level.Pte);
             }
             else if (distance % Level.EntrySpan(level) == 0
                 && IsWindowAt(destination, at, level, Store.TableOf(entry, level))
                 && TryMakePath(at, level, out var parent)
                 && Store.Read(parent, Level.Index(at.Value, level)).IsNone)
             {
-                Store.Lock(parent, level);
+                using var held = Store.Lock(parent, level);
                 Store.Fill(parent, level, Level.Index(at.Value, level), entry);
-                Store.Unlock(parent, level);
             }
             else
             {
@@ -446,7 +447,7 @@ public sealed partial class AddressSpace
 
     private readonly record struct CountVisitor(HashSet<ulong> Tables) : IEntryVisitor
     {
-        public void Visit(EntryRef entry, ref FlushGather gather)
+        public void Visit(EntryRef entry, in FlushGather gather)
         {
             if (!entry.AnonymousFrame.IsNone)
             {
@@ -460,15 +461,15 @@ public sealed partial class AddressSpace
     {
         public readonly record struct Item(Entry Entry, int Level, VirtualAddress Start);
 
-        public void Visit(EntryRef entry, ref FlushGather gather)
+        public void Visit(EntryRef entry, in FlushGather gather)
         {
             if (entry.IsLeaf && entry.AnonymousFrame.IsNone)
             {
-                entry.Clear(ref gather);
+                entry.Clear(in gather);
             }
             else
             {
-                Taken.Add(new Item(entry.TakeOut(ref gather), entry.Level, entry.Range.Start));
+                Taken.Add(new Item(entry.TakeOut(in gather), entry.Level, entry.Range.Start));
             }
         }
     }

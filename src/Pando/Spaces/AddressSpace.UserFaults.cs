@@ -1,4 +1,3 @@
-using Pando.Concurrency;
 using Pando.Files;
 using Pando.Hardware;
 using Pando.Tables;
@@ -31,40 +30,33 @@ public sealed partial class AddressSpace
             return Errno.EINVAL;
         }
 
-        _lock.EnterWrite(LockRank.Space);
-        try
+        using var held = _lock.Write();
+        ThrowIfExited();
+        var error = WhyNotRegister(range, modes, handler);
+        if (error != Errno.None)
         {
-            ThrowIfExited();
-            var error = WhyNotRegister(range, modes, handler);
-            if (error != Errno.None)
-            {
-                return error;
-            }
-
-            var flags = ((modes & UserFaultModes.Missing) != 0 ? AreaFlags.UserMissing : 0)
-                | ((modes & UserFaultModes.Minor) != 0 ? AreaFlags.UserMinor : 0)
-                | ((modes & UserFaultModes.WriteProtect) != 0 ? AreaFlags.UserWriteProtect : 0);
-            if ((flags & AreaFlags.OwnTables) != 0)
-            {
-                // What shows the file goes: with minor faults, so that they happen; with protection, so that the
-                // leaves to protect are the space's own.
-                PrepareToDiverge(range, WithGaps(range));
-                var gather = new FlushGather(Store, this);
-                var leave = new LeaveVisitor(Store);
-                _memory.Walker.Change(this, range, WithGaps(range), default, ref leave, ref gather);
-                gather.Finish();
-            }
-
-            Rewrite(range, area => area.Traits.With(flags, 0) with { UserFaults = handler });
-
-            // The windows at the ends have become narrower.
-            Settle(range);
-            return Errno.None;
+            return error;
         }
-        finally
+
+        var flags = ((modes & UserFaultModes.Missing) != 0 ? AreaFlags.UserMissing : 0)
+            | ((modes & UserFaultModes.Minor) != 0 ? AreaFlags.UserMinor : 0)
+            | ((modes & UserFaultModes.WriteProtect) != 0 ? AreaFlags.UserWriteProtect : 0);
+        if ((flags & AreaFlags.OwnTables) != 0)
         {
-            _lock.ExitWrite(LockRank.Space);
+            // What shows the file goes: with minor faults, so that they happen; with protection, so that the
+            // leaves to protect are the space's own.
+            PrepareToDiverge(range, WithGaps(range));
+            var leave = new LeaveVisitor(Store);
+            FlushGather.State state = default;
+            using var gather = new FlushGather(Store, this, ref state);
+            _memory.Walker.Change(this, range, WithGaps(range), default, ref leave, in gather);
         }
+
+        Rewrite(range, area => area.Traits.With(flags, 0) with { UserFaults = handler });
+
+        // The windows at the ends have become narrower.
+        Settle(range);
+        return Errno.None;
     }
 
     /// <summary>Undoes <see cref="RegisterUserFaults"/> (UFFDIO_UNREGISTER); the space goes back to the files' tables.</summary>
@@ -76,27 +68,23 @@ public sealed partial class AddressSpace
             return Errno.EINVAL;
         }
 
-        _lock.EnterWrite(LockRank.Space);
-        try
+        using var held = _lock.Write();
+        ThrowIfExited();
+        if (!IsMapped(range) || !MayCutAt(range))
         {
-            ThrowIfExited();
-            if (!IsMapped(range) || !MayCutAt(range))
-            {
-                return Errno.EINVAL;
-            }
+            return Errno.EINVAL;
+        }
 
-            var gather = new FlushGather(Store, this);
-            var unmark = new MarkVisitor(Marked: false);
-            _memory.Walker.VisitWithin(this, range, ref unmark, ref gather);
-            gather.Finish();
-            Rewrite(range, area => area.Traits.With(0, AreaFlags.UserMissing | AreaFlags.UserMinor | AreaFlags.UserWriteProtect) with { UserFaults = null });
-            Settle(range);
-            return Errno.None;
-        }
-        finally
+        var unmark = new MarkVisitor(Marked: false);
+        FlushGather.State state = default;
+        using (var gather = new FlushGather(Store, this, ref state))
         {
-            _lock.ExitWrite(LockRank.Space);
+            _memory.Walker.VisitWithin(this, range, ref unmark, in gather);
         }
+
+        Rewrite(range, area => area.Traits.With(0, AreaFlags.UserMissing | AreaFlags.UserMinor | AreaFlags.UserWriteProtect) with { UserFaults = null });
+        Settle(range);
+        return Errno.None;
     }
 
     /// <summary>Resolves missing pages with given contents (UFFDIO_COPY).</summary>
@@ -160,12 +148,11 @@ public sealed partial class AddressSpace
 
         for (var at = range.Start; at < range.End; at += Level.PageSize)
         {
-            _lock.EnterRead(LockRank.Space);
+            using var held = _lock.Read();
             var area = _areas.Find(at);
             bool registered = area is not null && (area.Traits.Flags & AreaFlags.UserMinor) != 0;
             bool exists = registered && area!.File!.Locate((long)at.Value + area.Delta) is not null;
             bool mapped = !OwnLeaf(at).IsNone;
-            _lock.ExitRead(LockRank.Space);
             if (!exists || mapped)
             {
                 return !registered ? Errno.ENOENT : mapped ? Errno.EEXIST : Errno.EFAULT;
@@ -203,33 +190,26 @@ public sealed partial class AddressSpace
             }
         }
 
-        _lock.EnterWrite(LockRank.Space);
-        try
+        using var held = _lock.Write();
+        ThrowIfExited();
+        if (!IsMapped(range))
         {
-            ThrowIfExited();
-            if (!IsMapped(range))
+            return Errno.ENOENT;
+        }
+
+        foreach (var area in _areas.Overlapping(range))
+        {
+            if ((area.Traits.Flags & AreaFlags.UserWriteProtect) == 0)
             {
                 return Errno.ENOENT;
             }
-
-            foreach (var area in _areas.Overlapping(range))
-            {
-                if ((area.Traits.Flags & AreaFlags.UserWriteProtect) == 0)
-                {
-                    return Errno.ENOENT;
-                }
-            }
-
-            var gather = new FlushGather(Store, this);
-            var mark = new MarkVisitor(protect);
-            _memory.Walker.Change(this, range, range, default, ref mark, ref gather);
-            gather.Finish();
-            return Errno.None;
         }
-        finally
-        {
-            _lock.ExitWrite(LockRank.Space);
-        }
+
+        var mark = new MarkVisitor(protect);
+        FlushGather.State state = default;
+        using var gather = new FlushGather(Store, this, ref state);
+        _memory.Walker.Change(this, range, range, default, ref mark, in gather);
+        return Errno.None;
     }
 
     private bool IsUserFaultRange(VirtualAddress address, long length, out AddressRange range)
@@ -281,46 +261,39 @@ public sealed partial class AddressSpace
 
     private Errno TryProvidePage(VirtualAddress address, ReadOnlySpan<byte> contents)
     {
-        _lock.EnterRead(LockRank.Space);
-        try
+        using var held = _lock.Read();
+        if (_areas.Find(address) is not { } area || area.Traits.UserFaults is null)
         {
-            if (_areas.Find(address) is not { } area || area.Traits.UserFaults is null)
-            {
-                return Errno.ENOENT;
-            }
-
-            if (area.File is MemoryFile file && area.IsShared)
-            {
-                var error = file.Provide((long)address.Value + area.Delta, contents);
-                return error != Errno.None
-                    ? error
-                    : ErrorOf(Resolve(address, AccessKind.Read, address + 1, asksUser: false, Frame.None, out _, out _, out _));
-            }
-
-            if (!OwnLeaf(address).IsNone)
-            {
-                return Errno.EEXIST;
-            }
-
-            if (!Store.Frames.TryAllocate(FrameKind.Anonymous, zero: false, out var frame))
-            {
-                return Errno.ENOMEM;
-            }
-
-            contents.CopyTo(Store.Memory.Bytes(frame.Address, Level.PageSize));
-            var kind = Resolve(address, AccessKind.Write, address + 1, asksUser: false, frame, out _, out _, out _);
-            if (kind == FaultKind.Copied)
-            {
-                return Errno.None;
-            }
-
-            Store.Frames.Free(frame);
-            return kind <= FaultKind.Spurious ? Errno.EEXIST : ErrorOf(kind);
+            return Errno.ENOENT;
         }
-        finally
+
+        if (area.File is MemoryFile file && area.IsShared)
         {
-            _lock.ExitRead(LockRank.Space);
+            var error = file.Provide((long)address.Value + area.Delta, contents);
+            return error != Errno.None
+                ? error
+                : ErrorOf(Resolve(address, AccessKind.Read, address + 1, asksUser: false, Frame.None, out _, out _, out _));
         }
+
+        if (!OwnLeaf(address).IsNone)
+        {
+            return Errno.EEXIST;
+        }
+
+        if (!Store.Frames.TryAllocate(FrameKind.Anonymous, zero: false, out var frame))
+        {
+            return Errno.ENOMEM;
+        }
+
+        contents.CopyTo(Store.Memory.Bytes(frame.Address, Level.PageSize));
+        var kind = Resolve(address, AccessKind.Write, address + 1, asksUser: false, frame, out _, out _, out _);
+        if (kind == FaultKind.Copied)
+        {
+            return Errno.None;
+        }
+
+        Store.Frames.Free(frame);
+        return kind <= FaultKind.Spurious ? Errno.EEXIST : ErrorOf(kind);
     }
 
     private static Errno ErrorOf(FaultKind kind) => kind switch
@@ -334,23 +307,23 @@ public sealed partial class AddressSpace
     /// <summary>Takes out what shows a file, and keeps private pages.</summary>
     private readonly struct LeaveVisitor(TableStore store) : IEntryVisitor
     {
-        public void Visit(EntryRef entry, ref FlushGather gather)
+        public void Visit(EntryRef entry, in FlushGather gather)
         {
             // Pages of zeroes are private memory's: what has no bytes of its own in a memory file is missing.
             if (!entry.IsLeaf || (entry.AnonymousFrame.IsNone && !store.IsZeroPage(store.Format.TargetOf(entry.Entry, entry.Level))))
             {
-                entry.Clear(ref gather);
+                entry.Clear(in gather);
             }
         }
     }
 
     private readonly record struct MarkVisitor(bool Marked) : IEntryVisitor
     {
-        public void Visit(EntryRef entry, ref FlushGather gather)
+        public void Visit(EntryRef entry, in FlushGather gather)
         {
             if (entry.IsLeaf)
             {
-                entry.SetMark(Marked, ref gather);
+                entry.SetMark(Marked, in gather);
             }
         }
     }

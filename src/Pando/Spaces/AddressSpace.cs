@@ -23,7 +23,7 @@ public sealed partial class AddressSpace : SpaceTables
 
     private readonly VirtualMemory _memory;
     private readonly AreaSet _areas = new();
-    private ReadWriteLock _lock;
+    private readonly ReadWriteLock _lock = new(LockRank.Space);
     private bool _exited;
 
     // The files that areas show, each with its number of areas. Replaced as a whole under the space's lock for
@@ -60,14 +60,13 @@ public sealed partial class AddressSpace : SpaceTables
     {
         get
         {
-            _lock.EnterRead(LockRank.Space);
+            using var held = _lock.Read();
             var areas = new AreaInfo[_areas.Count];
             for (int i = 0; i < areas.Length; i++)
             {
                 areas[i] = _areas[i].Info;
             }
 
-            _lock.ExitRead(LockRank.Space);
             return areas;
         }
     }
@@ -100,10 +99,9 @@ public sealed partial class AddressSpace : SpaceTables
     /// </summary>
     public void Exit()
     {
-        _lock.EnterWrite(LockRank.Space);
+        using var held = _lock.Write();
         if (_exited)
         {
-            _lock.ExitWrite(LockRank.Space);
             return;
         }
 
@@ -111,10 +109,12 @@ public sealed partial class AddressSpace : SpaceTables
         BeginEnding();
         Store.Shootdown.Forget(this);
         var everything = new AddressRange(new VirtualAddress(0), new VirtualAddress(1UL << (Store.Format.VirtualAddressBits - 1)));
-        var gather = new FlushGather(Store, this);
         var clear = new ClearVisitor();
-        _memory.Walker.Change(this, everything, everything, everything, ref clear, ref gather);
-        gather.Finish();
+        FlushGather.State state = default;
+        using (var gather = new FlushGather(Store, this, ref state))
+        {
+            _memory.Walker.Change(this, everything, everything, everything, ref clear, in gather);
+        }
 
         // As in munmap: a file finds this space until nothing of it can be reached here any more, since what a file no
         // longer finds it frees; and the root stays as long as a file may come by it.
@@ -136,7 +136,6 @@ public sealed partial class AddressSpace : SpaceTables
         _memory.Remove(this);
         Debug.Assert(TableCount == 0, "A space that has ended has no tables.");
         Store.Owners.Remove(this);
-        _lock.ExitWrite(LockRank.Space);
     }
 
     private void ThrowIfExited() => ObjectDisposedException.ThrowIf(_exited, this);
@@ -171,23 +170,20 @@ public sealed partial class AddressSpace : SpaceTables
             return;
         }
 
-        file.PrivateMappings.Enter();
+        using var index = file.PrivateMappings.Hold();
         if (!area.IsIndexed)
         {
             area.IsIndexed = true;
             file.PrivateMappings.Add(area);
         }
-
-        file.PrivateMappings.Exit();
     }
 
     private static void Unindex(Area area)
     {
         if (area.IsIndexed)
         {
-            area.File!.PrivateMappings.Enter();
+            using var index = area.File!.PrivateMappings.Hold();
             area.File.PrivateMappings.Remove(area);
-            area.File.PrivateMappings.Exit();
         }
     }
 
@@ -212,7 +208,7 @@ public sealed partial class AddressSpace : SpaceTables
                 continue;
             }
 
-            old.File!.PrivateMappings.Enter();
+            using var held = old.File!.PrivateMappings.Hold();
             old.File.PrivateMappings.Remove(old);
             foreach (var piece in added)
             {
@@ -222,8 +218,6 @@ public sealed partial class AddressSpace : SpaceTables
                     old.File.PrivateMappings.Add(piece);
                 }
             }
-
-            old.File.PrivateMappings.Exit();
         }
 
         _areas.Replace(index, removed, added);
@@ -251,10 +245,14 @@ public sealed partial class AddressSpace : SpaceTables
         for (int index = Level.Index(range.Start.Value, level); index <= Level.Index(range.End.Value - 1, level); index++)
         {
             // Under the lock, so that a slot that is being replaced by a private copy is seen before or after, never between.
-            Store.Lock(table, level);
-            var slot = Store.Read(table, index);
-            bool own = Store.Format.IsSlot(slot, level) && !Store.IsAttached(slot, level);
-            Store.Unlock(table, level);
+            Entry slot;
+            bool own;
+            using (Store.Lock(table, level))
+            {
+                slot = Store.Read(table, index);
+                own = Store.Format.IsSlot(slot, level) && !Store.IsAttached(slot, level);
+            }
+
             if (own)
             {
                 var start = tableStart + (index * entrySpan);
@@ -266,7 +264,7 @@ public sealed partial class AddressSpace : SpaceTables
     /// <summary>Takes out whatever it meets.</summary>
     private readonly struct ClearVisitor : IEntryVisitor
     {
-        public void Visit(EntryRef entry, ref FlushGather gather) => entry.Clear(ref gather);
+        public void Visit(EntryRef entry, in FlushGather gather) => entry.Clear(in gather);
     }
 
     /// <inheritdoc/>

@@ -8,7 +8,7 @@ namespace Pando.Spaces;
 /// <summary>What all address spaces of a machine have in common.</summary>
 internal sealed class VirtualMemory
 {
-    private readonly Lock _lock = new();
+    private readonly SleepLock _lock = new(LockRank.Spaces);
     private readonly HashSet<AddressSpace> _spaces = [];
     private (int Index, Entry Entry)? _kernelEntry;
 
@@ -51,7 +51,7 @@ internal sealed class VirtualMemory
                 throw new ArgumentOutOfRangeException(nameof(value), kernel.Index, "The entry must lie above those that user addresses use.");
             }
 
-            lock (_lock)
+            using (_lock.Hold())
             {
                 if (value is not null && _kernelEntry is not null)
                 {
@@ -79,7 +79,7 @@ internal sealed class VirtualMemory
     public void Add(AddressSpace space)
     {
         Schedule.Reach(SchedulePoint.SharedWord);
-        lock (_lock)
+        using (_lock.Hold())
         {
             _spaces.Add(space);
         }
@@ -88,7 +88,7 @@ internal sealed class VirtualMemory
     public void Remove(AddressSpace space)
     {
         Schedule.Reach(SchedulePoint.SharedWord);
-        lock (_lock)
+        using (_lock.Hold())
         {
             _spaces.Remove(space);
         }
@@ -101,7 +101,7 @@ internal sealed class VirtualMemory
     public List<AddressSpace> Spaces()
     {
         Schedule.Reach(SchedulePoint.SharedWord);
-        lock (_lock)
+        using (_lock.Hold())
         {
             return [.. _spaces];
         }

@@ -28,7 +28,7 @@ internal readonly ref struct EntryRef(TableStore store, Frame table, int level, 
     public Frame AnonymousFrame => IsLeaf ? _store.AnonymousFrameOf(Entry, Level) : Frame.None;
 
     /// <summary>Takes the entry out; what it showed is given up after the flush.</summary>
-    public void Clear(ref FlushGather gather)
+    public void Clear(in FlushGather gather)
     {
         var old = _store.Take(_table, Level, _index);
         gather.Drop(Range, tables: !IsLeaf);
@@ -47,7 +47,7 @@ internal readonly ref struct EntryRef(TableStore store, Frame table, int level, 
     }
 
     /// <summary>Takes the entry out for the caller, who puts it, and all that it stands for, elsewhere.</summary>
-    public Entry TakeOut(ref FlushGather gather)
+    public Entry TakeOut(in FlushGather gather)
     {
         var old = _store.Take(_table, Level, _index);
         gather.Drop(Range, tables: !IsLeaf);
@@ -63,7 +63,7 @@ internal readonly ref struct EntryRef(TableStore store, Frame table, int level, 
     public bool IsWritable => (_store.Format.RightsOf(Entry, Level) & Rights.Write) != 0;
 
     /// <summary>Gives a leaf another protection key.</summary>
-    public void SetProtectionKey(int key, ref FlushGather gather)
+    public void SetProtectionKey(int key, in FlushGather gather)
     {
         if (_store.Format.ProtectionKeyOf(Entry, Level) != key)
         {
@@ -73,7 +73,7 @@ internal readonly ref struct EntryRef(TableStore store, Frame table, int level, 
     }
 
     /// <summary>Marks a leaf as one whose stores go to a user-fault handler, and takes the right to store away; or unmarks it.</summary>
-    public void SetMark(bool marked, ref FlushGather gather)
+    public void SetMark(bool marked, in FlushGather gather)
     {
         var format = _store.Format;
         _store.Modify(_table, Level, _index, format.Marked(default, Level, true), format.Marked(default, Level, marked));
@@ -85,7 +85,7 @@ internal readonly ref struct EntryRef(TableStore store, Frame table, int level, 
     }
 
     /// <summary>Gives the entry other rights. Narrower ones are flushed.</summary>
-    public void SetRights(Rights rights, ref FlushGather gather)
+    public void SetRights(Rights rights, in FlushGather gather)
     {
         var before = _store.Format.RightsOf(Entry, Level);
         var after = _store.Format.Effective(rights);

@@ -7,42 +7,47 @@ namespace Pando.Tables;
 
 /// <summary>
 /// What an operation on one space has taken out of its tables: the addresses that processors must forget, and the
-/// frames and tables that may be given up only then. The operation must call <see cref="Finish"/>; a gather that is
-/// forgotten keeps its frames for ever and shows in <see cref="TableStore.OpenGathers"/>, which the auditor checks.
+/// frames and tables that may be given up only then. The flush comes when the gather's scope ends, however it is left;
+/// a gather that is forgotten keeps its frames for ever and shows in <see cref="TableStore.OpenGathers"/>, which the
+/// auditor checks.
 /// </summary>
-internal ref struct FlushGather
+/// <remarks>
+/// What is gathered stands in a <see cref="State"/> of the caller's, so that the gather itself can be both a value of
+/// <c>using</c> and an argument.
+/// </remarks>
+internal readonly ref struct FlushGather
 {
     private const int FlushAt = 64 * 1024;
 
     private readonly TableStore _store;
     private readonly SpaceTables _space;
-    private AddressRange _range;
-    private bool _tables;
-    private Few _few;
-    private int[]? _many;
-    private int _count;
+    private readonly ref State _state;
 
-    public FlushGather(TableStore store, SpaceTables space)
+    /// <summary>Begins to gather.</summary>
+    /// <param name="store">The tables.</param>
+    /// <param name="space">The space whose entries are taken out.</param>
+    /// <param name="state">Where what is gathered is kept; an empty local of the caller, who has no other use for it.</param>
+    public FlushGather(TableStore store, SpaceTables space, ref State state)
     {
         _store = store;
         _space = space;
+        _state = ref state;
         store.CountGather(1);
     }
 
     /// <summary>Whether nothing has been taken out.</summary>
-    public readonly bool IsEmpty => _range.IsEmpty && _count == 0;
+    public bool IsEmpty => _state.Range.IsEmpty && _state.Count == 0;
 
     /// <summary>Processors must forget what they hold of these addresses.</summary>
     /// <param name="range">The addresses.</param>
     /// <param name="tables">Whether an entry that points at a table has changed.</param>
     public void Drop(AddressRange range, bool tables)
     {
-        _tables |= tables;
-        _range = _range.IsEmpty
+        _state.Tables |= tables;
+        var known = _state.Range;
+        _state.Range = known.IsEmpty
             ? range
-            : new AddressRange(
-                range.Start < _range.Start ? range.Start : _range.Start,
-                range.End > _range.End ? range.End : _range.End);
+            : new AddressRange(range.Start < known.Start ? range.Start : known.Start, range.End > known.End ? range.End : known.End);
     }
 
     /// <summary>
@@ -51,23 +56,23 @@ internal ref struct FlushGather
     /// </summary>
     public void Release(Frame frame)
     {
-        if (_many is null && _count < Few.Length)
+        if (_state.Many is null && _state.Count < Few.Length)
         {
-            _few[_count++] = frame.Number;
+            _state.Few[_state.Count++] = frame.Number;
             return;
         }
 
         AddToMany(frame);
     }
 
-    /// <summary>Flushes and gives up. The gather is empty afterwards, and closed.</summary>
-    public void Finish()
+    /// <summary>Flushes and gives up. Called once, by <c>using</c>.</summary>
+    public void Dispose()
     {
         FlushAndRelease();
-        if (_many is not null)
+        if (_state.Many is { } many)
         {
-            ArrayPool<int>.Shared.Return(_many);
-            _many = null;
+            ArrayPool<int>.Shared.Return(many);
+            _state.Many = null;
         }
 
         _store.CountGather(-1);
@@ -75,25 +80,26 @@ internal ref struct FlushGather
 
     private void AddToMany(Frame frame)
     {
-        if (_many is null)
+        if (_state.Many is not { } many)
         {
-            _many = ArrayPool<int>.Shared.Rent(1024);
-            ((ReadOnlySpan<int>)_few)[.._count].CopyTo(_many);
+            many = ArrayPool<int>.Shared.Rent(1024);
+            Gathered.CopyTo(many);
+            _state.Many = many;
         }
-        else if (_count >= FlushAt)
+        else if (_state.Count >= FlushAt)
         {
             // What has been gathered so far is already out of the tables, so that it may go at any moment.
             FlushAndRelease();
         }
-        else if (_count == _many.Length)
+        else if (_state.Count == many.Length)
         {
-            int[] larger = ArrayPool<int>.Shared.Rent(_count * 2);
-            _many.AsSpan(0, _count).CopyTo(larger);
-            ArrayPool<int>.Shared.Return(_many);
-            _many = larger;
+            int[] larger = ArrayPool<int>.Shared.Rent(many.Length * 2);
+            many.CopyTo(larger, 0);
+            ArrayPool<int>.Shared.Return(many);
+            _state.Many = many = larger;
         }
 
-        _many[_count++] = frame.Number;
+        many[_state.Count++] = frame.Number;
     }
 
     private void FlushAndRelease()
@@ -105,8 +111,7 @@ internal ref struct FlushGather
         }
 
         int detached = 0;
-        var frames = _many is null ? ((ReadOnlySpan<int>)_few)[.._count] : _many.AsSpan(0, _count);
-        foreach (int number in frames)
+        foreach (int number in Gathered)
         {
             var frame = new Frame(number);
             var kind = _store.Memory.Record(frame).Kind;
@@ -132,7 +137,7 @@ internal ref struct FlushGather
             _store.Count(TableEvent.Detached, detached);
         }
 
-        _count = 0;
+        _state.Count = 0;
         if (flushesLate)
         {
             Flush();
@@ -141,16 +146,29 @@ internal ref struct FlushGather
 
     private void Flush()
     {
-        if (!_range.IsEmpty)
+        if (!_state.Range.IsEmpty)
         {
-            _store.Shootdown.Flush(_space, _range, _tables);
-            _range = default;
-            _tables = false;
+            _store.Shootdown.Flush(_space, _state.Range, _state.Tables);
+            _state.Range = default;
+            _state.Tables = false;
         }
     }
 
+    private ReadOnlySpan<int> Gathered =>
+        _state.Many is { } many ? many.AsSpan(0, _state.Count) : ((ReadOnlySpan<int>)_state.Few)[.._state.Count];
+
+    /// <summary>What has been gathered.</summary>
+    public struct State
+    {
+        internal AddressRange Range;
+        internal bool Tables;
+        internal Few Few;
+        internal int[]? Many;
+        internal int Count;
+    }
+
     [InlineArray(Length)]
-    private struct Few
+    internal struct Few
     {
         public const int Length = 8;
 

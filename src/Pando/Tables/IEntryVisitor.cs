@@ -4,5 +4,5 @@ namespace Pando.Tables;
 internal interface IEntryVisitor
 {
     /// <summary>Deals with one entry that lies wholly in the range.</summary>
-    void Visit(EntryRef entry, ref FlushGather gather);
+    void Visit(EntryRef entry, in FlushGather gather);
 }

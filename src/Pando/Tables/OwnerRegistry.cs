@@ -5,7 +5,7 @@ namespace Pando.Tables;
 /// <summary>The owners of a machine's tables by number. Look-ups take no lock.</summary>
 internal sealed class OwnerRegistry
 {
-    private readonly Lock _lock = new();
+    private readonly SleepLock _lock = new(LockRank.Owners);
     private readonly Stack<int> _freeNumbers = new();
     private TableOwner?[] _owners = new TableOwner?[64];
     private int _next = 1;
@@ -34,7 +34,7 @@ internal sealed class OwnerRegistry
     public void Reserve(TableOwner owner)
     {
         Schedule.Reach(SchedulePoint.SharedWord);
-        lock (_lock)
+        using (_lock.Hold())
         {
             int number = _freeNumbers.Count > 0 ? _freeNumbers.Pop() : _next++;
             if (number >= _owners.Length)
@@ -52,7 +52,7 @@ internal sealed class OwnerRegistry
     public void Publish(TableOwner owner)
     {
         Schedule.Reach(SchedulePoint.SharedWord);
-        lock (_lock)
+        using (_lock.Hold())
         {
             Volatile.Write(ref _owners[owner.Id], owner);
         }
@@ -62,7 +62,7 @@ internal sealed class OwnerRegistry
     public void Remove(TableOwner owner)
     {
         Schedule.Reach(SchedulePoint.SharedWord);
-        lock (_lock)
+        using (_lock.Hold())
         {
             Volatile.Write(ref _owners[owner.Id], null);
             _freeNumbers.Push(owner.Id);
@@ -73,7 +73,7 @@ internal sealed class OwnerRegistry
     public List<TableOwner> Snapshot()
     {
         Schedule.Reach(SchedulePoint.SharedWord);
-        lock (_lock)
+        using (_lock.Hold())
         {
             return [.. _owners.OfType<TableOwner>()];
         }

@@ -35,30 +35,32 @@ internal sealed class RetiredFrames(FrameAllocator frames, Epochs epochs)
     /// </summary>
     public void Add(Frame frame, int count)
     {
-        WordLock.Enter(ref _lock, LockRank.Limbo);
-        if (_count == _ring.Length)
+        bool collect;
+        using (WordLock.Hold(ref _lock, LockRank.Limbo))
         {
-            var larger = new (long, int, int)[_ring.Length * 2];
-            for (int i = 0; i < _count; i++)
+            if (_count == _ring.Length)
             {
-                larger[i] = _ring[(_head + i) % _ring.Length];
+                var larger = new (long, int, int)[_ring.Length * 2];
+                for (int i = 0; i < _count; i++)
+                {
+                    larger[i] = _ring[(_head + i) % _ring.Length];
+                }
+
+                _ring = larger;
+                _head = 0;
             }
 
-            _ring = larger;
-            _head = 0;
+            _ring[(_head + _count) % _ring.Length] = (_epochs.Current, frame.Number, count);
+            _count++;
+            _added++;
+            _frameCount += count;
+            collect = ++_sinceCollect >= CollectEvery;
+            if (collect)
+            {
+                _sinceCollect = 0;
+            }
         }
 
-        _ring[(_head + _count) % _ring.Length] = (_epochs.Current, frame.Number, count);
-        _count++;
-        _added++;
-        _frameCount += count;
-        bool collect = ++_sinceCollect >= CollectEvery;
-        if (collect)
-        {
-            _sinceCollect = 0;
-        }
-
-        WordLock.Exit(ref _lock, LockRank.Limbo);
         if (collect)
         {
             Collect();
@@ -76,13 +78,15 @@ internal sealed class RetiredFrames(FrameAllocator frames, Epochs epochs)
         if (BeforeReuse is { } before)
         {
             // What is added after this look must wait for the next time.
-            WordLock.Enter(ref _lock, LockRank.Limbo);
-            until = _added;
-            WordLock.Exit(ref _lock, LockRank.Limbo);
+            using (WordLock.Hold(ref _lock, LockRank.Limbo))
+            {
+                until = _added;
+            }
+
             before();
         }
 
-        WordLock.Enter(ref _lock, LockRank.Limbo);
+        using var held = WordLock.Hold(ref _lock, LockRank.Limbo);
         while (_count > 0 && _added - _count < until && _epochs.IsOver(_ring[_head].Epoch))
         {
             var (_, frame, count) = _ring[_head];
@@ -93,7 +97,6 @@ internal sealed class RetiredFrames(FrameAllocator frames, Epochs epochs)
             freed += count;
         }
 
-        WordLock.Exit(ref _lock, LockRank.Limbo);
         return freed;
     }
 }

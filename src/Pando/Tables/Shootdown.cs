@@ -6,7 +6,7 @@ namespace Pando.Tables;
 /// <summary>The processors of a machine, as those who remove rights see them. Safe for threads.</summary>
 internal sealed class Shootdown(StripedCounter events)
 {
-    private readonly Lock _lock = new();
+    private readonly SleepLock _lock = new(LockRank.Processors);
     private readonly StripedCounter _events = events;
 
     // By number; what is not there yet is null. Written under _lock, replaced by a larger one when full; read without a lock.
@@ -43,7 +43,7 @@ internal sealed class Shootdown(StripedCounter events)
     public T Make<T>(Func<int, T> make)
         where T : class, ITranslationCache
     {
-        lock (_lock)
+        using (_lock.Hold())
         {
             if (_count == ProcessorSet.Capacity)
             {
@@ -75,7 +75,7 @@ internal sealed class Shootdown(StripedCounter events)
     /// </summary>
     public void Remove(ITranslationCache processor)
     {
-        lock (_lock)
+        using (_lock.Hold())
         {
             int number = Array.IndexOf(_processors, processor);
             if (number >= 0)

@@ -137,9 +137,8 @@ internal sealed class TableStore
 
     // ---- Locks ----
 
-    public void Lock(Frame table, int level) => WordLock.Enter(ref Memory.Record(table).Lock, RankOf(level), table.Number);
-
-    public void Unlock(Frame table, int level) => WordLock.Exit(ref Memory.Record(table).Lock, RankOf(level));
+    /// <summary>Holds a table's lock until the scope ends.</summary>
+    public WordLock.Scope Lock(Frame table, int level) => WordLock.Hold(ref Memory.Record(table).Lock, RankOf(level), table.Number);
 
     private static LockRank RankOf(int level) => LockRank.Table1 - (level - 1);
 

@@ -36,12 +36,12 @@ internal sealed class TableWalker(TableStore store, int attachable)
     /// <param name="visitor">What to do.</param>
     /// <param name="gather">What must be flushed.</param>
     public void Change<TVisitor>(
-        SpaceTables space, AddressRange changed, AddressRange range, AddressRange unmapped, ref TVisitor visitor, ref FlushGather gather)
+        SpaceTables space, AddressRange changed, AddressRange range, AddressRange unmapped, ref TVisitor visitor, in FlushGather gather)
         where TVisitor : struct, IEntryVisitor, allows ref struct
     {
         if (!range.IsEmpty)
         {
-            VisitTable(space, space.Root, _store.Format.Levels, new VirtualAddress(0), changed, range, new Freed(unmapped, _store.Format.Levels), mayDiverge: true, ref visitor, ref gather);
+            VisitTable(space, space.Root, _store.Format.Levels, new VirtualAddress(0), changed, range, new Freed(unmapped, _store.Format.Levels), mayDiverge: true, ref visitor, in gather);
         }
     }
 
@@ -55,13 +55,13 @@ internal sealed class TableWalker(TableStore store, int attachable)
     /// <param name="gather">What must be flushed.</param>
     /// <param name="freesEmptied">Whether the visitor takes every leaf, and tables of PTEs that lie wholly in the range go with them.</param>
     public void VisitWithin<TVisitor>(
-        SpaceTables space, AddressRange range, ref TVisitor visitor, ref FlushGather gather, bool freesEmptied = false)
+        SpaceTables space, AddressRange range, ref TVisitor visitor, in FlushGather gather, bool freesEmptied = false)
         where TVisitor : struct, IEntryVisitor, allows ref struct
     {
         if (!range.IsEmpty)
         {
             var freed = freesEmptied ? new Freed(range, Level.Pte) : default;
-            VisitTable(space, space.Root, _store.Format.Levels, new VirtualAddress(0), range, range, freed, mayDiverge: false, ref visitor, ref gather);
+            VisitTable(space, space.Root, _store.Format.Levels, new VirtualAddress(0), range, range, freed, mayDiverge: false, ref visitor, in gather);
         }
     }
 
@@ -110,27 +110,32 @@ internal sealed class TableWalker(TableStore store, int attachable)
         var shared = _store.TableOf(slot, level);
         var span = EntryRange(table, level, index);
 
-        // What the file's table leads to may be detached from it, reclaimed and used anew while it is being copied.
-        var epoch = _store.Epochs.Enter();
         var copy = Frame.None;
-        var owner = (SharedTableOwner)_store.Owners[_store.Memory.Record(shared).Owner]!;
-        if (owner.Invalidate.TryReadSequence(out long sequence)
-            && _store.TryCreate(space, level - 1, (long)span.Start.Value, out copy))
+
+        // What the file's table leads to may be detached from it, reclaimed and used anew while it is being copied.
+        using (_store.Epochs.Enter())
         {
-            CopyForOne(shared, level - 1, copy, _store.Format.RightsOf(slot, level));
-            if (!owner.Invalidate.IsCurrent(sequence))
+            var owner = (SharedTableOwner)_store.Owners[_store.Memory.Record(shared).Owner]!;
+            if (owner.Invalidate.TryReadSequence(out long sequence)
+                && _store.TryCreate(space, level - 1, (long)span.Start.Value, out copy))
             {
-                DropCopy(copy, level - 1);
-                copy = Frame.None;
+                CopyForOne(shared, level - 1, copy, _store.Format.RightsOf(slot, level));
+                if (!owner.Invalidate.IsCurrent(sequence))
+                {
+                    DropCopy(copy, level - 1);
+                    copy = Frame.None;
+                }
             }
         }
 
-        _store.Epochs.Exit(epoch);
         _store.Take(table, level, index);
-        var gather = new FlushGather(_store, space);
-        gather.Drop(span, tables: true);
-        gather.Release(shared);
-        gather.Finish();
+        FlushGather.State state = default;
+        using (var gather = new FlushGather(_store, space, ref state))
+        {
+            gather.Drop(span, tables: true);
+            gather.Release(shared);
+        }
+
         if (copy.IsNone)
         {
             _store.Count(TableEvent.DivergedToNothing);
@@ -161,12 +166,12 @@ internal sealed class TableWalker(TableStore store, int attachable)
         in Freed freed,
         bool mayDiverge,
         ref TVisitor visitor,
-        ref FlushGather gather)
+        in FlushGather gather)
         where TVisitor : struct, IEntryVisitor, allows ref struct
     {
         long entrySpan = Level.EntrySpan(level);
         int last = Level.Index(range.End.Value - 1, level);
-        _store.Lock(table, level);
+        using var held = _store.Lock(table, level);
         for (int index = Level.Index(range.Start.Value, level); index <= last; index++)
         {
             var entry = _store.Read(table, index);
@@ -182,7 +187,7 @@ internal sealed class TableWalker(TableStore store, int attachable)
             {
                 if (range.Contains(span))
                 {
-                    visitor.Visit(new EntryRef(_store, table, level, index, entry, start), ref gather);
+                    visitor.Visit(new EntryRef(_store, table, level, index, entry, start), in gather);
                     continue;
                 }
 
@@ -208,7 +213,7 @@ internal sealed class TableWalker(TableStore store, int attachable)
             }
 
             var child = _store.TableOf(entry, level);
-            VisitTable(space, child, level - 1, start, changed, range.Intersect(span), freed, mayDiverge, ref visitor, ref gather);
+            VisitTable(space, child, level - 1, start, changed, range.Intersect(span), freed, mayDiverge, ref visitor, in gather);
             if (level - 1 <= freed.HighestLevel && freed.Range.Contains(span) && LeaveTable?.Invoke() is not true)
             {
                 _store.Take(table, level, index);
@@ -216,8 +221,6 @@ internal sealed class TableWalker(TableStore store, int attachable)
                 gather.Release(child);
             }
         }
-
-        _store.Unlock(table, level);
     }
 
     /// <summary>
@@ -300,15 +303,17 @@ internal sealed class TableWalker(TableStore store, int attachable)
         {
             // An entry that the end cuts cannot lie wholly in the range.
             int index = Level.Index(end.Value, level);
-            _store.Lock(table, level);
-            var entry = _store.Read(table, index);
-            if (_store.Format.IsSlot(entry, level) && _store.IsAttached(entry, level))
+            Entry entry;
+            using (_store.Lock(table, level))
             {
-                Diverge(space, table, level, index);
                 entry = _store.Read(table, index);
+                if (_store.Format.IsSlot(entry, level) && _store.IsAttached(entry, level))
+                {
+                    Diverge(space, table, level, index);
+                    entry = _store.Read(table, index);
+                }
             }
 
-            _store.Unlock(table, level);
             if (!_store.Format.IsSlot(entry, level))
             {
                 return;

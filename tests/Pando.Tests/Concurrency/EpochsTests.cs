@@ -29,7 +29,7 @@ public class EpochsTests
         }
 
         Assert.False(_epochs.IsOver(retired));
-        _epochs.Exit(token);
+        token.Dispose();
         Assert.True(_epochs.TryAdvance());
         Assert.True(_epochs.IsOver(retired));
     }
@@ -43,7 +43,7 @@ public class EpochsTests
         Assert.True(_epochs.TryAdvance());
         Assert.True(_epochs.IsOver(retired));
         Assert.False(_epochs.TryAdvance());
-        _epochs.Exit(later);
+        later.Dispose();
     }
 
     [Fact]
@@ -52,9 +52,9 @@ public class EpochsTests
         var outer = _epochs.Enter();
         _epochs.TryAdvance();
         var inner = _epochs.Enter();
-        _epochs.Exit(inner);
+        inner.Dispose();
         Assert.False(_epochs.TryAdvance());
-        _epochs.Exit(outer);
+        outer.Dispose();
         Assert.True(_epochs.TryAdvance());
     }
 
@@ -80,7 +80,7 @@ public class EpochsTests
                     }
                 }
 
-                _epochs.Exit(token);
+                token.Dispose();
             }
         })).ToList();
         readers.ForEach(reader => reader.Start());

@@ -206,17 +206,17 @@ public class ExplorerTests
             [
                 () =>
                 {
-                    WordLock.Enter(ref first, LockRank.None);
-                    WordLock.Enter(ref second, LockRank.None);
-                    WordLock.Exit(ref second, LockRank.None);
-                    WordLock.Exit(ref first, LockRank.None);
+                    using (WordLock.Hold(ref first, LockRank.None))
+                    {
+                        WordLock.Hold(ref second, LockRank.None).Dispose();
+                    }
                 },
                 () =>
                 {
-                    WordLock.Enter(ref second, LockRank.None);
-                    WordLock.Enter(ref first, LockRank.None);
-                    WordLock.Exit(ref first, LockRank.None);
-                    WordLock.Exit(ref second, LockRank.None);
+                    using (WordLock.Hold(ref second, LockRank.None))
+                    {
+                        WordLock.Hold(ref first, LockRank.None).Dispose();
+                    }
                 },
             ],
             () => { });

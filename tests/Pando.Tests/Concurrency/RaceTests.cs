@@ -33,7 +33,7 @@ public sealed class RaceTests : IDisposable
         // The table of PTEs exists, but the table of PMDs does not lead to it yet.
         var epoch = _machine.Store.Epochs.Enter();
         _machine.Store.Detach(_file.Tables.Attach(TableKey.For(Level.Pte, 0, 0, Gibi, TableClass.Ordinary), make: true));
-        _machine.Store.Epochs.Exit(epoch);
+        epoch.Dispose();
 
         // A: reads, has counted its slot for the table of PTEs, and is about to lock the table of PMDs.
         using var reader = PausedThread.Run(
@@ -60,7 +60,7 @@ public sealed class RaceTests : IDisposable
         Assert.True(store.IsAttached(slot, Level.Pmd));
         store.RetireTable(table);
         Assert.True(store.IsAttached(slot, Level.Pmd), "A fault that read the slot would take the file's table for one of its space's own.");
-        store.Epochs.Exit(epoch);
+        epoch.Dispose();
     }
 
     [Fact]
@@ -197,34 +197,27 @@ public sealed class RaceTests : IDisposable
     [Fact]
     public void A_waiting_writer_keeps_new_readers_out()
     {
-        var gate = new Gate();
-        gate.Lock.EnterRead(LockRank.Space);
+        var gate = new ReadWriteLock(LockRank.Space);
         int order = 0, writer = 0, reader = 0;
+        var held = gate.Read();
         using var writing = PausedThread.Run(
             () =>
             {
-                gate.Lock.EnterWrite(LockRank.Space);
+                using var alone = gate.Write();
                 writer = Interlocked.Increment(ref order);
-                gate.Lock.ExitWrite(LockRank.Space);
             },
             SchedulePoint.LockWaiting);
         var reading = new Thread(() =>
         {
-            gate.Lock.EnterRead(LockRank.Space);
+            using var shared = gate.Read();
             reader = Interlocked.Increment(ref order);
-            gate.Lock.ExitRead(LockRank.Space);
         });
         reading.Start();
-        gate.Lock.ExitRead(LockRank.Space);
+        held.Dispose();
         Assert.False(reading.Join(20));
         writing.Finish();
         reading.Join();
         Assert.Equal((1, 2), (writer, reader));
-    }
-
-    private sealed class Gate
-    {
-        public ReadWriteLock Lock;
     }
 
     private static void Map(AddressSpace space, MapRequest request) =>

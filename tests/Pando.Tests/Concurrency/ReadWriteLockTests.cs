@@ -4,7 +4,7 @@ namespace Pando.Tests.Concurrency;
 
 public class ReadWriteLockTests
 {
-    private ReadWriteLock _lock;
+    private readonly ReadWriteLock _lock = new(LockRank.Space);
 
     [Fact]
     public void Readers_are_in_together_and_a_writer_alone()
@@ -17,22 +17,20 @@ public class ReadWriteLockTests
             {
                 if ((i + number) % 7 == 0)
                 {
-                    _lock.EnterWrite(LockRank.Space);
+                    using var held = _lock.Write();
                     if (Volatile.Read(ref inside) != 0)
                     {
                         Interlocked.Increment(ref wrong);
                     }
 
                     sum++;
-                    _lock.ExitWrite(LockRank.Space);
                 }
                 else
                 {
-                    _lock.EnterRead(LockRank.Space);
+                    using var held = _lock.Read();
                     int now = Interlocked.Increment(ref inside);
                     InterlockedMax(ref most, now);
                     Interlocked.Decrement(ref inside);
-                    _lock.ExitRead(LockRank.Space);
                 }
             }
         })).ToList();

@@ -180,7 +180,7 @@ public class TableRaces
         var store = world.Machine.Store;
         var epoch = store.Epochs.Enter();
         store.Detach(file.Tables.Attach(TableKey.For(Level.Pte, 0, 0, 4 * Mebi, TableClass.Ordinary), make: true));
-        store.Epochs.Exit(epoch);
+        epoch.Dispose();
         return world.Race(
             () =>
             {

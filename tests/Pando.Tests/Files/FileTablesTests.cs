@@ -57,9 +57,11 @@ public sealed class FileTablesTests : IDisposable
     {
         var parent = Attach(TableKey.For(Level.Pmd, 0, 0, 1L << 30, TableClass.Ordinary), make: true);
         var child = Attach(TableKey.For(Level.Pmd, 0, 0, 1L << 30, TableClass.Ordinary).Child(3), make: true);
-        Store.Lock(parent, Level.Pmd);
-        Store.Fill(parent, Level.Pmd, 3, Store.Format.MakeSlot(Level.Pmd, child.Address, Rights.All));
-        Store.Unlock(parent, Level.Pmd);
+        using (Store.Lock(parent, Level.Pmd))
+        {
+            Store.Fill(parent, Level.Pmd, 3, Store.Format.MakeSlot(Level.Pmd, child.Address, Rights.All));
+        }
+
         Assert.Equal(0, _file.Tables.Reclaim());
         Store.Detach(parent);
         Assert.Equal(2, _file.Tables.Reclaim());
@@ -108,10 +110,10 @@ public sealed class FileTablesTests : IDisposable
                 // Two attaches held at once must be of one table: it cannot die while one of them lasts.
                 var epoch = Store.Epochs.Enter();
                 var one = _file.Tables.Attach(keys[number], make: true);
-                Store.Epochs.Exit(epoch);
+                epoch.Dispose();
                 epoch = Store.Epochs.Enter();
                 var two = _file.Tables.Attach(keys[number], make: true);
-                Store.Epochs.Exit(epoch);
+                epoch.Dispose();
                 if (one != two || _file.Tables.KeyOf(one) != keys[number] || Store.IsDead(one))
                 {
                     lock (failures)
@@ -141,7 +143,7 @@ public sealed class FileTablesTests : IDisposable
     {
         var epoch = Store.Epochs.Enter();
         var table = _file.Tables.Attach(key, make);
-        Store.Epochs.Exit(epoch);
+        epoch.Dispose();
         return table;
     }
 }

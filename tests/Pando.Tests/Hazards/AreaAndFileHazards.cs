@@ -130,10 +130,11 @@ public sealed class AreaAndFileHazards
         using var done = new ManualResetEventSlim();
         var holder = new Thread(() =>
         {
-            file.PrivateMappings.Enter();
-            taken.Set();
-            done.Wait();
-            file.PrivateMappings.Exit();
+            using (file.PrivateMappings.Hold())
+            {
+                taken.Set();
+                done.Wait();
+            }
         });
         holder.Start();
         taken.Wait(TestContext.Current.CancellationToken);

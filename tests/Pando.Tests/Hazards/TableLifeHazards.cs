@@ -204,9 +204,10 @@ public sealed class TableLifeHazards
     {
         using var bench = new OperationBench();
         var process = bench.Start();
-        var gather = new FlushGather(bench.Machine.Store, process.Space);
+        FlushGather.State state = default;
+        var gather = new FlushGather(bench.Machine.Store, process.Space, ref state);
         Assert.Contains("flush gathers were begun", Assert.Single(bench.Machine.Audit().Violations));
-        gather.Finish();
+        gather.Dispose();
         bench.Sound();
     }
 

@@ -29,14 +29,14 @@ internal sealed class HandMadeSpace : SpaceTables
     public void Set(VirtualAddress address, int level, Entry entry)
     {
         var table = TableFor(address, level);
-        _store.Lock(table, level);
-        _store.Take(table, level, Level.Index(address.Value, level));
-        if (!entry.IsNone)
+        using (_store.Lock(table, level))
         {
-            _store.Fill(table, level, Level.Index(address.Value, level), entry);
+            _store.Take(table, level, Level.Index(address.Value, level));
+            if (!entry.IsNone)
+            {
+                _store.Fill(table, level, Level.Index(address.Value, level), entry);
+            }
         }
-
-        _store.Unlock(table, level);
     }
 
     public void SetRights(VirtualAddress address, int level, Rights rights) =>
@@ -46,8 +46,9 @@ internal sealed class HandMadeSpace : SpaceTables
     public void WaitForChange(VirtualAddress address, int level)
     {
         var table = TableFor(address, level);
-        _store.Lock(table, level);
-        _store.Unlock(table, level);
+        using (_store.Lock(table, level))
+        {
+        }
     }
 
     public Frame NewTable(int level) =>

@@ -436,7 +436,7 @@ public sealed class SharingTests : IDisposable
         var epoch = _machine.Store.Epochs.Enter();
         var ordinary = file.Tables.Attach(TableKey.For(Level.Pte, 0, 0, Gibi, TableClass.Ordinary), make: true);
         var synchronous = file.Tables.Attach(TableKey.For(Level.Pte, 0, 0, Gibi, TableClass.Ordinary with { Synchronous = true }), make: true);
-        _machine.Store.Epochs.Exit(epoch);
+        epoch.Dispose();
         Assert.NotEqual(ordinary, synchronous);
         _machine.Store.Detach(ordinary);
         _machine.Store.Detach(synchronous);

@@ -329,7 +329,7 @@ public class ThreadStressTests
             {
                 machine.Memory.Bytes(found, 1)[0] = value;
                 bool still = reader.Translate(space, at, AccessKind.Write) == found;
-                machine.Store.Epochs.Exit(epoch);
+                epoch.Dispose();
                 if (still)
                 {
                     return;
@@ -338,7 +338,7 @@ public class ThreadStressTests
                 continue;
             }
 
-            machine.Store.Epochs.Exit(epoch);
+            epoch.Dispose();
             Assert.True(space.Fault(at, AccessKind.Write).IsResolved);
         }
     }
@@ -350,7 +350,7 @@ public class ThreadStressTests
             var epoch = machine.Store.Epochs.Enter();
             var place = reader.Translate(space, at, AccessKind.Read);
             byte value = place is { } found ? machine.Memory.Bytes(found, 1)[0] : (byte)0;
-            machine.Store.Epochs.Exit(epoch);
+            epoch.Dispose();
             if (place is not null)
             {
                 return value;

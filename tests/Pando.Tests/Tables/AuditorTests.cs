@@ -1,4 +1,3 @@
-using Pando.Concurrency;
 using Pando.Files;
 using Pando.Hardware;
 using Pando.Machines;
@@ -170,9 +169,11 @@ public sealed class AuditorTests : IDisposable
     {
         var area = _space.AreaSet.Find(PrivateFileLeaf)!;
         Assert.True(area.IsIndexed);
-        _file.PrivateMappings.Enter();
-        _file.PrivateMappings.Remove(area);
-        _file.PrivateMappings.Exit();
+        using (_file.PrivateMappings.Hold())
+        {
+            _file.PrivateMappings.Remove(area);
+        }
+
         AssertReported("stand in its index");
     }
 
@@ -180,9 +181,11 @@ public sealed class AuditorTests : IDisposable
     public void A_private_leaf_of_a_file_in_an_area_without_index_is_reported()
     {
         var area = _space.AreaSet.Find(PrivateFileLeaf)!;
-        _file.PrivateMappings.Enter();
-        _file.PrivateMappings.Remove(area);
-        _file.PrivateMappings.Exit();
+        using (_file.PrivateMappings.Hold())
+        {
+            _file.PrivateMappings.Remove(area);
+        }
+
         area.IsIndexed = false;
         AssertReported("does not stand in the file's index");
     }
@@ -258,9 +261,10 @@ public sealed class AuditorTests : IDisposable
     [Fact]
     public void A_gather_that_was_not_finished_is_reported()
     {
-        var gather = new FlushGather(Store, _space);
+        FlushGather.State state = default;
+        var gather = new FlushGather(Store, _space, ref state);
         AssertReported("flush gathers");
-        gather.Finish();
+        gather.Dispose();
         _machine.Audit().ThrowIfUnsound();
     }
 
@@ -289,7 +293,7 @@ public sealed class AuditorTests : IDisposable
         machine.Audit().ThrowIfUnsound();
         var epoch = machine.Store.Epochs.Enter();
         var table = file.Tables.Attach(TableKey.For(Level.Pud, 0, 0, 4 * Mebi, TableClass.Ordinary), make: true);
-        machine.Store.Epochs.Exit(epoch);
+        epoch.Dispose();
         int index = Level.Index(At.Value, Level.P4d);
         machine.Store.Prepare(space.Root, index, machine.Store.Format.MakeSlot(Level.P4d, table.Address, Rights.Read));
         Assert.Contains(machine.Audit().Violations, violation => violation.Contains("is not to be shared", StringComparison.Ordinal));
@@ -333,9 +337,9 @@ public sealed class AuditorTests : IDisposable
 
     private Frame Attach(FileTables tables, TableKey key)
     {
-        EpochToken epoch = Store.Epochs.Enter();
+        var epoch = Store.Epochs.Enter();
         var table = tables.Attach(key, make: true);
-        Store.Epochs.Exit(epoch);
+        epoch.Dispose();
         Assert.False(table.IsNone);
         return table;
     }
