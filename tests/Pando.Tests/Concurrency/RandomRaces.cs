@@ -23,7 +23,15 @@ public class RandomRaces
     [Theory]
     [InlineData(0)]
     [InlineData(1)]
-    public void Any_operations_at_once_leave_a_sound_machine(int half)
+    public void Any_operations_at_once_leave_a_sound_machine(int half) => Explore(half, nameof(Make), Make);
+
+    /// <summary>The same while one allocation fails, or all from one on: whoever meets it gives back all that it holds.</summary>
+    [Theory]
+    [InlineData(0)]
+    [InlineData(1)]
+    public void Any_operations_at_once_leave_a_sound_machine_when_allocations_fail(int half) => Explore(half, nameof(MakeFailing), MakeFailing);
+
+    private static void Explore(int half, string maker, Func<int, Scenario> make)
     {
         int count = Scenarios * Explorer.Factor / 2;
         int first = Setting("PANDO_SCHEDULES_SEED", 1) + (half * count);
@@ -31,7 +39,7 @@ public class RandomRaces
         for (int seed = first; seed < first + count; seed++)
         {
             int scenario = seed;
-            var result = Explorer.Find(() => Make(scenario), SchedulesEach, seed: scenario, name: $"() => RandomRaces.Make({scenario})");
+            var result = Explorer.Find(() => make(scenario), SchedulesEach, seed: scenario, name: $"() => RandomRaces.{maker}({scenario})");
             schedules += result.Schedules;
             Assert.True(result.Failure is null, $"{Describe(scenario)}{Environment.NewLine}{result.Failure}");
         }
@@ -40,19 +48,33 @@ public class RandomRaces
     }
 
     /// <summary>The scenario of a seed.</summary>
-    internal static Scenario Make(int seed) => Make(seed, out _);
+    internal static Scenario Make(int seed) => Make(seed, out _, out _);
+
+    /// <summary>The scenario of a seed, with an allocation that fails.</summary>
+    internal static Scenario MakeFailing(int seed)
+    {
+        var scenario = Make(seed, out _, out var machine);
+        var random = new Random(~seed);
+        int failAt = random.Next(12);
+        bool onwards = random.Next(2) == 0;
+        int asked = 0;
+        machine.Store.Frames.FailNext = () => asked++ is var number && (number == failAt || (onwards && number > failAt));
+        return scenario;
+    }
 
     private static string Describe(int seed)
     {
-        Make(seed, out var names).World?.Dispose();
+        Make(seed, out var names, out _).World?.Dispose();
         return $"Scenario {seed}: {string.Join("; ", names)}";
     }
 
-    private static Scenario Make(int seed, out List<string> names)
+    private static Scenario Make(int seed, out List<string> names, out Machine machine)
     {
         var random = new Random(seed);
-        var chance = new Chance(random, new RaceWorld(Sharings[random.Next(Sharings.Length)], largePages: random.Next(3) == 0));
+        var world = new RaceWorld(Sharings[random.Next(Sharings.Length)], largePages: random.Next(3) == 0);
+        var chance = new Chance(random, world);
         names = chance.Names;
+        machine = world.Machine;
         return chance.Make();
     }
 

@@ -42,6 +42,50 @@ public class ModelAgainstEngineTests
         Assert.All(seldom, what => Assert.True(events[(int)what] >= runs / 20, $"{what} happened {events[(int)what]} times in {runs} runs."));
     }
 
+    /// <summary>
+    /// The same with every operation made first with its first allocation failing, then with its second, and so on: what is
+    /// refused has changed nothing and holds nothing, and the same operation succeeds afterwards.
+    /// </summary>
+    [Theory]
+    [InlineData(0)]
+    [InlineData(1)]
+    [InlineData(2)]
+    [InlineData(3)]
+    public void Whatever_allocation_fails_the_operation_has_changed_nothing_and_succeeds_later(int batch)
+    {
+        int runs = 12 * Setting("PANDO_MODEL_RUNS", 1);
+        int first = Setting("PANDO_MODEL_SEED", 1) + 700_000 + (batch * runs);
+        long refused = 0;
+        for (int seed = first; seed < first + runs; seed++)
+        {
+            var random = new RandomRun(seed);
+            var options = random.Options();
+            using var world = Replay.NewWorld(options);
+            var failures = world.FailEachCall();
+            var operations = new List<Operation>(OperationsPerRun);
+            try
+            {
+                for (int i = 0; i < OperationsPerRun; i++)
+                {
+                    operations.Add(random.Next(world));
+                    world.Step(operations[^1]);
+                    world.Check();
+                }
+
+                world.End();
+            }
+            catch (Exception exception) when (exception is not OutOfMemoryException)
+            {
+                Assert.Fail($"Seed {seed}, step {operations.Count - 1}, {operations[^1]}: {exception}");
+            }
+
+            refused += world.Refused;
+            Assert.True(failures.Failed > OperationsPerRun / 4, $"Seed {seed}: {failures.Failed} calls failed in {OperationsPerRun} operations.");
+        }
+
+        Assert.True(refused > runs * 10, $"{refused} operations were refused in {runs} runs.");
+    }
+
     private static void RunSeed(int seed, long[] events)
     {
         var random = new RandomRun(seed);

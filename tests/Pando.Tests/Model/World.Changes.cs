@@ -12,19 +12,21 @@ internal sealed partial class World
         switch (operation)
         {
             case ProtectAt protect when Has(protect.Space):
-                Same(
-                    _model[protect.Space]!.Protect(protect.Address, protect.Length, protect.Rights),
-                    _engine[protect.Space]!.Protect(new VirtualAddress(protect.Address), protect.Length, protect.Rights),
-                    "the outcome");
+                var changed = Attempt(
+                    protect.Space,
+                    () => _engine[protect.Space]!.Protect(new VirtualAddress(protect.Address), protect.Length, protect.Rights),
+                    IsRefused);
+                Same(_model[protect.Space]!.Protect(protect.Address, protect.Length, protect.Rights), changed, "the outcome");
                 break;
             case RemapAt remap when Has(remap.Space):
                 Remap(remap);
                 break;
             case AdviseAt advise when Has(advise.Space):
-                Same(
-                    _model[advise.Space]!.Advise(advise.Address, advise.Length, advise.Advice),
-                    _engine[advise.Space]!.Advise(new VirtualAddress(advise.Address), advise.Length, advise.Advice),
-                    "the outcome");
+                var advised = Attempt(
+                    () => _engine[advise.Space]!.Advise(new VirtualAddress(advise.Address), advise.Length, advise.Advice),
+                    IsRefused,
+                    keepsState: advise.Advice is not (Advice.PopulateRead or Advice.PopulateWrite));
+                Same(_model[advise.Space]!.Advise(advise.Address, advise.Length, advise.Advice), advised, "the outcome");
                 break;
             case LockAt locks when Has(locks.Space):
                 var address = new VirtualAddress(locks.Address);
@@ -49,7 +51,7 @@ internal sealed partial class World
         {
             case Resize resize when IsOpen(resize.File):
                 var resized = _files[resize.File];
-                Same(Errno.None, resized.Engine!.SetSize(resize.Size), "the outcome");
+                Same(Errno.None, Attempt(() => resized.Engine!.SetSize(resize.Size), IsRefused), "the outcome");
                 resized.Resize(resize.Size);
                 foreach (var space in _model)
                 {
@@ -58,14 +60,14 @@ internal sealed partial class World
 
                 break;
             case Punch punch when IsOpen(punch.File):
-                Same(Errno.None, _files[punch.File].Engine!.PunchHole(punch.Offset, punch.Length), "the outcome");
+                Same(Errno.None, Attempt(() => _files[punch.File].Engine!.PunchHole(punch.Offset, punch.Length), IsRefused), "the outcome");
                 _files[punch.File].Punch(punch.Offset, punch.Length);
                 break;
             case Shift shift when IsOpen(shift.File) && _files[shift.File].Engine is DaxFile dax:
                 bool reaches = shift.Inserts ? shift.Offset >= _files[shift.File].Size : shift.Length >= _files[shift.File].Size - shift.Offset;
                 Same(
                     reaches ? Errno.EINVAL : Errno.None,
-                    shift.Inserts ? dax.InsertRange(shift.Offset, shift.Length) : dax.CollapseRange(shift.Offset, shift.Length),
+                    Attempt(() => shift.Inserts ? dax.InsertRange(shift.Offset, shift.Length) : dax.CollapseRange(shift.Offset, shift.Length), IsRefused),
                     "the outcome");
                 if (!reaches)
                 {
@@ -84,7 +86,7 @@ internal sealed partial class World
                     && (source != file || clone.SourceOffset + clone.Length <= clone.Offset || clone.Offset + clone.Length <= clone.SourceOffset);
                 Same(
                     fits ? Errno.None : Errno.EINVAL,
-                    ((DaxFile)file.Engine!).CloneRange((DaxFile)source.Engine!, clone.SourceOffset, clone.Length, clone.Offset),
+                    Attempt(() => ((DaxFile)file.Engine!).CloneRange((DaxFile)source.Engine!, clone.SourceOffset, clone.Length, clone.Offset), IsRefused),
                     "the outcome");
                 if (fits)
                 {
@@ -93,7 +95,7 @@ internal sealed partial class World
 
                 break;
             case SyncFile sync when IsOpen(sync.File):
-                Same(Errno.None, _files[sync.File].Engine!.WriteBack(sync.Offset, sync.Length), "the outcome");
+                Same(Errno.None, Attempt(() => _files[sync.File].Engine!.WriteBack(sync.Offset, sync.Length), IsRefused), "the outcome");
                 if (sync.Offset == 0 && sync.Length >= _files[sync.File].End)
                 {
                     Same(0, _files[sync.File].Engine!.DirtyBytes, "dirty bytes after a write-back of the whole file");
@@ -101,7 +103,7 @@ internal sealed partial class World
 
                 break;
             case MigrateAt migrate:
-                Same(Errno.None, _large!.Migrate(migrate.DeviceOffset, migrate.Length), "the outcome");
+                Same(Errno.None, Attempt(() => _large!.Migrate(migrate.DeviceOffset, migrate.Length), IsRefused), "the outcome");
                 break;
         }
     }
@@ -110,8 +112,11 @@ internal sealed partial class World
     {
         var model = _model[remap.Space]!;
         var plan = model.PlanRemap(remap.Address, remap.OldLength, remap.NewLength, remap.Flags, remap.NewAddress);
-        var result = _engine[remap.Space]!.Remap(
-            new VirtualAddress(remap.Address), remap.OldLength, remap.NewLength, remap.Flags, new VirtualAddress(remap.NewAddress));
+        var result = Attempt(
+            remap.Space,
+            () => _engine[remap.Space]!.Remap(
+                new VirtualAddress(remap.Address), remap.OldLength, remap.NewLength, remap.Flags, new VirtualAddress(remap.NewAddress)),
+            outcome => outcome.Error == Errno.ENOMEM);
         Same(plan.Error, result.Error, "the outcome");
         if (!result.Succeeded)
         {

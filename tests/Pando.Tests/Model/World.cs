@@ -99,13 +99,11 @@ internal sealed partial class World : IDisposable
                 Map(map);
                 break;
             case UnmapAt unmap when Has(unmap.Space):
-                Same(
-                    _model[unmap.Space]!.Unmap(unmap.Address, unmap.Length),
-                    _engine[unmap.Space]!.Unmap(new VirtualAddress(unmap.Address), unmap.Length),
-                    "the outcome");
+                var unmapped = Attempt(() => _engine[unmap.Space]!.Unmap(new VirtualAddress(unmap.Address), unmap.Length), IsRefused);
+                Same(_model[unmap.Space]!.Unmap(unmap.Address, unmap.Length), unmapped, "the outcome");
                 break;
             case ForkTo fork when Has(fork.Space) && !Has(fork.Child):
-                _engine[fork.Child] = _engine[fork.Space]!.Fork() ?? throw new MismatchException("fork is out of memory");
+                _engine[fork.Child] = Attempt(() => _engine[fork.Space]!.Fork(), child => child is null) ?? throw new MismatchException("fork is out of memory");
                 _engine[fork.Child]!.MarkLoadedOn(_processor);
                 _model[fork.Child] = _model[fork.Space]!.Fork();
                 break;
@@ -193,7 +191,7 @@ internal sealed partial class World : IDisposable
         var model = _model[map.Space]!;
         var file = map.File < 0 ? null : _files[map.File];
         var (error, address) = model.PlanMap(map.Length, map.Offset, map.Address, map.Placement);
-        var result = _engine[map.Space]!.Map(new MapRequest(map.Length, map.Rights)
+        var request = new MapRequest(map.Length, map.Rights)
         {
             File = file?.Engine,
             Offset = map.Offset,
@@ -201,7 +199,12 @@ internal sealed partial class World : IDisposable
             Placement = map.Placement,
             Address = new VirtualAddress(map.Address),
             Populate = map.Populate,
-        });
+        };
+
+        // Pages that could not be populated are no error of a map, but the model has them.
+        var result = map.Populate == PopulateKind.None
+            ? Attempt(() => _engine[map.Space]!.Map(request), outcome => outcome.Error == Errno.ENOMEM)
+            : _engine[map.Space]!.Map(request);
         Same(error, result.Error, "the outcome");
         if (!result.Succeeded)
         {
@@ -245,7 +248,7 @@ internal sealed partial class World : IDisposable
         if (place is null || (touch.Value & 1) == 0)
         {
             // A fault where there is a translation is one that another thread has resolved meanwhile.
-            var fault = space.Fault(address, touch.Access);
+            var fault = Attempt(() => space.Fault(address, touch.Access), IsOutOfMemory, keepsState: false);
             Same(expected, OutcomeOf(fault.Kind), $"the outcome ({fault.Kind})");
             Same(touch.Address, fault.Address.Value, "the address of the fault");
             place = _translator.Translate(space, address, touch.Access);
@@ -280,9 +283,9 @@ internal sealed partial class World : IDisposable
     private void PopulateBoth(PopulateAt populate)
     {
         ulong end = populate.Address + (ulong)populate.Length;
+        var range = new AddressRange(new VirtualAddress(populate.Address), new VirtualAddress(end));
+        var result = Attempt(() => _engine[populate.Space]!.Populate(range, populate.Access), IsOutOfMemory, keepsState: false);
         var (outcome, at) = _model[populate.Space]!.Populate(populate.Address, end, populate.Access);
-        var result = _engine[populate.Space]!.Populate(
-            new AddressRange(new VirtualAddress(populate.Address), new VirtualAddress(end)), populate.Access);
         Same(outcome, OutcomeOf(result.Kind), $"the outcome ({result.Kind})");
         Same($"0x{at:x}", $"0x{result.Address.Value:x}", "where populating ended");
         for (ulong page = populate.Address; outcome == Touch.Allowed && page < end; page += (ulong)ModelPage.Size)

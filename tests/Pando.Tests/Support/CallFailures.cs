@@ -1,0 +1,46 @@
+namespace Pando.Tests.Support;
+
+/// <summary>
+/// Lets calls that can fail (an allocation, a call of storage) fail by number: the n-th of an operation, alone or with
+/// all that follow it.
+/// </summary>
+internal sealed class CallFailures
+{
+    private int _failAt = int.MaxValue;
+    private bool _onwards;
+    private int _asked;
+
+    /// <summary>Calls that have failed so far, in all.</summary>
+    public long Failed { get; private set; }
+
+    /// <summary>Asked at each call: whether it fails.</summary>
+    public bool Next()
+    {
+        int number = _asked++;
+        bool fails = number == _failAt || (_onwards && number > _failAt);
+        Failed += fails ? 1 : 0;
+        return fails;
+    }
+
+    /// <summary>Runs an operation with its call of that number, from 0, failing.</summary>
+    /// <param name="failAt">The number.</param>
+    /// <param name="onwards">Whether all later calls fail too.</param>
+    /// <param name="operation">The operation.</param>
+    /// <param name="reached">Whether there was such a call.</param>
+    public T Run<T>(int failAt, bool onwards, Func<T> operation, out bool reached)
+    {
+        _asked = 0;
+        _failAt = failAt;
+        _onwards = onwards;
+        try
+        {
+            return operation();
+        }
+        finally
+        {
+            reached = _asked > failAt;
+            _failAt = int.MaxValue;
+            _onwards = false;
+        }
+    }
+}
