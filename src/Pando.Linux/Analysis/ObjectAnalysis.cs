@@ -1,3 +1,4 @@
+using Pando.Intervals;
 using Pando.Linux.Report;
 using Pando.Linux.Snapshot;
 using Pando.Tables;
@@ -95,7 +96,7 @@ internal static class ObjectAnalysis
                 AddPieces(pieces, process.Facts, facts.Number, level);
             }
 
-            needed += own[level] + Math.Min(others, Math.Max(pieces.Count(), Math.Round(most[level])));
+            needed += own[level] + Math.Min(others, Math.Max(pieces.Length, Math.Round(most[level])));
         }
 
         return needed;
@@ -128,7 +129,7 @@ internal static class ObjectAnalysis
             mapped.Add(mapping.Offset, mapping.Offset + (long)mapping.Length);
         }
 
-        return mapped.Count();
+        return mapped.Length;
     }
 
     private static SortedDictionary<string, long> PageSizes(ObjectFacts facts, List<ProcessTables> mappers)

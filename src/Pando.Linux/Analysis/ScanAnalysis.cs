@@ -1,3 +1,4 @@
+using Pando.Intervals;
 using Pando.Linux.Report;
 using Pando.Linux.Snapshot;
 using Pando.Tables;
@@ -209,7 +210,7 @@ public sealed class ScanAnalysis
             cells.Add(mapping.Offset >> shift, ((mapping.Offset + (long)mapping.Length - 1) >> shift) + 1);
         }
 
-        var columns = (int)Math.Min(cells.Count(), MostColumns);
+        var columns = (int)Math.Min(cells.Length, MostColumns);
         var rows = new List<IReadOnlyList<int>>();
         var pids = new List<int>();
         var step = Math.Max(1, (mappers.Count + MostRows - 1) / MostRows);

@@ -1,3 +1,4 @@
+using Pando.Concurrency;
 using Pando.Hardware;
 
 namespace Pando.Files;
@@ -19,7 +20,7 @@ public sealed partial class DaxFile
         return ChangeLayout(offset, long.MaxValue / 4, () => length >= Size - offset ? Errno.EINVAL : Errno.None, () =>
         {
             FreeRange(offset, offset + length);
-            SetExtents(ExtentMap.Shifted(_extents, offset + length, -length));
+            ShiftExtents(offset + length, -length);
             Size -= length;
             MarkMoved(offset);
 
@@ -45,7 +46,7 @@ public sealed partial class DaxFile
             () => offset >= Size ? Errno.EINVAL : length > (long.MaxValue / 4) - Size ? Errno.EFBIG : Errno.None,
             () =>
             {
-                SetExtents(ExtentMap.Shifted(_extents, offset, length));
+                ShiftExtents(offset, length);
                 Size += length;
                 MarkMoved(offset);
             });
@@ -101,7 +102,7 @@ public sealed partial class DaxFile
             () => sourceOffset + length > ((source.Size + Level.PageSize - 1) & -(long)Level.PageSize) ? Errno.EINVAL : Errno.None,
             () =>
             {
-                foreach (var extent in ExtentMap.Within(source._extents, sourceOffset, sourceOffset + length))
+                foreach (var extent in source._extents.Within(sourceOffset, sourceOffset + length))
                 {
                     pieces.Add(extent with { IsShared = true });
                     Device.Space.Share(extent.DeviceOffset, extent.Length);
@@ -109,7 +110,7 @@ public sealed partial class DaxFile
 
                 // What this file is given is not marked in it as written: it must be durable already.
                 source.MakeDurable(sourceOffset, sourceOffset + length);
-                source.SetExtents(ExtentMap.With(source._extents, pieces));
+                pieces.ForEach(source.SetExtent);
             });
         if (error != Errno.None)
         {
@@ -125,7 +126,7 @@ public sealed partial class DaxFile
             () =>
             {
                 FreeRange(offset, offset + length);
-                SetExtents(ExtentMap.With(_extents, [.. pieces.Select(piece => piece with { FileOffset = piece.FileOffset - sourceOffset + offset })]));
+                pieces.ForEach(piece => SetExtent(piece with { FileOffset = piece.FileOffset - sourceOffset + offset }));
             });
         if (error != Errno.None)
         {
@@ -157,7 +158,7 @@ public sealed partial class DaxFile
                     return Errno.EINVAL;
                 }
 
-                var present = ExtentMap.At(_extents, offset);
+                var present = _extents.At(offset);
                 if (present.Length != 0 && !present.IsShared)
                 {
                     return Errno.EAGAIN; // somebody was quicker
@@ -173,7 +174,7 @@ public sealed partial class DaxFile
             },
             () =>
             {
-                foreach (var old in ExtentMap.Within(_extents, taken.FileOffset, taken.FileEnd))
+                foreach (var old in _extents.Within(taken.FileOffset, taken.FileEnd))
                 {
                     Device.Copy(old.DeviceOffset, taken.DeviceOffset + (old.FileOffset - taken.FileOffset), old.Length);
                     Device.Give(old.DeviceOffset, old.Length);
@@ -182,7 +183,7 @@ public sealed partial class DaxFile
                     MarkOrMakeDurable(old.FileOffset, old.Length);
                 }
 
-                SetExtents(ExtentMap.With(_extents, [taken]));
+                SetExtent(taken);
             });
         return status;
     }
@@ -225,7 +226,7 @@ public sealed partial class DaxFile
 
     /// <summary>The pieces of the file on a range of the device that have not failed, none larger than 2 MiB.</summary>
     private IEnumerable<FileExtent> Movable(long deviceStart, long deviceEnd) =>
-        Volatile.Read(ref _extents)
+        _extents.Within(0, long.MaxValue)
             .Where(extent => extent.DeviceOffset < deviceEnd && deviceStart < extent.DeviceEnd)
             .Select(extent => ExtentMap.Slice(extent, extent.FileOffset + (deviceStart - extent.DeviceOffset), extent.FileOffset + (deviceEnd - extent.DeviceOffset)))
             .SelectMany(InBlocks)
@@ -248,7 +249,7 @@ public sealed partial class DaxFile
             piece.FileEnd,
             () =>
             {
-                var present = ExtentMap.At(_extents, piece.FileOffset);
+                var present = _extents.At(piece.FileOffset);
                 if (present.Length == 0
                     || Device.IsPoisoned(piece.DeviceOffset, piece.Length)
                     || ExtentMap.Slice(present, piece.FileOffset, piece.FileEnd) is var now && (now.DeviceOffset != piece.DeviceOffset || now.Length != piece.Length))
@@ -265,7 +266,7 @@ public sealed partial class DaxFile
             () =>
             {
                 Device.Copy(piece.DeviceOffset, target, piece.Length);
-                SetExtents(ExtentMap.With(_extents, [new FileExtent(piece.FileOffset, target, piece.Length)]));
+                SetExtent(new FileExtent(piece.FileOffset, target, piece.Length));
                 Device.Give(piece.DeviceOffset, piece.Length);
 
                 // The copy is new to the device: it is written back with the next fsync.
@@ -275,7 +276,7 @@ public sealed partial class DaxFile
 
     /// <summary>Whether any of the file lies where memory of a range of the device has failed.</summary>
     internal bool HasFailedOn(long deviceStart, long deviceEnd) =>
-        Volatile.Read(ref _extents).Any(extent =>
+        _extents.Within(0, long.MaxValue).Any(extent =>
             Math.Max(extent.DeviceOffset, deviceStart) is var from
             && Math.Min(extent.DeviceEnd, deviceEnd) is var to
             && from < to
@@ -287,7 +288,7 @@ public sealed partial class DaxFile
     /// </summary>
     internal void RemovePoisoned(long deviceStart, long deviceEnd)
     {
-        foreach (var extent in _extents.Where(extent => extent.DeviceOffset < deviceEnd && deviceStart < extent.DeviceEnd))
+        foreach (var extent in _extents.Within(0, long.MaxValue).Where(extent => extent.DeviceOffset < deviceEnd && deviceStart < extent.DeviceEnd))
         {
             long from = extent.FileOffset + Math.Max(0, deviceStart - extent.DeviceOffset);
             ChangeLayout(from, from + Math.Min(deviceEnd, extent.DeviceEnd) - Math.Max(deviceStart, extent.DeviceOffset), () => Errno.None, () => { });
@@ -300,13 +301,12 @@ public sealed partial class DaxFile
     /// </summary>
     private bool TakesWholeBlock(long offset)
     {
-        var extents = Volatile.Read(ref _extents);
-        var present = ExtentMap.At(extents, offset);
+        var present = ExtentAt(offset);
         long block = offset & -Level.EntrySpan(Level.Pmd);
         long end = block + Level.EntrySpan(Level.Pmd);
         return end <= Size
             && (present.Length == 0 || !Device.IsPoisoned(present.DeviceOffset + (block - present.FileOffset), end - block))
-            && (present.Length == 0 ? ExtentMap.IsHole(extents, block, end) : present.IsShared && present.FileOffset <= block && end <= present.FileEnd);
+            && (present.Length == 0 ? _extents.IsHole(block, end) : present.IsShared && present.FileOffset <= block && end <= present.FileEnd);
     }
 
     /// <summary>Takes new space for a page, or for the 2 MiB around it; for the page alone where there is not enough.</summary>
@@ -345,11 +345,18 @@ public sealed partial class DaxFile
         }
     }
 
+    private void ShiftExtents(long from, long distance)
+    {
+        Schedule.Reach(SchedulePoint.SharedWord);
+        _extents.Shift(from, distance);
+        NoteMetadata();
+    }
+
     /// <summary>After a shift, everything from an offset on counts as written: the marks stood at the old offsets.</summary>
     private void MarkMoved(long from)
     {
         _dirty.Forget(from, long.MaxValue / 4);
-        foreach (var extent in _extents.Where(extent => extent.FileEnd > from))
+        foreach (var extent in _extents.Within(from, long.MaxValue))
         {
             MarkOrMakeDurable(extent.FileOffset, extent.Length);
         }

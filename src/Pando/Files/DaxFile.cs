@@ -12,18 +12,22 @@ public sealed partial class DaxFile : MappedFile
 {
     private readonly DirtySet _dirty;
 
-    // Sorted by file offset. Replaced as a whole, under the invalidate lock; read without a lock.
-    private FileExtent[] _extents;
+    private readonly ExtentMap _extents;
 
     // How often size or extents have changed, and up to which of these changes they are durable.
     private long _metadataVersion;
     private long _durableVersion;
 
-    internal DaxFile(TableStore store, PmemDevice device, string name, long size, FileExtent[] extents)
+    internal DaxFile(TableStore store, PmemDevice device, string name, long size, IEnumerable<FileExtent> extents)
         : base(store, name, size)
     {
         Device = device;
-        _extents = extents;
+        _extents = new ExtentMap(store.Epochs);
+        foreach (var extent in extents)
+        {
+            _extents.Set(extent);
+        }
+
         _dirty = new DirtySet(store);
         Publish();
         device.Add(this);
@@ -32,8 +36,8 @@ public sealed partial class DaxFile : MappedFile
     /// <summary>The device on which the file lies.</summary>
     public PmemDevice Device { get; }
 
-    /// <summary>Where the file lies, at this moment.</summary>
-    public IReadOnlyList<FileExtent> Extents => Volatile.Read(ref _extents);
+    /// <summary>Where the file lies. While it is changed meanwhile, each extent is of some moment during the call.</summary>
+    public IReadOnlyList<FileExtent> Extents => [.. _extents.Within(0, long.MaxValue)];
 
     /// <inheritdoc/>
     public override long PageSize => Level.EntrySpan(Level.Pmd);
@@ -46,8 +50,7 @@ public sealed partial class DaxFile : MappedFile
     internal override bool HasPendingMetadata => Volatile.Read(ref _durableVersion) < Volatile.Read(ref _metadataVersion);
 
     /// <inheritdoc/>
-    public override SmallPageReason WhySmall(long offset, in LeafLimits limits) =>
-        WhySmall(offset, limits, ExtentMap.At(Volatile.Read(ref _extents), offset));
+    public override SmallPageReason WhySmall(long offset, in LeafLimits limits) => WhySmall(offset, limits, ExtentAt(offset));
 
     /// <inheritdoc/>
     public override PhysicalAddress? Locate(long offset)
@@ -57,7 +60,7 @@ public sealed partial class DaxFile : MappedFile
             return null;
         }
 
-        var extent = ExtentMap.At(Volatile.Read(ref _extents), offset);
+        var extent = ExtentAt(offset);
         return extent.Length == 0
             ? Device.ZeroPage.Address + (offset & (Level.PageSize - 1))
             : Device.Start + extent.DeviceOffset + (offset - extent.FileOffset);
@@ -72,7 +75,7 @@ public sealed partial class DaxFile : MappedFile
         }
 
         Schedule.Reach(SchedulePoint.SharedWord);
-        var extent = ExtentMap.At(Volatile.Read(ref _extents), offset);
+        var extent = _extents.At(offset);
         var reason = WhySmall(offset, limits, extent);
         int level = reason == SmallPageReason.None ? Level.Pmd : Level.Pte;
         long start = offset & -Level.EntrySpan(level);
@@ -113,14 +116,14 @@ public sealed partial class DaxFile : MappedFile
     /// <inheritdoc/>
     public override Errno Poison(long offset)
     {
-        var extent = ExtentMap.At(Volatile.Read(ref _extents), offset);
+        var extent = ExtentAt(offset);
         return extent.Length == 0
             ? Errno.EINVAL
             : Device.Poison(extent.DeviceOffset + ((offset - extent.FileOffset) & -(long)Level.PageSize));
     }
 
     /// <inheritdoc/>
-    internal override bool MustCopyToStore(long offset) => ExtentMap.At(Volatile.Read(ref _extents), offset).IsShared;
+    internal override bool MustCopyToStore(long offset) => _extents.At(offset).IsShared;
 
     /// <inheritdoc/>
     private protected override void NoteMetadata() => Interlocked.Increment(ref _metadataVersion);
@@ -142,7 +145,7 @@ public sealed partial class DaxFile : MappedFile
 
     private protected override void MakeDurable(long start, long end)
     {
-        foreach (var extent in ExtentMap.Within(Volatile.Read(ref _extents), start, end))
+        foreach (var extent in _extents.Within(start, end))
         {
             Device.Sync(extent.DeviceOffset, extent.Length);
         }
@@ -150,12 +153,14 @@ public sealed partial class DaxFile : MappedFile
 
     private protected override void FreeRange(long start, long end)
     {
-        var extents = _extents;
-        SetExtents(ExtentMap.Without(extents, start, end));
-        foreach (var extent in ExtentMap.Within(extents, start, end))
+        Schedule.Reach(SchedulePoint.SharedWord);
+        for (var extent = _extents.First(start, end); extent.Length != 0; extent = _extents.First(extent.FileEnd, end))
         {
+            _extents.Remove(extent.FileOffset, extent.FileEnd);
             Device.Give(extent.DeviceOffset, extent.Length);
         }
+
+        NoteMetadata();
 
         _dirty.Forget(start, end);
     }
@@ -169,11 +174,19 @@ public sealed partial class DaxFile : MappedFile
     private bool IsPastEnd(long offset) =>
         offset < 0 || offset >= ((Size + Level.PageSize - 1) & -(long)Level.PageSize);
 
-    private void SetExtents(FileExtent[] extents)
+    /// <summary>Puts an extent in the place of what was there. Under the invalidate lock.</summary>
+    private void SetExtent(FileExtent extent)
     {
         Schedule.Reach(SchedulePoint.SharedWord);
-        Volatile.Write(ref _extents, extents);
+        _extents.Set(extent);
         NoteMetadata();
+    }
+
+    /// <summary>The extent that has an offset, at this moment; one of length 0 where there is none. For those who are in no epoch.</summary>
+    private FileExtent ExtentAt(long offset)
+    {
+        using var epoch = Store.Epochs.Enter();
+        return _extents.At(offset);
     }
 
     private SmallPageReason WhySmall(long offset, in LeafLimits limits, FileExtent extent)

@@ -1,63 +1,58 @@
+using Pando.Concurrency;
+using Pando.Intervals;
+
 namespace Pando.Files;
 
-/// <summary>What can be done to a file's extents, as functions from one sorted list to another.</summary>
-internal static class ExtentMap
+/// <summary>
+/// Where a file lies: its extents, none over another, joined where they continue each other. Changed under the file's
+/// invalidate lock, each operation as a whole; read without a lock by who is inside an epoch, so that faults may. Costs the
+/// logarithm of the extents, for each that is returned or changed.
+/// </summary>
+internal sealed class ExtentMap(Epochs epochs)
 {
-    /// <summary>The extent that has a file offset; one of length 0 where there is none.</summary>
-    public static FileExtent At(FileExtent[] extents, long offset)
-    {
-        int low = 0;
-        int high = extents.Length - 1;
-        while (low <= high)
-        {
-            int middle = (low + high) >>> 1;
-            ref readonly var extent = ref extents[middle];
-            if (offset < extent.FileOffset)
-            {
-                high = middle - 1;
-            }
-            else if (offset >= extent.FileEnd)
-            {
-                low = middle + 1;
-            }
-            else
-            {
-                return extent;
-            }
-        }
+    private readonly Epochs _epochs = epochs;
+    private readonly IntervalTree<DevicePlace, NoSummary<DevicePlace>> _tree = new(epochs);
 
-        return default;
+    /// <summary>How many extents there are.</summary>
+    public int Count => _tree.Count;
+
+    /// <summary>
+    /// The extent that has a file offset; one of length 0 where there is none. The caller is inside an epoch or holds the
+    /// invalidate lock.
+    /// </summary>
+    public FileExtent At(long offset) => _tree.TryGet(offset, out var interval) ? ExtentOf(interval) : default;
+
+    /// <summary>
+    /// The first extent that has something from a file offset on, from there on; one of length 0 if there is none before
+    /// <paramref name="end"/>. May be called at any time.
+    /// </summary>
+    public FileExtent First(long start, long end)
+    {
+        using var epoch = _epochs.Enter();
+        return _tree.TryGetNext(start, out var interval) && interval.Start < end ? ExtentOf(interval.Slice(start, end)) : default;
+    }
+
+    /// <summary>The pieces of the extents that lie in a range of the file. Each is looked up when it is asked for.</summary>
+    public IEnumerable<FileExtent> Within(long start, long end)
+    {
+        for (var extent = First(start, end); extent.Length != 0; extent = First(extent.FileEnd, end))
+        {
+            yield return extent;
+        }
     }
 
     /// <summary>Whether a range of the file has no storage at all.</summary>
-    public static bool IsHole(FileExtent[] extents, long start, long end) =>
-        !extents.Any(extent => extent.FileOffset < end && start < extent.FileEnd);
+    public bool IsHole(long start, long end) => First(start, end).Length == 0;
 
-    /// <summary>The pieces of the extents that lie in a range of the file.</summary>
-    public static IEnumerable<FileExtent> Within(FileExtent[] extents, long start, long end) =>
-        extents.Where(extent => extent.FileOffset < end && start < extent.FileEnd).Select(extent => Slice(extent, start, end));
+    /// <summary>Puts an extent in the place of what was there.</summary>
+    public void Set(in FileExtent extent) =>
+        _tree.Set(extent.FileOffset, extent.FileEnd, new DevicePlace(extent.DeviceOffset, extent.IsShared));
 
-    /// <summary>The extents without what lies in a range of the file.</summary>
-    public static FileExtent[] Without(FileExtent[] extents, long start, long end) =>
-        [.. extents.SelectMany(extent => new[] { Slice(extent, long.MinValue, start), Slice(extent, end, long.MaxValue) })
-            .Where(extent => extent.Length > 0)];
+    /// <summary>Takes away what lies in a range of the file.</summary>
+    public void Remove(long start, long end) => _tree.Remove(start, end);
 
-    /// <summary>The extents with others in the place of what was there.</summary>
-    public static FileExtent[] With(FileExtent[] extents, params IReadOnlyCollection<FileExtent> added)
-    {
-        foreach (var extent in added)
-        {
-            extents = Without(extents, extent.FileOffset, extent.FileEnd);
-        }
-
-        return Join(extents.Concat(added));
-    }
-
-    /// <summary>The extents with everything from a file offset on moved by a distance.</summary>
-    public static FileExtent[] Shifted(FileExtent[] extents, long from, long distance) =>
-        Join(extents.SelectMany(extent => new[] { Slice(extent, long.MinValue, from), Slice(extent, from, long.MaxValue) })
-            .Where(extent => extent.Length > 0)
-            .Select(extent => extent.FileOffset >= from ? extent with { FileOffset = extent.FileOffset + distance } : extent));
+    /// <summary>Moves everything from a file offset on. A range that is moved over downwards has been taken away before.</summary>
+    public void Shift(long from, long distance) => _tree.Shift(from, distance);
 
     /// <summary>The part of an extent in a range of the file; of length 0 or less where there is none.</summary>
     public static FileExtent Slice(FileExtent extent, long start, long end)
@@ -67,22 +62,6 @@ internal static class ExtentMap
         return extent with { FileOffset = from, DeviceOffset = extent.DeviceOffset + (from - extent.FileOffset), Length = to - from };
     }
 
-    /// <summary>Sorts extents and joins those that continue each other.</summary>
-    private static FileExtent[] Join(IEnumerable<FileExtent> extents)
-    {
-        var result = new List<FileExtent>();
-        foreach (var extent in extents.OrderBy(extent => extent.FileOffset))
-        {
-            if (result.Count > 0 && result[^1].FileEnd == extent.FileOffset && result[^1].DeviceEnd == extent.DeviceOffset && result[^1].IsShared == extent.IsShared)
-            {
-                result[^1] = result[^1] with { Length = result[^1].Length + extent.Length };
-            }
-            else
-            {
-                result.Add(extent);
-            }
-        }
-
-        return [.. result];
-    }
+    private static FileExtent ExtentOf(in Interval<DevicePlace> interval) =>
+        new(interval.Start, interval.Value.Offset, interval.Length, interval.Value.IsShared);
 }

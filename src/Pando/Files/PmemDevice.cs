@@ -157,7 +157,7 @@ public sealed class PmemDevice : IDisposable
             }
         }
 
-        var file = new DaxFile(_store, this, name, size, [.. extents]);
+        var file = new DaxFile(_store, this, name, size, extents);
         foreach (var extent in extents)
         {
             if (Space.IsOutOfUse(extent.DeviceOffset, extent.Length))
@@ -258,7 +258,22 @@ public sealed class PmemDevice : IDisposable
 
     /// <summary>The parts of an extent that lie where the device is being emptied, or was: only what has failed stays there.</summary>
     internal IEnumerable<(long Start, long End)> BeingEmptied(FileExtent extent) =>
-        WithoutPoison(extent).SelectMany(part => Space.OutOfUse(part.DeviceOffset, part.Length));
+        WithoutPoison(extent).SelectMany(part => OutOfUse(part.DeviceOffset, part.DeviceEnd));
+
+    private IEnumerable<(long Start, long End)> OutOfUse(long start, long end)
+    {
+        while (start < end)
+        {
+            var (at, length) = Space.FirstOutOfUse(start, end - start);
+            if (length == 0)
+            {
+                yield break;
+            }
+
+            yield return (at, at + length);
+            start = at + length;
+        }
+    }
 
     internal bool IsPoisoned(long offset, long length)
     {

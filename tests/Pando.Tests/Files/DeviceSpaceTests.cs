@@ -30,12 +30,16 @@ public class DeviceSpaceTests
     [Fact]
     public void An_aligned_piece_leaves_what_lies_before_it_free()
     {
-        Assert.True(_space.TryTakeAt(0, 1));
-        Assert.True(_space.TryTake(64, 64, out long aligned));
-        Assert.Equal(64, aligned);
-        Assert.True(_space.TryTake(63, 1, out long before));
+        var space = new DeviceSpace(1 << 30);
+        Assert.True(space.TryTakeAt(0, 1));
+        Assert.True(space.TryTake(4096, 4096, out long aligned));
+        Assert.Equal(4096, aligned);
+        Assert.True(space.TryTake(4095, 1, out long before));
         Assert.Equal(1, before);
-        Assert.Equal(1000 - 128, _space.Free);
+        Assert.True(space.TryTake(4096, 1 << 21, out aligned));
+        Assert.Equal(1 << 21, aligned);
+        Assert.False(space.TryTake(1, 1 << 30, out _));
+        Assert.Equal((1 << 30) - (3 * 4096), space.Free);
     }
 
     [Theory]
@@ -64,17 +68,81 @@ public class DeviceSpaceTests
     }
 
     [Fact]
+    public void Any_operations_leave_what_an_array_of_bytes_says()
+    {
+        const int size = 64;
+        for (int seed = 0; seed < 200; seed++)
+        {
+            var random = new Random(seed);
+            var space = new DeviceSpace(size);
+            int[] files = new int[size];
+            bool[] retired = new bool[size];
+            for (int step = 0; step < 100; step++)
+            {
+                int start = random.Next(size);
+                int length = 1 + random.Next(size - start);
+                int taken = Array.FindIndex(files, start, count => count > 0);
+                int end = taken < 0 ? -1 : Array.FindIndex(files, taken, count => count == 0) is var next && next < 0 ? size : next;
+                switch (random.Next(12))
+                {
+                    case < 4:
+                        int fit = Enumerable.Range(0, size - length + 1).FirstOrDefault(at => IsFree(at, length), -1);
+                        Assert.Equal(fit >= 0, space.TryTake(length, 1, out long found));
+                        Assert.True(fit < 0 || fit == found);
+                        Change(fit, fit < 0 ? 0 : length, 1);
+                        break;
+                    case 4:
+                        Assert.Equal(IsFree(start, length), space.TryTakeAt(start, length));
+                        Change(start, IsFree(start, length) ? length : 0, 1);
+                        break;
+                    case 5 when step % 10 == 0:
+                        space.Retire(start, start + length);
+                        Array.Fill(retired, true, start, length);
+                        break;
+                    case < 8 when taken >= 0:
+                        space.Share(taken, end - taken);
+                        Change(taken, end - taken, 1);
+                        break;
+                    case >= 8 when taken >= 0:
+                        int part = taken + random.Next(end - taken);
+                        space.Give(part, end - part);
+                        Change(part, end - part, -1);
+                        break;
+                }
+
+                Assert.Equal(Enumerable.Range(0, size).Count(at => IsFree(at, 1)), space.Free);
+                Assert.Equal(Enumerable.Range(0, size).Count(at => retired[at] && files[at] == 0), space.Retired);
+                Assert.Equal(files.Skip(start).Take(length).Any(count => count > 1), space.IsShared(start, length));
+                Assert.Equal(retired.Skip(start).Take(length).Any(is_ => is_), space.IsOutOfUse(start, length));
+                int first = Array.IndexOf(retired, true, start, length);
+                var (from, bytes) = space.FirstOutOfUse(start, length);
+                Assert.True(first < 0 ? bytes == 0 : from == first && bytes > 0 && Enumerable.Range(first, (int)bytes).All(at => retired[at]));
+            }
+
+            bool IsFree(int at, int count) => Enumerable.Range(at, count).All(i => files[i] == 0 && !retired[i]);
+
+            void Change(int at, int count, int by)
+            {
+                for (int i = at; i < at + count; i++)
+                {
+                    files[i] += by;
+                }
+            }
+        }
+    }
+
+    [Fact]
     public void Threads_take_and_give_without_overlap()
     {
-        var space = new DeviceSpace(64 * 64);
-        int[] owners = new int[64 * 64];
+        var space = new DeviceSpace(64 * 4096);
+        int[] owners = new int[64 * 4096];
         int overlaps = 0;
         var threads = Enumerable.Range(1, 4).Select(id => new Thread(() =>
         {
             for (int i = 0; i < 3000; i++)
             {
-                long length = 1 + (i * id % 61);
-                if (!space.TryTake(length, 1 << (i % 5), out long start))
+                long length = 1 + (i * id % 6100);
+                if (!space.TryTake(length, i % 3 == 0 ? 4096 : 1, out long start))
                 {
                     continue;
                 }
@@ -95,7 +163,7 @@ public class DeviceSpaceTests
         threads.ForEach(thread => thread.Start());
         threads.ForEach(thread => thread.Join());
         Assert.Equal(0, overlaps);
-        Assert.Equal(64 * 64, space.Free);
-        Assert.True(space.TryTake(64 * 64, 1, out _));
+        Assert.Equal(64 * 4096, space.Free);
+        Assert.True(space.TryTake(64 * 4096, 1, out _));
     }
 }

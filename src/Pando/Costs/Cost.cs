@@ -1,0 +1,35 @@
+using System.Diagnostics;
+
+namespace Pando.Costs;
+
+/// <summary>
+/// Counts the steps of an operation, for tests that check how its cost grows with what is there. Each thread counts its
+/// own. In the ordinary build the calls do not exist.
+/// </summary>
+internal static class Cost
+{
+    [ThreadStatic]
+    private static long[]? _counts;
+
+    /// <summary>Counts steps of a kind, where a test has begun to count on this thread.</summary>
+    [Conditional("PANDO_CHECKED")]
+    public static void Count(CostKind kind, long steps = 1)
+    {
+        if (_counts is { } counts)
+        {
+            counts[(int)kind] += steps;
+        }
+    }
+
+    /// <summary>Begins to count on this thread, from zero.</summary>
+    public static void Begin() => _counts = new long[Enum.GetValues<CostKind>().Length];
+
+    /// <summary>Ends counting on this thread.</summary>
+    /// <returns>The steps of each kind since <see cref="Begin"/>; all zero in the ordinary build.</returns>
+    public static long[] End()
+    {
+        long[] counts = _counts ?? throw new InvalidOperationException("Nothing is being counted on this thread.");
+        _counts = null;
+        return counts;
+    }
+}

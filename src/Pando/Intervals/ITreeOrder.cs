@@ -1,0 +1,16 @@
+namespace Pando.Intervals;
+
+/// <summary>How the items of a <see cref="NativeTree{TItem, TSummary, TOrder}"/> are ordered, and what is kept of each subtree.</summary>
+/// <typeparam name="TItem">The items.</typeparam>
+/// <typeparam name="TSummary">What is kept of a subtree: of items in their order, so that parts of it can be put together.</typeparam>
+internal interface ITreeOrder<TItem, TSummary>
+{
+    /// <summary>Negative where <paramref name="one"/> comes before <paramref name="other"/>; zero where they are the same item.</summary>
+    static abstract int Compare(in TItem one, in TItem other);
+
+    /// <summary>What is kept of one item.</summary>
+    static abstract TSummary Of(in TItem item);
+
+    /// <summary>What is kept of two sequences of items, of which the first comes before the second.</summary>
+    static abstract TSummary Join(in TSummary first, in TSummary second);
+}

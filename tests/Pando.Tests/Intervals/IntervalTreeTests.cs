@@ -1,0 +1,239 @@
+using Pando.Concurrency;
+using Pando.Intervals;
+
+namespace Pando.Tests.Intervals;
+
+/// <summary>The interval map against an array that says of each number what the map should say.</summary>
+public class IntervalTreeTests
+{
+    private const int Numbers = 200;
+
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public void Any_operations_leave_what_an_array_of_numbers_says(bool hasReaders)
+    {
+        for (int seed = 0; seed < 300; seed++)
+        {
+            var random = new Random(seed);
+            var tree = new IntervalTree<Place, Longest>(hasReaders ? new Epochs() : null);
+            var model = new long?[Numbers];
+            for (int step = 0; step < 60; step++)
+            {
+                string what = $"seed {seed}, step {step}: {Change(random, tree, model)}";
+                Compare(tree, model, what);
+            }
+        }
+    }
+
+    [Fact]
+    public void Intervals_join_where_one_says_on_what_the_other_says()
+    {
+        var map = new IntervalMap<Place>();
+        map.Set(10, 20, new Place(100));
+        map.Set(30, 40, new Place(120));
+        map.Set(20, 30, new Place(110));
+        Assert.Equal(new Interval<Place>(10, 40, new Place(100)), Assert.Single(map));
+        map.Set(15, 25, new Place(105));
+        Assert.Equal(1, map.Count);
+        map.Set(40, 50, new Place(100));
+        map.Set(0, 10, new Place(100));
+        Assert.Equal(3, map.Count);
+        map.Remove(12, 14);
+        Assert.Equal([(0, 10, 100), (10, 12, 100), (14, 40, 104), (40, 50, 100)], map.Select(i => (i.Start, i.End, i.Value.At)));
+        Assert.Equal(48, map.Length);
+        map.Clear();
+        Assert.Empty(map);
+    }
+
+    [Fact]
+    public void A_set_is_the_union_of_what_was_added()
+    {
+        var set = new IntervalSet();
+        set.Add(5, 10);
+        set.Add(20, 25);
+        set.Add(10, 12);
+        set.Add(3, 3);
+        set.Add(9, 3);
+        Assert.Equal([(5, 12), (20, 25)], set.Select(i => (i.Start, i.End)));
+        set.Add(0, 100);
+        Assert.Equal(100, set.Length);
+        Assert.True(set.Overlaps(99, 100));
+        Assert.False(set.Overlaps(100, 200));
+    }
+
+    [Theory]
+    [InlineData(long.MinValue, long.MaxValue)]
+    [InlineData(long.MinValue, 0)]
+    [InlineData(0, long.MaxValue)]
+    [InlineData(long.MaxValue - 1, long.MaxValue)]
+    public void The_ends_of_all_numbers_can_be_said_something_of(long start, long end)
+    {
+        var set = new IntervalSet();
+        set.Add(start, end);
+        Assert.Equal((start, end), set.Select(i => (i.Start, i.End)).Single());
+        Assert.True(set.TryGet(end - 1, out _));
+        Assert.False(set.TryGet(end, out _));
+        set.Remove(start + 1, end);
+        Assert.Equal((start, start + 1), set.Select(i => (i.Start, i.End)).Single());
+    }
+
+    [Fact]
+    public void What_a_move_would_lose_is_refused_and_nothing_changes()
+    {
+        var set = new IntervalSet();
+        set.Add(0, 10);
+        set.Add(20, 30);
+        Assert.Throws<ArgumentException>(() => set.Shift(20, -11));
+        Assert.Throws<ArgumentOutOfRangeException>(() => set.Shift(20, long.MaxValue - 29));
+        Assert.Throws<ArgumentOutOfRangeException>(() => set.Shift(long.MinValue + 1, -2));
+        Assert.Equal([(0, 10), (20, 30)], set.Select(i => (i.Start, i.End)));
+        set.Shift(20, -10);
+        Assert.Equal([(0, 20)], set.Select(i => (i.Start, i.End)));
+        set.Shift(5, 7);
+        Assert.Equal([(0, 5), (12, 27)], set.Select(i => (i.Start, i.End)));
+    }
+
+    [Fact]
+    public void Changing_a_map_allocates_no_managed_memory()
+    {
+        var tree = new IntervalTree<Place, Longest>(new Epochs());
+        Churn(tree, 1);
+        long before = GC.GetAllocatedBytesForCurrentThread();
+        Churn(tree, 100_000);
+        Assert.Equal(0, GC.GetAllocatedBytesForCurrentThread() - before);
+
+        static void Churn(IntervalTree<Place, Longest> tree, long from)
+        {
+            for (long i = from; i < from + 5000; i++)
+            {
+                tree.Set(i * 10, (i * 10) + 5, new Place(i));
+                tree.Remove((i - 500) * 10, (i - 490) * 10);
+            }
+        }
+    }
+
+    [Fact]
+    public void Readers_without_a_lock_find_the_map_before_or_after_each_operation()
+    {
+        // Every number is said to lie at itself plus a version, all of them at the same: a reader who meets two versions in
+        // neighbours that are one operation, or none, has seen a half-made change.
+        var epochs = new Epochs();
+        var tree = new IntervalTree<Place, Longest>(epochs);
+        tree.Set(0, 1000, new Place(0));
+        int failures = 0;
+        bool stop = false;
+        var readers = Enumerable.Range(0, 2).Select(_ => new Thread(() =>
+        {
+            long seen = 0;
+            while (!Volatile.Read(ref stop))
+            {
+                using var epoch = epochs.Enter();
+                bool found = tree.TryGet(500, out var interval);
+                long version = interval.Value.After(500 - interval.Start).At - 500;
+                failures += found && interval.Start <= 500 && interval.End > 500 && version >= seen && version % 1000 == 0 ? 0 : 1;
+                seen = version;
+            }
+        })).ToList();
+        readers.ForEach(reader => reader.Start());
+        for (int version = 1; version <= 20_000; version++)
+        {
+            int from = version % 400;
+            tree.Set(from, 1000 - from, new Place((version * 1000L) + from));
+        }
+
+        Volatile.Write(ref stop, true);
+        readers.ForEach(reader => reader.Join());
+        Assert.Equal(0, failures);
+    }
+
+    private static string Change(Random random, IntervalTree<Place, Longest> tree, long?[] model)
+    {
+        int start = random.Next(Numbers - 1);
+        int end = start + random.Next(Math.Min(Numbers - start, random.Next(3) == 0 ? Numbers : 12));
+        switch (random.Next(8))
+        {
+            case < 5:
+                long value = start + (100 * random.Next(3));
+                tree.Set(start, end, new Place(value));
+                for (int i = start; i < end; i++)
+                {
+                    model[i] = value + i - start;
+                }
+
+                return $"set {start} to {end}";
+            case 5:
+                tree.Remove(start, end);
+                Array.Clear(model, start, end - start);
+                return $"remove {start} to {end}";
+            case 6:
+                // What moves past the end of the model is taken out first.
+                tree.Remove(Numbers - (end - start), Numbers);
+                Array.Clear(model, Numbers - (end - start), end - start);
+                tree.Shift(start, end - start);
+                Array.Copy(model, start, model, end, Numbers - end);
+                Array.Clear(model, start, end - start);
+                return $"shift {start} up by {end - start}";
+            default:
+                tree.Remove(start, end);
+                tree.Shift(end, start - end);
+                Array.Copy(model, end, model, start, Numbers - end);
+                Array.Clear(model, Numbers - (end - start), end - start);
+                return $"shift {end} down to {start}";
+        }
+    }
+
+    private static void Compare(IntervalTree<Place, Longest> tree, long?[] model, string what)
+    {
+        var expected = new List<(long Start, long End, long At)>();
+        for (int i = 0; i < Numbers; i++)
+        {
+            if (model[i] is { } at)
+            {
+                if (expected.Count > 0 && expected[^1].End == i && expected[^1].At + i - expected[^1].Start == at)
+                {
+                    expected[^1] = expected[^1] with { End = i + 1 };
+                }
+                else
+                {
+                    expected.Add((i, i + 1, at));
+                }
+            }
+        }
+
+        Assert.True(expected.SequenceEqual(tree.Select(i => (i.Start, i.End, i.Value.At))), what);
+        Assert.True(expected.Count == tree.Count && expected.Sum(i => i.End - i.Start) == tree.Length, what);
+        for (int i = 0; i < Numbers; i += 7)
+        {
+            bool has = tree.TryGet(i, out var found);
+            Assert.True(has == model[i].HasValue && (!has || found.Value.After(i - found.Start).At == model[i]), what);
+            bool hasBefore = tree.TryGetPrevious(i, out found);
+            var before = expected.LastOrDefault(e => e.Start < i);
+            Assert.True(hasBefore == (before.End > 0) && (!hasBefore || (found.Start, found.End) == (before.Start, before.End)), what);
+        }
+
+        for (int length = 1; length < 20; length += 3)
+        {
+            bool has = tree.TryFind(new AtLeast(length), out var found);
+            var first = expected.FirstOrDefault(e => e.End - e.Start >= length);
+            Assert.True(has == (first.End > 0) && (!has || found.Start == first.Start), what);
+        }
+    }
+
+    private readonly record struct Place(long At) : IIntervalValue<Place>
+    {
+        public Place After(long distance) => new(At + distance);
+    }
+
+    private readonly record struct Longest(long Length) : IIntervalSummary<Longest, Place>
+    {
+        public static Longest Of(in Interval<Place> interval) => new(interval.Length);
+
+        public static Longest Join(in Longest first, in Longest second) => new(Math.Max(first.Length, second.Length));
+    }
+
+    private readonly record struct AtLeast(long Length) : ISummaryTest<Longest>
+    {
+        public bool Holds(in Longest summary) => summary.Length >= Length;
+    }
+}
