@@ -211,14 +211,23 @@ internal sealed class ScanView(TextWriter output, int? width, ScanReport report,
 
     private void WriteCgroups()
     {
-        var table = new TextTable(("cgroup", 0), ("processes", 1), ("sum of VmPTE", 0), ("with entries", 2), ("duplicate", 0), ("empty", 0), ("charged", 1));
+        var table = new TextTable(("cgroup and those below it", 0), ("what", 1), ("processes", 3), ("sum of VmPTE", 0), ("in it alone", 5), ("with entries", 4), ("duplicate", 0), ("empty", 0), ("charged", 1), ("KVM", 2), ("by node", 2));
         foreach (var g in report.Cgroups.Take(top))
         {
-            table.Add(g.Path, Count(g.Processes), Size(g.TableBytes), Size(g.Live), Size(g.Duplicate), Size(g.Empty), Size(g.ChargedBytes));
+            table.Add(
+                g.Path, TextTable.Shortened(g.Label), Count(g.TreeProcesses), Size(g.TreeTableBytes), Size(g.TableBytes), Size(g.TreeLive), Size(g.TreeDuplicate), Size(g.TreeEmpty), Size(g.ChargedBytes), Size(g.SecondaryTableBytes), Nodes(g.Nodes));
         }
 
         Write(table, report.Cgroups.Count);
+        foreach (var why in report.Cgroups.Take(top).Where(g => g.WhyNotCharged is not null).GroupBy(g => g.WhyNotCharged))
+        {
+            Line($"  charged is not told for {Number(why.Count(), "cgroup")}: {why.Key}");
+        }
+
+        Line();
     }
+
+    private static string Nodes(IReadOnlyList<NodeTables>? nodes) => nodes is null ? "-" : string.Join(" ", nodes.Select(n => $"N{n.Node}={Size(n.TableBytes)}"));
 
     private void WriteAdvice()
     {

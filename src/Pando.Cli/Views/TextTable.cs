@@ -15,6 +15,9 @@ internal sealed class TextTable(params (string Heading, int Rank)[] columns)
     private const int LongestName = 60;
     private readonly List<string[]> _rows = [];
 
+    /// <summary>A name in a column that is not the first, at the length that a table can bear.</summary>
+    public static string Shortened(string name) => Short(Printable.Text(name), LongestName);
+
     /// <summary>Adds a row of as many cells as there are columns.</summary>
     public void Add(params string[] cells) => _rows.Add(Array.ConvertAll(cells, Printable.Text));
 

@@ -64,6 +64,7 @@ public sealed class ScanAnalysis
         }
 
         var machine = Machine(all);
+        var processes = Processes(all);
         var support = KernelSupport.Of(_snapshot.Machine);
         return new ScanReport(
             ScanReport.FormatName,
@@ -74,8 +75,8 @@ public sealed class ScanAnalysis
             _options.At,
             machine,
             objects,
-            Processes(all),
-            Cgroups(all),
+            processes,
+            CgroupAnalysis.Analyse(_snapshot, processes, _options.Cgroup is { } top ? CgroupPath.Normal(top) : null),
             AdviceWriter.Write(_snapshot, support, objects, _mappers),
             [.. objects.Where(o => o.Kind is not (ObjectKind.Anonymous or ObjectKind.Special) && o.Processes > 1).OrderByDescending(o => o.Sharing is not null).Take(MostPictures).Select(Cells)],
             _snapshot.Notes);
@@ -170,6 +171,7 @@ public sealed class ScanAnalysis
 
     private List<ProcessReport> Processes(List<ObjectReport> objects)
     {
+        var cgroups = _snapshot.Cgroups.GroupBy(c => c.Path).ToDictionary(g => g.Key, g => g.First());
         var duplicateShare = objects.ToDictionary(o => o.Number, o => o.Live.Total == 0 ? 0 : (double)o.Duplicate / o.Live.Total);
         return [.. _estimate.Processes
             .Where(p => _options.Pid is null || p.Facts.Pid == _options.Pid)
@@ -187,16 +189,8 @@ public sealed class ScanAnalysis
                 p.IsRead,
                 [.. p.Objects.Where(o => o.Value.LiveTotal >= 1).OrderByDescending(o => o.Value.LiveTotal).Take(5)
                     .Select(o => new ProcessShare(o.Key, _snapshot.Objects[o.Key].Name, Bytes(o.Value.LiveTotal)))],
-                p.Facts.StuckState))];
-    }
-
-    private List<CgroupReport> Cgroups(List<ObjectReport> objects)
-    {
-        var charged = _snapshot.Cgroups.ToDictionary(c => c.Path, c => c.ChargedTableBytes);
-        return [.. Processes(objects)
-            .GroupBy(p => p.Cgroup)
-            .Select(g => new CgroupReport(g.Key.Length == 0 ? "(not known)" : g.Key, g.Count(), g.Sum(p => p.TableBytes), g.Sum(p => p.Live), g.Sum(p => p.Duplicate), g.Sum(p => p.Empty), charged.GetValueOrDefault(g.Key)))
-            .OrderByDescending(g => g.TableBytes)];
+                p.Facts.StuckState,
+                CgroupAnalysis.LabelOf(p.Facts, cgroups)))];
     }
 
     /// <summary>The picture: rows are processes, columns GiBs of the object.</summary>

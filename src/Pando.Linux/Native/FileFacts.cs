@@ -40,6 +40,14 @@ internal static unsafe class FileFacts
         return true;
     }
 
+    /// <summary>True if the open file is an ordinary one: no pipe, no device, no directory.</summary>
+    public static bool IsPlain(int file)
+    {
+        const int EmptyPath = 0x1000; // AT_EMPTY_PATH
+        ExtendedStatus status;
+        return LibC.StatExtended(file, "", EmptyPath, ExtendedStatus.BasicStatus, &status) == 0 && (status.Mode & 0xF000) == 0x8000;
+    }
+
     /// <summary>The file's extents by FIEMAP, in ascending order; null if the file system has none to tell.</summary>
     public static IReadOnlyList<FileExtent>? TryExtents(string path)
     {

@@ -7,12 +7,18 @@ internal static unsafe partial class LibC
 {
     public const int ReadOnly = 0;
     public const int CloseOnExec = 0x80000;
+    public const int NoWaiting = 0x800; // O_NONBLOCK
+    public const int NoTerminal = 0x100; // O_NOCTTY
     public const int PermissionDenied = 13; // EACCES
     public const int NotPermitted = 1; // EPERM
     public const int NoSuchFile = 2; // ENOENT
     public const int NoSuchProcess = 3; // ESRCH
     public const int Interrupted = 4; // EINTR
+    public const int TooLarge = 27; // EFBIG
     public const int NotATerminalCommand = 25; // ENOTTY: the file has no such ioctl
+
+    /// <summary>O_NOFOLLOW, which Arm has at another place than x86.</summary>
+    public static readonly int NoLink = RuntimeInformation.ProcessArchitecture is Architecture.Arm64 or Architecture.Arm ? 0x8000 : 0x20000;
 
     static LibC() => KernelAbi.CheckLayouts();
 

@@ -50,7 +50,7 @@ public sealed class MachineScanner
         var probes = new HugetlbProber(_options, _reader).Probe(objects, processes, _notes);
         MarkStuck(processes);
         NoteMissing(processes, objects, probes);
-        var cgroups = CgroupReader.Read(_options, processes.Select(p => p.Cgroup));
+        var cgroups = new CgroupReader(_options, [.. machine.Pools.Select(p => p.PageSize)]).Read(processes, _options.Budget, _notes);
         var exact = processes.All(p => p.Mappings is null || p.Populated is not null);
         return new MachineSnapshot(takenAt, _clock.Elapsed.TotalSeconds, exact, machine, objects, processes, cgroups, probes, _notes);
     }
@@ -84,10 +84,10 @@ public sealed class MachineScanner
             return null; // ended, a zombie, or a kernel thread
         }
 
-        var cgroup = CgroupReader.PathOf(file.Read(directory + "/cgroup", out _));
+        var (cgroup, others) = CgroupReader.PathsOf(file.Read(directory + "/cgroup", out _));
         if (!withMaps)
         {
-            return new ProcessFacts(pid, status.Name, status.User, cgroup, tables, status.HugetlbBytes, status.ResidentBytes, null, StuckState: status.State);
+            return new ProcessFacts(pid, status.Name, status.User, cgroup, tables, status.HugetlbBytes, status.ResidentBytes, null, StuckState: status.State, OtherCgroups: others);
         }
 
         var text = file.Read(directory + "/maps", out error);
@@ -97,7 +97,7 @@ public sealed class MachineScanner
         }
 
         var mappings = error == 0 ? MapsParser.Parse(text, _objects) : null;
-        return new ProcessFacts(pid, status.Name, status.User, cgroup, tables, status.HugetlbBytes, status.ResidentBytes, mappings);
+        return new ProcessFacts(pid, status.Name, status.User, cgroup, tables, status.HugetlbBytes, status.ResidentBytes, mappings, OtherCgroups: others);
     }
 
     private void ReadPages(ProcessFacts[] processes, IReadOnlyList<ObjectFacts> objects)

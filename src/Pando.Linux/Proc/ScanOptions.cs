@@ -19,6 +19,9 @@ public sealed record ScanOptions
     /// <summary>Where sysfs is mounted.</summary>
     public string Sys { get; init; } = "/sys";
 
+    /// <summary>The root of the file system in which Docker, podman and the kubelet keep the names of containers.</summary>
+    public string Root { get; init; } = "/";
+
     /// <summary>Read pagemap entry by entry although the kernel knows PAGEMAP_SCAN: the way of kernels before 6.7.</summary>
     public bool PlainPagemap { get; init; }
 }

@@ -14,6 +14,7 @@ namespace Pando.Linux.Snapshot;
 /// <param name="VmFlags">VmFlags of smaps by number of mapping, where they were needed.</param>
 /// <param name="StuckState">Of a process that was given up because the kernel gave no answer about it: the letter of
 /// its state (D as a rule). Null of all others.</param>
+/// <param name="OtherCgroups">Its cgroups in other hierarchies, where they differ from <paramref name="Cgroup"/>.</param>
 public sealed record ProcessFacts(
     int Pid,
     string Name,
@@ -26,4 +27,5 @@ public sealed record ProcessFacts(
     IReadOnlyList<PopulatedRun>? Populated = null,
     long Unread = 0,
     IReadOnlyDictionary<int, string>? VmFlags = null,
-    string? StuckState = null);
+    string? StuckState = null,
+    CgroupPaths? OtherCgroups = null);

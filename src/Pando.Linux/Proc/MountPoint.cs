@@ -1,0 +1,68 @@
+using System.Text;
+using Pando.Linux.Report;
+
+namespace Pando.Linux.Proc;
+
+/// <summary>One line of /proc/PID/mountinfo: device ("0:27", decimal), the directory of the file system that is shown
+/// (<c>Root</c>), where (<c>Point</c>), the mount's options, the file system's type and its own options.</summary>
+internal sealed record MountPoint(string Device, string Root, string Point, string Options, string Type, string SuperOptions)
+{
+    /// <summary>Parses the file, in its order: of two at one place the later is seen.</summary>
+    public static IReadOnlyList<MountPoint> Parse(ReadOnlySpan<byte> text)
+    {
+        var found = new List<MountPoint>();
+        while (ProcText.TryLine(ref text, out var line))
+        {
+            // id parent major:minor root point options [field]... - type source options; spaces in names are escaped.
+            _ = ProcText.Word(ref line);
+            _ = ProcText.Word(ref line);
+            var device = ProcText.Word(ref line);
+            var root = ProcText.Word(ref line);
+            var point = ProcText.Word(ref line);
+            var options = ProcText.Word(ref line);
+            var dash = line.IndexOf(" - "u8);
+            if (point.IsEmpty || dash < 0)
+            {
+                continue;
+            }
+
+            line = line[(dash + 3)..];
+            var type = ProcText.Word(ref line);
+            _ = ProcText.Word(ref line);
+            found.Add(new MountPoint(Encoding.ASCII.GetString(device), Unescape(root), Unescape(point), Printable.Decode(options), Printable.Decode(type), Unescape(ProcText.Word(ref line))));
+        }
+
+        return found;
+    }
+
+    /// <summary>True if the file system's own options have this word.</summary>
+    public bool Has(string option) => SuperOptions.Split(',').Contains(option);
+
+    /// <summary>Spaces, tabs, line ends and backslashes stand there as \040, \011, \012 and \134 (mangle in fs/seq_file.c).</summary>
+    private static string Unescape(ReadOnlySpan<byte> word)
+    {
+        if (!word.Contains((byte)'\\'))
+        {
+            return Printable.Decode(word);
+        }
+
+        var bytes = new byte[word.Length];
+        var length = 0;
+        for (var i = 0; i < word.Length; i++)
+        {
+            if (word[i] == (byte)'\\' && i + 3 < word.Length && IsOctal(word[i + 1]) && IsOctal(word[i + 2]) && IsOctal(word[i + 3]))
+            {
+                bytes[length++] = (byte)(((word[i + 1] - '0') << 6) | ((word[i + 2] - '0') << 3) | (word[i + 3] - '0'));
+                i += 3;
+            }
+            else
+            {
+                bytes[length++] = word[i];
+            }
+        }
+
+        return Printable.Decode(bytes.AsSpan(0, length));
+    }
+
+    private static bool IsOctal(byte letter) => letter is >= (byte)'0' and <= (byte)'7';
+}
