@@ -94,6 +94,14 @@ internal struct FrameRecord
     [FieldOffset(84)]
     public bool Poisoned;
 
+    /// <summary>A frame that waits for an epoch to end: the one that was retired next. See Tables.RetiredFrames.</summary>
+    [FieldOffset(88)]
+    public int RetiredNext;
+
+    /// <summary>A frame that waits for an epoch to end: that epoch.</summary>
+    [FieldOffset(96)]
+    public long RetiredIn;
+
     /// <summary>The value of <see cref="AttachCount"/> of a table that may never be attached again.</summary>
     public const int Dead = int.MinValue;
 }

@@ -7,21 +7,31 @@ namespace Pando.Tables;
 /// Frames that no table points at any more and no processor can reach, but that a walker without locks may still be
 /// reading. They go back to the allocator when the epoch in which they were retired is over.
 /// </summary>
-internal sealed class RetiredFrames(FrameAllocator frames, Epochs epochs)
+/// <remarks>
+/// The frames' own records are the links of a list, oldest first, so that retiring takes no managed memory and a bounded
+/// number of steps. What a late walker reads of a record (origin, owner, kind, counts) stays as it was.
+/// </remarks>
+internal sealed class RetiredFrames(PhysicalMemory memory, FrameAllocator frames, Epochs epochs)
 {
     private const int CollectEvery = 256;
 
+    // The most that are given back between two moments at which others can add theirs.
+    private const int CollectAtOnce = 64;
+
+    private readonly PhysicalMemory _memory = memory;
     private readonly FrameAllocator _frames = frames;
     private readonly Epochs _epochs = epochs;
 
-    // Protected by _lock: a ring of (epoch, frame), oldest first.
+    // Protected by _lock: the oldest and the newest frame of the list, and counts of what stands in it.
     private int _lock;
-    private (long Epoch, int Frame, int Count)[] _ring = new (long, int, int)[1024];
-    private int _head;
-    private int _count;
+    private Frame _oldest;
+    private Frame _newest;
     private int _frameCount;
     private int _sinceCollect;
+
+    // How many were ever added, and ever given back: an entry is one frame or one block.
     private long _added;
+    private long _removed;
 
     /// <summary>Called, with this class's lock free, before frames that were added before the call are given back. Set at rest.</summary>
     public Action? BeforeReuse { get; set; }
@@ -30,30 +40,29 @@ internal sealed class RetiredFrames(FrameAllocator frames, Epochs epochs)
     public int Count => Volatile.Read(ref _frameCount);
 
     /// <summary>
-    /// Adds a frame, or the first of <paramref name="count"/> that were allocated together. Tries, now and then, to
-    /// give back those whose time has come.
+    /// Adds a frame, or the first of those that were allocated together. Tries, now and then, to give back those whose time
+    /// has come.
     /// </summary>
-    public void Add(Frame frame, int count)
+    public void Add(Frame frame)
     {
         bool collect;
         using (WordLock.Hold(ref _lock, LockRank.Limbo))
         {
-            if (_count == _ring.Length)
+            ref var record = ref _memory.Record(frame);
+            record.RetiredNext = Frame.None.Number;
+            record.RetiredIn = _epochs.Current;
+            if (_oldest.IsNone)
             {
-                var larger = new (long, int, int)[_ring.Length * 2];
-                for (int i = 0; i < _count; i++)
-                {
-                    larger[i] = _ring[(_head + i) % _ring.Length];
-                }
-
-                _ring = larger;
-                _head = 0;
+                _oldest = frame;
+            }
+            else
+            {
+                _memory.Record(_newest).RetiredNext = frame.Number;
             }
 
-            _ring[(_head + _count) % _ring.Length] = (_epochs.Current, frame.Number, count);
-            _count++;
+            _newest = frame;
             _added++;
-            _frameCount += count;
+            _frameCount += 1 << record.Order;
             collect = ++_sinceCollect >= CollectEvery;
             if (collect)
             {
@@ -73,30 +82,45 @@ internal sealed class RetiredFrames(FrameAllocator frames, Epochs epochs)
     {
         _epochs.TryAdvance();
         _epochs.TryAdvance();
-        int freed = 0;
-        long until = long.MaxValue;
-        if (BeforeReuse is { } before)
+        long until;
+        using (WordLock.Hold(ref _lock, LockRank.Limbo))
         {
             // What is added after this look must wait for the next time.
-            using (WordLock.Hold(ref _lock, LockRank.Limbo))
+            until = _added;
+        }
+
+        BeforeReuse?.Invoke();
+        int freed = 0;
+        int now;
+        do
+        {
+            now = CollectSome(until);
+            freed += now;
+        }
+        while (now > 0);
+        return freed;
+    }
+
+    private int CollectSome(long until)
+    {
+        using var held = WordLock.Hold(ref _lock, LockRank.Limbo);
+        int freed = 0;
+        for (int i = 0; i < CollectAtOnce && !_oldest.IsNone && _removed < until; i++)
+        {
+            ref var record = ref _memory.Record(_oldest);
+            if (!_epochs.IsOver(record.RetiredIn))
             {
-                until = _added;
+                break;
             }
 
-            before();
+            var frame = _oldest;
+            _oldest = new Frame(record.RetiredNext);
+            _removed++;
+            freed += 1 << record.Order;
+            _frames.Free(frame);
         }
 
-        using var held = WordLock.Hold(ref _lock, LockRank.Limbo);
-        while (_count > 0 && _added - _count < until && _epochs.IsOver(_ring[_head].Epoch))
-        {
-            var (_, frame, count) = _ring[_head];
-            _head = (_head + 1) % _ring.Length;
-            _count--;
-            _frameCount -= count;
-            _frames.Free(new Frame(frame));
-            freed += count;
-        }
-
+        _frameCount -= freed;
         return freed;
     }
 }

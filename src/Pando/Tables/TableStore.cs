@@ -24,7 +24,7 @@ internal sealed class TableStore
         Format = format;
         Frames = new FrameAllocator(memory);
         Epochs = new Epochs();
-        Retired = new RetiredFrames(Frames, Epochs);
+        Retired = new RetiredFrames(memory, Frames, Epochs);
         Events = new StripedCounter(Enum.GetValues<TableEvent>().Length);
         Shootdown = new Shootdown(Events);
     }
@@ -115,7 +115,7 @@ internal sealed class TableStore
             Memory.Record(new Frame(frame.Number + i)).Kind = FrameKind.Retired;
         }
 
-        Retired.Add(frame, count);
+        Retired.Add(frame);
     }
 
     /// <summary>One leaf less refers to an anonymous frame; with the last the frame is freed. Flushing came before.</summary>
