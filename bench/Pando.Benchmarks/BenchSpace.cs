@@ -11,6 +11,7 @@ internal sealed class BenchSpace : SpaceTables
 
     public BenchSpace(TableStore store)
     {
+        Store = store;
         store.Owners.Add(this);
         var format = store.Format;
         var table = Create(store, format.Levels);
@@ -31,6 +32,8 @@ internal sealed class BenchSpace : SpaceTables
         store.Frames.TryAllocate(FrameKind.Anonymous, out var page);
         store.Prepare(table, 1, format.MakeLeaf(Level.Pte, page.Address, Rights.ReadWrite));
     }
+
+    internal override TableStore Store { get; }
 
     internal override bool MayShow(SharedTableOwner owner) => false;
 

@@ -29,7 +29,7 @@ public class FrameAllocatorBenchmarks : IDisposable
     [GlobalCleanup]
     public void Dispose()
     {
-        _memory?.Dispose();
+        _memory?.Release();
         GC.SuppressFinalize(this);
     }
 

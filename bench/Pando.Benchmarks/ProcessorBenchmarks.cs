@@ -32,7 +32,7 @@ public class ProcessorBenchmarks : IDisposable
     [GlobalCleanup]
     public void Dispose()
     {
-        _memory?.Dispose();
+        _memory?.Release();
         GC.SuppressFinalize(this);
     }
 

@@ -147,6 +147,7 @@ public sealed class KvmMachine : ITranslationCache, ITableWatcher, IDisposable
     /// <param name="limit">The most time for one space.</param>
     /// <param name="ended">Told how many spaces more a vCPU is through with, on its thread.</param>
     /// <param name="cancellation">Calls it off.</param>
+    /// <exception cref="ArgumentException">A space is one of another machine, or count or stride are too small.</exception>
     /// <exception cref="OperationCanceledException">It was called off.</exception>
     public RoundReport ReadAndCount(
         IReadOnlyList<AddressSpace> spaces,
@@ -160,6 +161,11 @@ public sealed class KvmMachine : ITranslationCache, ITableWatcher, IDisposable
         ArgumentNullException.ThrowIfNull(spaces);
         ArgumentOutOfRangeException.ThrowIfLessThan(count, 1);
         ArgumentOutOfRangeException.ThrowIfLessThan(stride, 16);
+        if (spaces.FirstOrDefault(space => space.Store != _store) is { } stranger)
+        {
+            throw new ArgumentException($"{stranger} is one of another machine; its tables are not in the memory of these vCPUs.", nameof(spaces));
+        }
+
         return new SpaceRounds(this, CommonCode.ReadAndCountRound, limit, ended, cancellation).Run(
             spaces, _ => new KvmRegisters { R8 = start.Value, R9 = (ulong)count, Rsi = (ulong)stride });
     }

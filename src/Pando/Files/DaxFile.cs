@@ -171,6 +171,8 @@ public sealed partial class DaxFile : MappedFile
         FreeRange(0, long.MaxValue / 4);
     }
 
+    private protected override void AbandonStorage() => _extents.Remove(0, long.MaxValue / 4);
+
     private bool IsPastEnd(long offset) =>
         offset < 0 || offset >= ((Size + Level.PageSize - 1) & -(long)Level.PageSize);
 

@@ -79,6 +79,13 @@ internal sealed class DirtySet(TableStore store)
         _pages.Free();
     }
 
+    /// <summary>Forgets the set's frames: the memory in which they lay is gone.</summary>
+    public void Abandon()
+    {
+        _blocks.Abandon();
+        _pages.Abandon();
+    }
+
     /// <summary>One bit for each piece of a size.</summary>
     private sealed class Marks(TableStore store, int shift)
     {
@@ -148,6 +155,8 @@ internal sealed class DirtySet(TableStore store)
         }
 
         public void Free() => _words.Free();
+
+        public void Abandon() => _words.Abandon();
 
         private static void Append(List<(long Offset, long Length)> ranges, long offset, long length)
         {

@@ -193,6 +193,13 @@ public sealed class FileTables : SharedTableOwner
         _store.Owners.Remove(this);
     }
 
+    /// <summary>Ends the file's tables with the memory in which they lie. The machine is at rest.</summary>
+    internal void Abandon()
+    {
+        _ended = true;
+        Array.Clear(_index);
+    }
+
     private static bool PutBlindly(FrameRadix index, FrameRadix.Cell cell, Frame table)
     {
         bool leavesOut = Schedule.LeavesOut(ProtocolPart.IndexExchange);

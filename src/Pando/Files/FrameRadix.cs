@@ -131,6 +131,9 @@ internal sealed class FrameRadix(TableStore store)
         }
     }
 
+    /// <summary>Forgets the array's frames: the memory in which they lay is gone.</summary>
+    public void Abandon() => Volatile.Write(ref _root, 0);
+
     private static int SlotOf(long index, int level) => (int)(index >> (9 * level)) & (Level.Entries - 1);
 
     private bool TryGrow(ulong root, int height)

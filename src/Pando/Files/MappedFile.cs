@@ -29,6 +29,7 @@ public abstract class MappedFile : IDisposable
     {
         ArgumentException.ThrowIfNullOrEmpty(name);
         ArgumentOutOfRangeException.ThrowIfNegative(size);
+        ArgumentOutOfRangeException.ThrowIfGreaterThan(size, long.MaxValue / 4);
         Store = store;
         Name = name;
         Size = size;
@@ -324,6 +325,22 @@ public abstract class MappedFile : IDisposable
 
         GC.SuppressFinalize(this);
     }
+
+    /// <summary>
+    /// Ends the file with its machine, whoever has it open or maps it: as if it had been closed and unmapped, but that
+    /// nothing is given back, since all memory goes. The machine is at rest.
+    /// </summary>
+    internal void Abandon()
+    {
+        _closed = 1;
+        _users = 0;
+        Tables.Abandon();
+        AbandonStorage();
+        Dirty?.Abandon();
+    }
+
+    /// <summary>Forgets where the file lies.</summary>
+    private protected abstract void AbandonStorage();
 
     /// <summary>Gives back the file's pages. Nobody maps it any more.</summary>
     private protected abstract void FreeStorage();

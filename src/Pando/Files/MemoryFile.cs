@@ -173,6 +173,8 @@ public sealed class MemoryFile : MappedFile
         _pages.Free();
     }
 
+    private protected override void AbandonStorage() => _pages.Abandon();
+
     /// <summary>
     /// Gives a page that does not exist yet its contents, all at once for everybody (userfaultfd's copy).
     /// </summary>

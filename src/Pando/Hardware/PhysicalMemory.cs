@@ -9,18 +9,27 @@ namespace Pando.Hardware;
 /// with a record for each of its frames; and the regions of memory devices, each at its own address.
 /// </summary>
 /// <remarks>
-/// Regions are added before use and never removed while the machine lives. Reading and writing is safe for threads
-/// to the same degree as memory is.
+/// Regions are added before use and never removed while the machine lives, so that no address ever means something else;
+/// one whose device has ended keeps no bytes any more. Reading and writing is safe for threads to the same degree as memory
+/// is. When the machine has ended there are no bytes at all.
 /// </remarks>
-public sealed unsafe class PhysicalMemory : IDisposable
+public sealed unsafe class PhysicalMemory
 {
     private readonly NativeRegion _ram;
     private readonly NativeRegion _records;
+    private readonly Lock _regionsLock = new();
+
+    // Replaced as a whole under _regionsLock; read without a lock.
     private PhysicalRegion[] _regions;
 
+    // The bytes of RAM that are there: all of them, or none when the machine has ended.
+    private ulong _present;
+
     /// <summary>Makes a memory with <paramref name="ramBytes"/> of RAM.</summary>
-    /// <param name="ramBytes">A multiple of 2 MiB, at least 2 MiB, at most 8 TiB less 4 KiB.</param>
-    public PhysicalMemory(long ramBytes)
+    /// <param name="ramBytes">A multiple of 2 MiB, at least 2 MiB, at most 8 TiB less 2 MiB.</param>
+    /// <exception cref="ArgumentOutOfRangeException">It is not.</exception>
+    /// <exception cref="InsufficientMemoryException">The system does not give that much address space.</exception>
+    internal PhysicalMemory(long ramBytes)
     {
         if (ramBytes < Level.EntrySpan(Level.Pmd) || ramBytes % Level.EntrySpan(Level.Pmd) != 0 || ramBytes >> Level.PageShift > int.MaxValue)
         {
@@ -30,8 +39,18 @@ public sealed unsafe class PhysicalMemory : IDisposable
         RamBytes = ramBytes;
         FrameCount = (int)(ramBytes >> Level.PageShift);
         _ram = NativeRegion.Reserve(ramBytes);
-        _records = NativeRegion.Reserve((long)FrameCount * FrameRecord.SizeInBytes);
+        try
+        {
+            _records = NativeRegion.Reserve((long)FrameCount * FrameRecord.SizeInBytes);
+        }
+        catch
+        {
+            _ram.Dispose();
+            throw;
+        }
+
         _regions = [new PhysicalRegion(new PhysicalAddress(0), ramBytes, (nint)_ram.Base, "RAM")];
+        _present = (ulong)ramBytes;
     }
 
     /// <summary>Bytes of RAM.</summary>
@@ -40,23 +59,35 @@ public sealed unsafe class PhysicalMemory : IDisposable
     /// <summary>Frames of RAM, frame 0 included.</summary>
     public int FrameCount { get; }
 
-    /// <summary>All regions: RAM first, then devices in the order in which they were added.</summary>
-    public IReadOnlyList<PhysicalRegion> Regions => _regions;
+    /// <summary>All regions: RAM first, then devices in the order in which they were added. None when the machine has ended.</summary>
+    public IReadOnlyList<PhysicalRegion> Regions => Volatile.Read(ref _regions);
 
     /// <summary>Adds a device's region.</summary>
     /// <exception cref="ArgumentException">It overlaps a region that is there.</exception>
-    public void AddRegion(PhysicalRegion region)
+    internal void AddRegion(PhysicalRegion region)
     {
-        foreach (var other in _regions)
+        lock (_regionsLock)
         {
-            if (region.Start < other.End && other.Start < region.End)
+            foreach (var other in _regions)
             {
-                throw new ArgumentException(
-                    $"{region.Name} at {region.Start}-{region.End} overlaps {other.Name} at {other.Start}-{other.End}; choose another physical base.", nameof(region));
+                if (region.Start < other.End && other.Start < region.End)
+                {
+                    throw new ArgumentException(
+                        $"{region.Name} at {region.Start}-{region.End} overlaps {other.Name} at {other.Start}-{other.End}; choose another physical base.", nameof(region));
+                }
             }
-        }
 
-        _regions = [.. _regions, region];
+            Volatile.Write(ref _regions, [.. _regions, region]);
+        }
+    }
+
+    /// <summary>From now on the region that begins at an address has addresses but no bytes. Nobody uses its bytes any more.</summary>
+    internal void TakeBytesFrom(PhysicalAddress start)
+    {
+        lock (_regionsLock)
+        {
+            Volatile.Write(ref _regions, [.. _regions.Select(region => region.Start == start ? region with { HostAddress = 0 } : region)]);
+        }
     }
 
     /// <summary>Whether the address lies in RAM.</summary>
@@ -65,15 +96,18 @@ public sealed unsafe class PhysicalMemory : IDisposable
     /// <summary>Whether the region of the address has bytes (a device may have none).</summary>
     public bool HasBytes(PhysicalAddress address) => HostAddressOf(address) != 0;
 
-    /// <summary>The host's address of a physical address; 0 where there is no memory or it has no bytes.</summary>
+    /// <summary>
+    /// The host's address of a physical address; 0 where there is no memory or it has no bytes. It is good for as long as the
+    /// machine, and the device on which it lies.
+    /// </summary>
     public nint HostAddressOf(PhysicalAddress address)
     {
-        if (address.Value < (ulong)RamBytes)
+        if (address.Value < _present)
         {
             return (nint)(_ram.Base + address.Value);
         }
 
-        foreach (ref readonly var region in _regions.AsSpan())
+        foreach (ref readonly var region in Volatile.Read(ref _regions).AsSpan())
         {
             if (region.Contains(address))
             {
@@ -84,16 +118,29 @@ public sealed unsafe class PhysicalMemory : IDisposable
         return 0;
     }
 
-    /// <summary>The bytes at a physical address. They must lie in one region that has bytes.</summary>
+    /// <summary>The bytes at a physical address, good for as long as <see cref="HostAddressOf"/> is.</summary>
+    /// <param name="address">The address of the first.</param>
+    /// <param name="length">How many. They lie in one region that has bytes.</param>
+    /// <exception cref="ArgumentOutOfRangeException">The length is negative.</exception>
+    /// <exception cref="InvalidOperationException">Not all of them lie in one region that has bytes, or the machine has ended.</exception>
     public Span<byte> Bytes(PhysicalAddress address, int length)
     {
-        nint host = HostAddressOf(address);
-        if (host == 0)
+        ArgumentOutOfRangeException.ThrowIfNegative(length);
+        if (address.Value < _present && (ulong)length <= _present - address.Value)
         {
-            throw new InvalidOperationException($"There are no bytes at {address}: no memory is there, or a device that keeps none.");
+            return new Span<byte>(_ram.Base + address.Value, length);
         }
 
-        return new Span<byte>((void*)host, length);
+        foreach (ref readonly var region in Volatile.Read(ref _regions).AsSpan())
+        {
+            if (region.HostAddress != 0 && region.Contains(address) && (ulong)length <= region.End.Value - address.Value)
+            {
+                return new Span<byte>((void*)(region.HostAddress + (nint)(address - region.Start)), length);
+            }
+        }
+
+        throw new InvalidOperationException(
+            $"There are not {length:N0} bytes at {address}: no memory is there, or not as much, or a device that keeps none, or the machine has ended.");
     }
 
     internal Span<ulong> TableEntries(Frame table) => new(_ram.Base + ((long)table.Number << Level.PageShift), Level.Entries);
@@ -116,9 +163,11 @@ public sealed unsafe class PhysicalMemory : IDisposable
     internal void Clear(Frame frame, int order = 0) =>
         NativeMemory.Clear(_ram.Base + ((long)frame.Number << Level.PageShift), (nuint)Level.PageSize << order);
 
-    /// <inheritdoc/>
-    public void Dispose()
+    /// <summary>Gives the memory back to the host. Nobody but the machine decides that, when nothing of it can be used any more.</summary>
+    internal void Release()
     {
+        _present = 0;
+        Volatile.Write(ref _regions, []);
         _ram.Dispose();
         _records.Dispose();
     }

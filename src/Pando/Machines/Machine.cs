@@ -16,14 +16,31 @@ public sealed class Machine : IDisposable
     private readonly VirtualMemory _memory;
     private readonly SleepLock _lock = new(LockRank.Devices);
     private readonly List<PmemDevice> _devices = [];
+    private bool _disposed;
 
     /// <summary>Makes a machine.</summary>
+    /// <exception cref="ArgumentOutOfRangeException">RAM or sharing levels are not what <see cref="MachineOptions"/> says.</exception>
+    /// <exception cref="InsufficientMemoryException">The host does not give the address space for the RAM.</exception>
     public Machine(MachineOptions options)
     {
         ArgumentNullException.ThrowIfNull(options);
+        ArgumentNullException.ThrowIfNull(options.Format);
+        if ((options.Sharing & ~SharingLevels.All) != 0)
+        {
+            throw new ArgumentOutOfRangeException(nameof(options), options.Sharing, "The levels at which tables are shared are those of SharingLevels.");
+        }
+
         Options = options;
         Memory = new PhysicalMemory(options.Ram);
-        _memory = new VirtualMemory(new TableStore(Memory, options.Format), options.Sharing, options.LargePages);
+        try
+        {
+            _memory = new VirtualMemory(new TableStore(Memory, options.Format), options.Sharing, options.LargePages);
+        }
+        catch
+        {
+            Memory.Release();
+            throw;
+        }
     }
 
     /// <summary>What the machine was made of.</summary>
@@ -36,26 +53,45 @@ public sealed class Machine : IDisposable
     public EntryFormat Format => Options.Format;
 
     /// <summary>The address spaces that exist at this moment.</summary>
-    public IReadOnlyList<AddressSpace> Spaces => _memory.Spaces();
+    /// <exception cref="ObjectDisposedException">The machine has ended.</exception>
+    public IReadOnlyList<AddressSpace> Spaces => Alive._memory.Spaces();
 
     /// <summary>Frames of RAM in use, tables and data together. Exact at rest.</summary>
-    public int FramesInUse => Store.Frames.FramesInUse;
+    /// <exception cref="ObjectDisposedException">The machine has ended.</exception>
+    public int FramesInUse => Alive.Store.Frames.FramesInUse;
 
     internal TableStore Store => _memory.Store;
 
     internal VirtualMemory VirtualMemory => _memory;
 
+    /// <summary>The machine itself, if it has not ended: what every member asks that needs its memory.</summary>
+    private Machine Alive
+    {
+        get
+        {
+            ObjectDisposedException.ThrowIf(Volatile.Read(ref _disposed), this);
+            return this;
+        }
+    }
+
     /// <summary>Adds a persistent-memory device.</summary>
-    /// <param name="size">Bytes, a multiple of 4 KiB.</param>
+    /// <param name="size">Bytes, a multiple of 4 KiB, more than zero.</param>
     /// <param name="backing">Where its bytes are kept.</param>
     /// <param name="path">The file that keeps them, for <see cref="PmemBacking.File"/>; made if it does not exist.</param>
-    /// <param name="start">Its first physical address; by default the first multiple of 1 GiB past all that is there.</param>
+    /// <param name="start">Its first physical address, a multiple of 4 KiB; by default the first multiple of 1 GiB past all that is there.</param>
+    /// <exception cref="ArgumentException">It would overlap what is there, or there is no path for a file.</exception>
+    /// <exception cref="ArgumentOutOfRangeException">The size, the address or the backing is none, or it ends past the physical addresses.</exception>
+    /// <exception cref="InsufficientMemoryException">The host does not give the address space for its bytes.</exception>
+    /// <exception cref="IOException">The file cannot be opened, or is too small.</exception>
+    /// <exception cref="UnauthorizedAccessException">The file may not be read and written.</exception>
+    /// <exception cref="ObjectDisposedException">The machine has ended.</exception>
     public PmemDevice AddPmem(long size, PmemBacking backing = PmemBacking.Sparse, string? path = null, PhysicalAddress? start = null)
     {
         using (_lock.Hold())
         {
+            var memory = Alive.Memory;
             var at = start ?? new PhysicalAddress(
-                (Memory.Regions.Max(region => region.End.Value) + (1UL << 30) - 1) & ~((1UL << 30) - 1));
+                (memory.Regions.Max(region => region.End.Value) + (1UL << 30) - 1) & ~((1UL << 30) - 1));
             var device = new PmemDevice(Store, size, at, backing, path, _memory.ZeroPage);
             _devices.Add(device);
             return device;
@@ -63,30 +99,38 @@ public sealed class Machine : IDisposable
     }
 
     /// <summary>Makes a file in RAM (memfd_create(2)).</summary>
-    /// <param name="name">Its name, for reports.</param>
-    /// <param name="size">Bytes.</param>
+    /// <param name="name">Its name, for reports; not empty.</param>
+    /// <param name="size">Bytes; not negative, and no more than a file can have.</param>
     /// <param name="pageSize">4 KiB or 2 MiB.</param>
-    public MemoryFile CreateMemoryFile(string name, long size, long pageSize = Level.PageSize) => new(Store, name, size, pageSize);
+    /// <exception cref="ArgumentException">The name is empty.</exception>
+    /// <exception cref="ArgumentOutOfRangeException">The size or the page size is none.</exception>
+    /// <exception cref="ObjectDisposedException">The machine has ended.</exception>
+    public MemoryFile CreateMemoryFile(string name, long size, long pageSize = Level.PageSize) => new(Alive.Store, name, size, pageSize);
 
     /// <summary>
     /// Makes a file in RAM whose pages are 2 MiB and never smaller, as those of hugetlbfs are: mappings, sizes and holes
     /// of it go by 2 MiB.
     /// </summary>
-    /// <param name="name">Its name, for reports.</param>
-    /// <param name="size">Bytes; a multiple of 2 MiB.</param>
-    public MemoryFile CreateHugeFile(string name, long size) => new(Store, name, size, Level.EntrySpan(Level.Pmd), fixedPages: true);
+    /// <param name="name">Its name, for reports; not empty.</param>
+    /// <param name="size">Bytes; a multiple of 2 MiB, not negative, and no more than a file can have.</param>
+    /// <exception cref="ArgumentException">The name is empty.</exception>
+    /// <exception cref="ArgumentOutOfRangeException">The size is none.</exception>
+    /// <exception cref="ObjectDisposedException">The machine has ended.</exception>
+    public MemoryFile CreateHugeFile(string name, long size) => new(Alive.Store, name, size, Level.EntrySpan(Level.Pmd), fixedPages: true);
 
     /// <summary>Makes an empty address space.</summary>
     /// <exception cref="InsufficientMemoryException">No frame is free for its root table.</exception>
+    /// <exception cref="ObjectDisposedException">The machine has ended.</exception>
     public AddressSpace CreateSpace()
     {
+        var memory = Alive._memory;
         while (true)
         {
             try
             {
-                return new AddressSpace(_memory);
+                return new AddressSpace(memory);
             }
-            catch (InsufficientMemoryException) when (_memory.Reclaim())
+            catch (InsufficientMemoryException) when (memory.Reclaim())
             {
                 // Something came free; try again.
             }
@@ -98,25 +142,33 @@ public sealed class Machine : IDisposable
 
     /// <summary>Adds a processor whose page faults the address space resolves in which it runs.</summary>
     /// <exception cref="InvalidOperationException">The machine has <see cref="MostProcessors"/> already.</exception>
+    /// <exception cref="ObjectDisposedException">The machine has ended.</exception>
     public SoftwareProcessor AddProcessor() =>
-        SoftwareProcessor.Create(Store, static (space, address, access) => ((AddressSpace)space).Fault(address, access));
+        SoftwareProcessor.Create(Alive.Store, static (space, address, access) => ((AddressSpace)space).Fault(address, access));
 
     /// <summary>
     /// Gives back what can be had without harm: files' tables that nothing is attached to, and frames that only
     /// waited until nobody could see them.
     /// </summary>
     /// <returns>Whether any frame came free.</returns>
-    public bool Reclaim() => _memory.Reclaim();
+    /// <exception cref="ObjectDisposedException">The machine has ended.</exception>
+    public bool Reclaim() => Alive._memory.Reclaim();
 
     /// <summary>How often something has happened since the machine was made. Exact at rest.</summary>
-    public long Count(TableEvent what) => Store.Events.Sum((int)what);
+    /// <exception cref="ArgumentOutOfRangeException">No such thing is counted.</exception>
+    public long Count(TableEvent what)
+    {
+        ArgumentOutOfRangeException.ThrowIfNegative((int)what, nameof(what));
+        return Store.Events.Sum((int)what);
+    }
 
     /// <summary>The page tables of all address spaces and files. Exact at rest.</summary>
+    /// <exception cref="ObjectDisposedException">The machine has ended.</exception>
     public TableTotals Tables()
     {
         long[] spaces = new long[Level.Pgd + 1];
         long[] files = new long[Level.Pgd + 1];
-        foreach (var owner in Store.Owners.Snapshot())
+        foreach (var owner in Alive.Store.Owners.Snapshot())
         {
             long[] sums = owner is AddressSpace ? spaces : files;
             for (int level = Level.Pte; level <= Level.Pgd; level++)
@@ -129,19 +181,42 @@ public sealed class Machine : IDisposable
     }
 
     /// <summary>Divides the memory of page tables among the spaces that use them. The machine stays at rest while it is used.</summary>
-    public TableShares TableShares() => new(Store);
+    /// <exception cref="ObjectDisposedException">The machine has ended.</exception>
+    public TableShares TableShares() => new(Alive.Store);
 
     /// <summary>Checks every invariant of the machine. No operation may be under way.</summary>
-    public AuditReport Audit() => new Auditor(this).Run();
+    /// <exception cref="ObjectDisposedException">The machine has ended.</exception>
+    public AuditReport Audit() => new Auditor(Alive).Run();
 
-    /// <summary>Gives all memory back to the host. Nothing of the machine may be used afterwards.</summary>
+    /// <summary>
+    /// Ends the machine and gives all memory back to the host. No operation may be under way, no processor may run. Its
+    /// spaces have exited then, its files have ended, its devices are closed and its processors have no space loaded, so that
+    /// their members do what they do then.
+    /// </summary>
     public void Dispose()
     {
+        using var held = _lock.Hold();
+        if (_disposed)
+        {
+            return;
+        }
+
+        Volatile.Write(ref _disposed, true);
+        foreach (var space in _memory.Spaces())
+        {
+            space.Abandon();
+        }
+
+        foreach (var tables in Store.Owners.Snapshot().OfType<FileTables>())
+        {
+            tables.File.Abandon();
+        }
+
         foreach (var device in _devices)
         {
             device.Dispose();
         }
 
-        Memory.Dispose();
+        Memory.Release();
     }
 }

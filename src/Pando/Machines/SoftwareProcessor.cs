@@ -94,14 +94,16 @@ public sealed class SoftwareProcessor : ITranslationCache
     /// Loads a space: the accesses that follow are made in it. What is cached of it from before stays, as with a
     /// CR3 load that has bit 63 set (SDM vol. 3A, 4.10.4.1). Null loads none.
     /// </summary>
-    /// <exception cref="InvalidOperationException">The space has no root table: it has ended.</exception>
+    /// <exception cref="ArgumentException">The space is one of another machine.</exception>
+    /// <exception cref="ObjectDisposedException">The space has ended, or is ending.</exception>
     public void Switch(SpaceTables? space)
     {
-        if (space is not null && space.Root.IsNone)
+        if (space is not null && space.Store != _store)
         {
-            throw new InvalidOperationException("The space has no root table, so that it cannot be loaded: it has ended, or was never made.");
+            throw new ArgumentException($"{space} is one of another machine; a processor loads those of its own.", nameof(space));
         }
 
+        ObjectDisposedException.ThrowIf(space is not null && space.Root.IsNone, space!);
         using var driving = Drive();
         bool ending;
         using (Hold())
@@ -119,10 +121,7 @@ public sealed class SoftwareProcessor : ITranslationCache
             }
         }
 
-        if (ending)
-        {
-            throw new InvalidOperationException("The space is ending, so that it cannot be loaded.");
-        }
+        ObjectDisposedException.ThrowIf(ending, space!);
     }
 
     // ---- Accesses ----

@@ -12,8 +12,10 @@ public sealed partial class AddressSpace
     /// until one of the two writes.
     /// </summary>
     /// <returns>The child, or null where memory is out (ENOMEM); then the parent is as before.</returns>
+    /// <exception cref="ObjectDisposedException">The space has ended.</exception>
     public AddressSpace? Fork()
     {
+        ThrowIfExited();
         for (int attempt = 0; ; attempt++)
         {
             if (TryFork() is { } child)

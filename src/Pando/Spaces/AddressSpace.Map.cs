@@ -17,8 +17,23 @@ public sealed partial class AddressSpace
     /// that has no storage to synchronise), EPERM (a fixed range is sealed, or below <see cref="LowestAddress"/>).
     /// After an error nothing has changed.
     /// </returns>
+    /// <exception cref="ArgumentException">The file is one of another machine.</exception>
+    /// <exception cref="ObjectDisposedException">The space or the file has ended.</exception>
     public MapResult Map(in MapRequest request)
     {
+        ThrowIfExited();
+        if (request.File is { } known && known.Store != Store)
+        {
+            throw new ArgumentException($"'{known.Name}' is a file of another machine; its bytes are not in the memory of this one.", nameof(request));
+        }
+
+        if (request.Placement is < MapPlacement.Anywhere or > MapPlacement.FixedNoReplace
+            || request.Populate is < PopulateKind.None or > PopulateKind.Write
+            || (request.OpenedFor & ~Rights.All) != 0)
+        {
+            return MapResult.Failed(Errno.EINVAL);
+        }
+
         long alignment = request.File?.MappingAlignment ?? Level.PageSize;
         if (request.Length <= 0 || (request.Offset & (Level.PageSize - 1)) != 0 || request.Offset < 0
             || (request.Rights & ~Rights.All) != 0)

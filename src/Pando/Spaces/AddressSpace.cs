@@ -74,7 +74,7 @@ public sealed partial class AddressSpace : SpaceTables
     /// <summary>The first address past what can be mapped.</summary>
     public VirtualAddress UserEnd => Store.Format.UserEnd;
 
-    internal TableStore Store => _memory.Store;
+    internal override TableStore Store => _memory.Store;
 
     internal VirtualMemory Memory => _memory;
 
@@ -136,6 +136,21 @@ public sealed partial class AddressSpace : SpaceTables
         _memory.Remove(this);
         Debug.Assert(TableCount == 0, "A space that has ended has no tables.");
         Store.Owners.Remove(this);
+    }
+
+    /// <summary>
+    /// Ends the space with its machine: as <see cref="Exit"/>, but that nothing is given back, since all memory goes. The
+    /// machine is at rest.
+    /// </summary>
+    internal void Abandon()
+    {
+        Volatile.Write(ref _exited, true);
+        BeginEnding();
+        Store.Shootdown.Forget(this);
+        Root = Frame.None;
+        _areas.Replace(0, _areas.Count, []);
+        Volatile.Write(ref _files, []);
+        _memory.Remove(this);
     }
 
     private void ThrowIfExited() => ObjectDisposedException.ThrowIf(_exited, this);

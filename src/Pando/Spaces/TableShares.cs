@@ -16,17 +16,29 @@ public sealed class TableShares
 
     internal TableShares(TableStore store) => _store = store;
 
-    /// <summary>The bytes of page tables that a space bears.</summary>
+    /// <summary>The bytes of page tables that a space bears; 0 for one that has ended.</summary>
+    /// <exception cref="ArgumentException">The space is one of another machine.</exception>
     public double Of(AddressSpace space)
     {
         ArgumentNullException.ThrowIfNull(space);
+        if (space.Store != _store)
+        {
+            throw new ArgumentException($"{space} is one of another machine.", nameof(space));
+        }
+
         return space.HasExited ? 0 : OfSpaceTable(space.Root, _store.Format.Levels);
     }
 
     /// <summary>The bytes of a file's tables that no space bears: those that nothing is attached to, and what only they lead to.</summary>
+    /// <exception cref="ArgumentException">The file is one of another machine.</exception>
     public double OfNobody(Files.FileTables tables)
     {
         ArgumentNullException.ThrowIfNull(tables);
+        if (tables.File.Store != _store)
+        {
+            throw new ArgumentException($"'{tables.FileName}' is a file of another machine.", nameof(tables));
+        }
+
         double sum = 0;
         foreach (var table in tables.All())
         {

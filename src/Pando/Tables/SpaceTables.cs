@@ -16,10 +16,13 @@ public abstract class SpaceTables : TableOwner
     {
     }
 
+    /// <summary>The tables of the machine in which the space is.</summary>
+    internal abstract TableStore Store { get; }
+
     /// <summary>The root table.</summary>
     internal Frame Root { get; private protected set; }
 
-    /// <summary>Where the root table lies: what a processor's CR3 (TTBR0, satp) is loaded with.</summary>
+    /// <summary>Where the root table lies: what a processor's CR3 (TTBR0, satp) is loaded with. Zero when the space has ended.</summary>
     public PhysicalAddress RootAddress => Root.Address;
 
     /// <summary>

@@ -9,7 +9,7 @@ public sealed class FrameAllocatorTests : IDisposable
 
     public FrameAllocatorTests() => _frames = new FrameAllocator(_memory);
 
-    public void Dispose() => _memory.Dispose();
+    public void Dispose() => _memory.Release();
 
     [Fact]
     public void Every_frame_but_the_first_is_handed_out_once_and_comes_back()

@@ -6,7 +6,7 @@ public sealed class PhysicalMemoryTests : IDisposable
 {
     private readonly PhysicalMemory _memory = new(4 << 20);
 
-    public void Dispose() => _memory.Dispose();
+    public void Dispose() => _memory.Release();
 
     [Theory]
     [InlineData(0L)]
@@ -40,5 +40,32 @@ public sealed class PhysicalMemoryTests : IDisposable
         Assert.Throws<InvalidOperationException>(() => _memory.Bytes(new PhysicalAddress(8 << 20), 1).Length);
         _memory.Bytes(new PhysicalAddress(8191), 2).Fill(9);
         Assert.Equal(9, _memory.Bytes(new PhysicalAddress(8192), 1)[0]);
+    }
+
+    [Fact]
+    public void Bytes_end_with_their_region()
+    {
+        byte[] host = new byte[Level.PageSize];
+        Assert.Equal(4 << 20, _memory.Bytes(new PhysicalAddress(0), 4 << 20).Length);
+        Assert.Equal(1, _memory.Bytes(new PhysicalAddress((4 << 20) - 1), 1).Length);
+        Assert.Equal(0, _memory.Bytes(new PhysicalAddress((4 << 20) - 1), 0).Length);
+        Assert.All(
+            [(0L, (4 << 20) + 1), (0L, 1 << 30), ((4L << 20) - 1, 2), (4L << 20, 0), (4L << 20, 1), (-1L, 1), (-1L, int.MaxValue), (long.MinValue, 1)],
+            asked => Assert.Throws<InvalidOperationException>(() => _memory.Bytes(new PhysicalAddress((ulong)asked.Item1), asked.Item2).Length));
+        Assert.Throws<ArgumentOutOfRangeException>(() => _memory.Bytes(new PhysicalAddress(0), -1).Length);
+
+        // Two regions that touch are two.
+        unsafe
+        {
+            fixed (byte* first = host)
+            {
+                _memory.AddRegion(new PhysicalRegion(new PhysicalAddress(4 << 20), Level.PageSize, (nint)first, "device"));
+                Assert.Equal(Level.PageSize, _memory.Bytes(new PhysicalAddress(4 << 20), Level.PageSize).Length);
+                Assert.Throws<InvalidOperationException>(() => _memory.Bytes(new PhysicalAddress((4 << 20) - 1), 2).Length);
+                Assert.Throws<InvalidOperationException>(() => _memory.Bytes(new PhysicalAddress(4 << 20), Level.PageSize + 1).Length);
+                _memory.TakeBytesFrom(new PhysicalAddress(4 << 20));
+                Assert.Throws<InvalidOperationException>(() => _memory.Bytes(new PhysicalAddress(4 << 20), 1).Length);
+            }
+        }
     }
 }

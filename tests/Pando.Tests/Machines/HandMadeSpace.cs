@@ -57,6 +57,8 @@ internal sealed class HandMadeSpace : SpaceTables
     /// <summary>Forgets the root, as a space that has ended does.</summary>
     public void End() => Root = Frame.None;
 
+    internal override TableStore Store => _store;
+
     internal override bool MayShow(SharedTableOwner owner) => ReferenceEquals(owner, Shows);
 
     private ref ulong Word(VirtualAddress address, int level) =>

@@ -58,5 +58,5 @@ internal sealed class ProcessorBench : IDisposable
     public bool Drop(VirtualAddress address, bool tables = false, long length = Level.PageSize) =>
         Processor.Drop(Space, AddressRange.FromLength(address, length), tables);
 
-    public void Dispose() => Memory.Dispose();
+    public void Dispose() => Memory.Release();
 }

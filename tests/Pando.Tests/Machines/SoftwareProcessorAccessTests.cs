@@ -237,7 +237,7 @@ public sealed class SoftwareProcessorAccessTests
     {
         using var bench = new ProcessorBench();
         bench.Space.End();
-        Assert.Throws<InvalidOperationException>(() => bench.Processor.Switch(bench.Space));
+        Assert.Throws<ObjectDisposedException>(() => bench.Processor.Switch(bench.Space));
     }
 
     [Fact]
