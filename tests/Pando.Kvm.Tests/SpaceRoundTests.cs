@@ -48,6 +48,15 @@ public class SpaceRoundTests
     }
 
     [Fact]
+    public void A_machine_that_keeps_loads_away_by_keys_is_refused()
+    {
+        using var machine = new Machines.Machine(new MachineOptions { Ram = 16 << 20, ExecuteOnlyByKey = true });
+        Assert.Contains("CR4.PKE", Assert.Throws<ArgumentException>(() => new KvmMachine(machine)).Message, StringComparison.Ordinal);
+        machine.CreateSpace().Exit();
+        machine.Audit().ThrowIfUnsound();
+    }
+
+    [Fact]
     public void A_machine_whose_vcpus_could_not_be_made_is_as_it_was()
     {
         using var machine = new Machines.Machine(new MachineOptions { Ram = 16 << 20 });

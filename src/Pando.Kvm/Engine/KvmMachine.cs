@@ -70,6 +70,11 @@ public sealed class KvmMachine : ITranslationCache, ITableWatcher, IDisposable
             throw new ArgumentException($"KVM's processors here walk x86-64's tables; these are {machine.Format}.", nameof(machine));
         }
 
+        if (machine.Options.ExecuteOnlyByKey)
+        {
+            throw new ArgumentException("vCPUs run without protection keys (CR4.PKE), so that none keeps loads from what may only be executed; make the machine without ExecuteOnlyByKey.", nameof(machine));
+        }
+
         _machine = machine;
         _store = machine.Store;
         _processors = new SpaceProcessor[processors];

@@ -21,7 +21,7 @@ public enum AccessOutcome
     /// <summary>A page fault that the handler answered with SIGSEGV, SEGV_ACCERR: the mapping does not allow the access.</summary>
     NotAllowed,
 
-    /// <summary>A page fault because of the page's protection key: SIGSEGV, SEGV_PKUERR. No handler can resolve it.</summary>
+    /// <summary>A page fault because of the protection key of the page, or of what is mapped there: SIGSEGV, SEGV_PKUERR.</summary>
     DeniedByKey,
 
     /// <summary>A page fault that the handler answered with SIGBUS, BUS_ADRERR: past the end of the file.</summary>

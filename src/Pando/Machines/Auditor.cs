@@ -170,6 +170,7 @@ internal sealed class Auditor(Machine machine)
         }
 
         var rights = _store.Format.RightsOf(leaf, level);
+        Expect(_store.Format.ProtectionKeyOf(leaf, level) == area.Traits.ProtectionKey, $"{space}: the leaf at {span} has key {_store.Format.ProtectionKeyOf(leaf, level)}, {area} has {area.Traits.ProtectionKey}");
         var frame = _store.AnonymousFrameOf(leaf, level);
         if (!frame.IsNone)
         {
@@ -267,6 +268,7 @@ internal sealed class Auditor(Machine machine)
                 Expect(offset >= key.WindowStart && offset + size <= key.WindowEnd, $"'{tables.FileName}': entry {index} of the {key} shows something outside of the window");
                 var rights = _store.Format.RightsOf(entry, key.Level);
                 Expect((rights | Rights.Write) == key.Class.LeafRights, $"'{tables.FileName}': entry {index} of the {key} allows {rights}");
+                Expect(_store.Format.ProtectionKeyOf(entry, key.Level) == key.Class.ProtectionKey, $"'{tables.FileName}': entry {index} of the {key} has key {_store.Format.ProtectionKeyOf(entry, key.Level)}");
                 CheckFileLeaf(tables.File, _store.Format.TargetOf(entry, key.Level), rights, offset, size, new Place(null, default, tables, key, index));
             }
         }

@@ -11,4 +11,5 @@ namespace Pando.Machines;
 /// <param name="space">The space in which the access was made.</param>
 /// <param name="address">The address that faulted.</param>
 /// <param name="access">What was tried.</param>
-public delegate FaultResult FaultHandler(SpaceTables space, VirtualAddress address, AccessKind access);
+/// <param name="keys">The protection-key rights of the thread that tried it: where nothing is present yet, the hardware has not asked them.</param>
+public delegate FaultResult FaultHandler(SpaceTables space, VirtualAddress address, AccessKind access, ProtectionKeyRights keys);

@@ -30,11 +30,16 @@ public sealed class Machine : IDisposable
             throw new ArgumentOutOfRangeException(nameof(options), options.Sharing, "The levels at which tables are shared are those of SharingLevels.");
         }
 
+        if (options.ExecuteOnlyByKey && options.Format.ProtectionKeys < 2)
+        {
+            throw new ArgumentException($"Memory is made execute-only by a protection key; the format {options.Format} has none.", nameof(options));
+        }
+
         Options = options;
         Memory = new PhysicalMemory(options.Ram);
         try
         {
-            _memory = new VirtualMemory(new TableStore(Memory, options.Format), options.Sharing, options.LargePages);
+            _memory = new VirtualMemory(new TableStore(Memory, options.Format), options.Sharing, options.LargePages, options.ExecuteOnlyByKey);
         }
         catch
         {
@@ -143,8 +148,12 @@ public sealed class Machine : IDisposable
     /// <summary>Adds a processor whose page faults the address space resolves in which it runs.</summary>
     /// <exception cref="InvalidOperationException">The machine has <see cref="MostProcessors"/> already.</exception>
     /// <exception cref="ObjectDisposedException">The machine has ended.</exception>
-    public SoftwareProcessor AddProcessor() =>
-        SoftwareProcessor.Create(Alive.Store, static (space, address, access) => ((AddressSpace)space).Fault(address, access));
+    public SoftwareProcessor AddProcessor()
+    {
+        var processor = SoftwareProcessor.Create(Alive.Store, static (space, address, access, keys) => ((AddressSpace)space).Fault(address, access, keys));
+        processor.ProtectionKeys = Options.ExecuteOnlyByKey ? ProtectionKeyRights.Initial : default;
+        return processor;
+    }
 
     /// <summary>
     /// Gives back what can be had without harm: files' tables that nothing is attached to, and frames that only

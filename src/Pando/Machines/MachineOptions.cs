@@ -17,4 +17,11 @@ public sealed record MachineOptions
 
     /// <summary>Whether 2 MiB leaves are used where they fit.</summary>
     public bool LargePages { get; init; } = true;
+
+    /// <summary>
+    /// Whether memory that may only be executed (PROT_EXEC alone) is kept from loads by a protection key, as Linux does on a
+    /// processor that has them (pkeys(7)); elsewhere the right to execute implies that to load. Processors begin with
+    /// <see cref="ProtectionKeyRights.Initial"/> then. Needs a format with protection keys.
+    /// </summary>
+    public bool ExecuteOnlyByKey { get; init; }
 }

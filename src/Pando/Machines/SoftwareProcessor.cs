@@ -681,7 +681,7 @@ public sealed class SoftwareProcessor : ITranslationCache
             return false;
         }
 
-        var answer = _handler(space, fault.Address, access);
+        var answer = _handler(space, fault.Address, access, ProtectionKeys);
         if (answer.IsResolved)
         {
             return true;
@@ -693,6 +693,7 @@ public sealed class SoftwareProcessor : ITranslationCache
             {
                 FaultKind.NotMapped => AccessOutcome.NotMapped,
                 FaultKind.NotAllowed => AccessOutcome.NotAllowed,
+                FaultKind.DeniedByKey => AccessOutcome.DeniedByKey,
                 FaultKind.BusError => AccessOutcome.BusError,
                 FaultKind.HardwarePoison => AccessOutcome.HardwarePoison,
                 _ => AccessOutcome.OutOfMemory,

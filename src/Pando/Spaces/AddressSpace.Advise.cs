@@ -180,7 +180,7 @@ public sealed partial class AddressSpace
                 FaultKind.BusError => Errno.EFAULT,
                 FaultKind.HardwarePoison => Errno.EHWPOISON,
                 FaultKind.OutOfMemory or FaultKind.NotMapped => Errno.ENOMEM,
-                FaultKind.NotAllowed => Errno.EINVAL,
+                FaultKind.NotAllowed or FaultKind.DeniedByKey => Errno.EINVAL,
                 _ => Errno.None,
             };
             if (error != Errno.None)

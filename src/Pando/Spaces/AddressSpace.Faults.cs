@@ -18,9 +18,15 @@ public sealed partial class AddressSpace
     /// Resolves a fault: what the processor calls when an access finds no translation, or one that does not allow it.
     /// Allocates no managed memory on the ordinary ways.
     /// </summary>
-    public FaultResult Fault(VirtualAddress address, AccessKind access)
+    /// <param name="address">The address.</param>
+    /// <param name="access">The access.</param>
+    /// <param name="keys">
+    /// The protection-key rights of the thread that accesses: what they deny is not populated first (Linux: access_error). Null: of a
+    /// thread that denies itself nothing but <see cref="ExecuteOnlyKey"/>.
+    /// </param>
+    public FaultResult Fault(VirtualAddress address, AccessKind access, ProtectionKeyRights? keys = null)
     {
-        var kind = ResolveWithHelp(address, access, address + 1, asksUser: true, out _);
+        var kind = ResolveWithHelp(address, access, address + 1, keys, asksUser: true, out _);
         Store.Count(kind switch
         {
             FaultKind.Populated => TableEvent.FaultPopulated,
@@ -43,7 +49,7 @@ public sealed partial class AddressSpace
     {
         for (var address = range.Start; address < range.End;)
         {
-            var kind = ResolveWithHelp(address, access, range.End, asksUser, out long advanced);
+            var kind = ResolveWithHelp(address, access, range.End, asksUser ? null : default(ProtectionKeyRights), asksUser, out long advanced);
             if (kind > FaultKind.Spurious)
             {
                 return new FaultResult(kind, address);
@@ -59,7 +65,7 @@ public sealed partial class AddressSpace
     /// Resolves a fault and gets, without any lock, what it needs from outside: memory by reclaiming, an answer from
     /// a user-fault handler.
     /// </summary>
-    private FaultKind ResolveWithHelp(VirtualAddress address, AccessKind access, VirtualAddress end, bool asksUser, out long advanced)
+    private FaultKind ResolveWithHelp(VirtualAddress address, AccessKind access, VirtualAddress end, ProtectionKeyRights? keys, bool asksUser, out long advanced)
     {
         while (true)
         {
@@ -68,7 +74,7 @@ public sealed partial class AddressSpace
             IUserFaultHandler? handler;
             using (_lock.Read())
             {
-                kind = Resolve(address, access, end, asksUser, Frame.None, out advanced, out handler, out question);
+                kind = Resolve(address, access, end, asksUser, Frame.None, out advanced, out handler, out question, keys ?? KeysOfOperations);
             }
 
             if (handler is not null)
@@ -93,6 +99,7 @@ public sealed partial class AddressSpace
     /// <param name="advanced">Bytes from the address on that are done with.</param>
     /// <param name="handler">Who must be asked before the fault can go on; null where it has ended.</param>
     /// <param name="question">What to ask.</param>
+    /// <param name="keys">The protection-key rights of who accesses; a user-fault handler's own operations ask none.</param>
     private FaultKind Resolve(
         VirtualAddress address,
         AccessKind access,
@@ -101,7 +108,8 @@ public sealed partial class AddressSpace
         Frame provided,
         out long advanced,
         out IUserFaultHandler? handler,
-        out UserFaultKind question)
+        out UserFaultKind question,
+        ProtectionKeyRights keys = default)
     {
         advanced = 0;
         handler = null;
@@ -109,6 +117,12 @@ public sealed partial class AddressSpace
         if (_exited || _areas.Find(address) is not { } area)
         {
             return FaultKind.NotMapped;
+        }
+
+        // The key first: also a store that the rights deny is told so (Linux: bad_area_access_from_pkeys).
+        if (keys.Denies(area.Traits.ProtectionKey, access))
+        {
+            return FaultKind.DeniedByKey;
         }
 
         if (!area.Allows(access))

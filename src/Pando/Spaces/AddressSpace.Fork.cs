@@ -80,6 +80,7 @@ public sealed partial class AddressSpace
             }
         }
 
+        child.InheritKeys(this);
         child._areas.Replace(0, 0, pairs.ConvertAll(pair => pair.Child).ToArray());
         foreach (var (parent, copy) in pairs)
         {

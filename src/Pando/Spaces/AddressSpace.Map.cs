@@ -101,6 +101,11 @@ public sealed partial class AddressSpace
 
             var traits = (request.Traits.Flags & AnyLock) == 0 ? request.Traits.With(_lockFuture, 0) : request.Traits;
             locked = (traits.Flags & AnyLock) != 0;
+            if (request.Rights == Rights.Execute && KeyForExecuteOnly() is > 0 and var key)
+            {
+                TakeExecuteOnlyKey(key);
+                traits = traits with { ProtectionKey = key };
+            }
 
             // The pages of a file with fixed pages are in memory always: they are faulted in, and not locked (Linux: __mmap_complete).
             area = new Area(this, range, traits.With(0, alignment > Level.PageSize ? AnyLock : 0), file, file is null ? 0 : request.Offset);
@@ -165,6 +170,7 @@ public sealed partial class AddressSpace
         using var held = _lock.Write();
         ThrowIfExited();
         _lockFuture = 0;
+        ForgetKeys();
         Remove(everything);
     }
 

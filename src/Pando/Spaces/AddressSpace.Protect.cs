@@ -13,15 +13,18 @@ public sealed partial class AddressSpace
     /// <param name="address">The first address; a multiple of 4 KiB.</param>
     /// <param name="length">Bytes; rounded up to whole pages. 0 does nothing.</param>
     /// <param name="rights">The new rights.</param>
-    /// <param name="protectionKey">The new protection key; -1 to leave it.</param>
+    /// <param name="protectionKey">
+    /// The new protection key: 0, or one that <see cref="AllocateKey"/> gave. -1 leaves it, but for memory that becomes execute-only,
+    /// or ceases to be (<see cref="ExecuteOnlyKey"/>).
+    /// </param>
     /// <returns>
-    /// EINVAL for what is not aligned, rights or key that do not exist; ENOMEM if a part is not mapped; EACCES if a
+    /// EINVAL for what is not aligned, rights that do not exist, a key that is not allocated; ENOMEM if a part is not mapped; EACCES if a
     /// file was not opened for it; EPERM if a part is sealed. After an error nothing has changed (Linux changes what
     /// lies before the first address that is at fault).
     /// </returns>
     public Errno Protect(VirtualAddress address, long length, Rights rights, int protectionKey = -1)
     {
-        if (address.PageOffset != 0 || (rights & ~Rights.All) != 0 || protectionKey < -1 || protectionKey >= Store.Format.ProtectionKeys)
+        if (address.PageOffset != 0 || (rights & ~Rights.All) != 0)
         {
             return Errno.EINVAL;
         }
@@ -41,14 +44,25 @@ public sealed partial class AddressSpace
         using (_lock.Write())
         {
             ThrowIfExited();
-            var error = WhyNotProtect(range, rights, protectionKey);
+            if (protectionKey != LeaveKey && !IsKeyAllocated(protectionKey))
+            {
+                return Errno.EINVAL;
+            }
+
+            var change = new ProtectChange(rights, protectionKey, ExecuteOnlyKey, KeyForExecuteOnly());
+            var error = WhyNotProtect(range, change);
             if (error != Errno.None)
             {
                 return error;
             }
 
+            if (change.MakesExecuteOnly)
+            {
+                TakeExecuteOnlyKey(change.NewExecuteOnlyKey);
+            }
+
             copied = LockedAndNowWritable(range, rights);
-            ChangeRights(range, rights, protectionKey);
+            ChangeRights(range, change);
         }
 
         foreach (var part in copied)
@@ -71,7 +85,7 @@ public sealed partial class AddressSpace
                 .Select(area => area.Range.Intersect(range))];
 
     /// <summary>The first address that is at fault decides, as on Linux.</summary>
-    private Errno WhyNotProtect(AddressRange range, Rights rights, int protectionKey)
+    private Errno WhyNotProtect(AddressRange range, in ProtectChange change)
     {
         var at = range.Start;
         foreach (var area in _areas.Overlapping(range))
@@ -81,9 +95,9 @@ public sealed partial class AddressSpace
                 return Errno.ENOMEM;
             }
 
-            var error = (rights & ~area.Traits.MostRights) != 0 ? Errno.EACCES
+            var error = (change.Rights & ~area.Traits.MostRights) != 0 ? Errno.EACCES
                 : (area.Traits.Flags & AreaFlags.Sealed) != 0 ? Errno.EPERM
-                : Changed(area, rights, protectionKey) == area.Traits || MayCutAt(area.Range.Intersect(range)) ? Errno.None
+                : change.Of(area) == area.Traits || MayCutAt(area.Range.Intersect(range)) ? Errno.None
                 : Errno.EINVAL;
             if (error != Errno.None)
             {
@@ -96,24 +110,21 @@ public sealed partial class AddressSpace
         return at >= range.End ? Errno.None : Errno.ENOMEM;
     }
 
-    private static AreaTraits Changed(Area area, Rights rights, int protectionKey) =>
-        area.Traits with { Rights = rights, ProtectionKey = protectionKey < 0 ? area.Traits.ProtectionKey : protectionKey };
-
-    private void ChangeRights(AddressRange range, Rights rights, int protectionKey)
+    private void ChangeRights(AddressRange range, ProtectChange change)
     {
         var areas = _areas.Overlapping(range).ToArray();
-        if (Array.TrueForAll(areas, area => Changed(area, rights, protectionKey) == area.Traits))
+        if (Array.TrueForAll(areas, area => change.Of(area) == area.Traits))
         {
             return;
         }
 
         PrepareToDiverge(range, WithGaps(range));
-        ChangeEntries(range, areas, rights, protectionKey);
-        Rewrite(range, area => Changed(area, rights, protectionKey));
+        ChangeEntries(range, areas, change);
+        Rewrite(range, change.Of);
         Settle(range);
     }
 
-    private void ChangeEntries(AddressRange range, Area[] areas, Rights rights, int protectionKey)
+    private void ChangeEntries(AddressRange range, Area[] areas, ProtectChange change)
     {
         FlushGather.State state = default;
         using var gather = new FlushGather(Store, this, ref state);
@@ -128,11 +139,11 @@ public sealed partial class AddressSpace
             }
 
             var part = range.Intersect(new AddressRange(areas[i].Range.Start, areas[next - 1].Range.End));
-            var changed = areas[i].With(Changed(areas[i], rights, protectionKey));
+            var changed = areas[i].With(change.Of(areas[i]));
             int key = changed.Traits.ProtectionKey;
             var visitor = new RightsVisitor(
                 changed.FileRights(Store.Format),
-                Store.Format.Effective(rights),
+                Store.Format.Effective(change.Rights),
                 key,
                 SlotsStay: Store.Format.HasSlotRights && key == areas[i].Traits.ProtectionKey);
             if (changed.Traits != areas[i].Traits && _memory.LeaveRights?.Invoke() is not true)
@@ -152,6 +163,25 @@ public sealed partial class AddressSpace
         {
             AttachAll(area, area.Range.Intersect(range));
         }
+    }
+
+    /// <summary>What mprotect makes of areas.</summary>
+    /// <param name="Rights">The new rights.</param>
+    /// <param name="Key">The key that was asked for; <see cref="LeaveKey"/> if none was.</param>
+    /// <param name="ExecuteOnlyKey">The space's key for memory that may only be executed, before the change; -1 if it has none.</param>
+    /// <param name="NewExecuteOnlyKey">The one that such memory is given now; -1 if there is none to be had.</param>
+    private readonly record struct ProtectChange(Rights Rights, int Key, int ExecuteOnlyKey, int NewExecuteOnlyKey)
+    {
+        public bool MakesExecuteOnly => Key == LeaveKey && Rights == Rights.Execute && NewExecuteOnlyKey > 0;
+
+        public AreaTraits Of(Area area) => area.Traits with { Rights = Rights, ProtectionKey = KeyOf(area) };
+
+        // Linux: __arch_override_mprotect_pkey. A key that was asked for is never overridden.
+        private int KeyOf(Area area) =>
+            Key != LeaveKey ? Key
+            : MakesExecuteOnly ? NewExecuteOnlyKey
+            : Rights != Rights.Execute && area.Rights == Rights.Execute && area.Traits.ProtectionKey == ExecuteOnlyKey ? 0
+            : area.Traits.ProtectionKey;
     }
 
     /// <param name="File">The rights of slots, and of leaves that show a file.</param>

@@ -24,6 +24,9 @@ public enum FaultKind
     /// <summary>What is mapped there does not allow the access: SIGSEGV with SEGV_ACCERR.</summary>
     NotAllowed,
 
+    /// <summary>The protection key of what is mapped there denies the access: SIGSEGV with SEGV_PKUERR.</summary>
+    DeniedByKey,
+
     /// <summary>The mapping reaches past the end of the file, or the device is full: SIGBUS with BUS_ADRERR.</summary>
     BusError,
 

@@ -12,12 +12,13 @@ internal sealed class VirtualMemory
     private readonly HashSet<AddressSpace> _spaces = [];
     private (int Index, Entry Entry)? _kernelEntry;
 
-    public VirtualMemory(TableStore store, SharingLevels sharing, bool allowLargePages)
+    public VirtualMemory(TableStore store, SharingLevels sharing, bool allowLargePages, bool executeOnlyByKey)
     {
         Store = store;
         Walker = new TableWalker(store, (int)sharing);
         Sharing = sharing;
         AllowLargePages = allowLargePages;
+        ExecuteOnlyByKey = executeOnlyByKey;
         if (!store.Frames.TryAllocate(FrameKind.Zero, out var zero))
         {
             throw new InsufficientMemoryException("RAM is too small even for the page of zeroes; give the machine at least 2 MiB.");
@@ -33,6 +34,9 @@ internal sealed class VirtualMemory
     public SharingLevels Sharing { get; }
 
     public bool AllowLargePages { get; }
+
+    /// <summary>Whether a protection key keeps loads from what may only be executed.</summary>
+    public bool ExecuteOnlyByKey { get; }
 
     /// <summary>The page of zeroes that stands in for memory never written.</summary>
     public Frame ZeroPage { get; }

@@ -20,6 +20,8 @@ namespace Pando.Conformance.Tests.Kernel;
 /// </remarks>
 internal sealed class AgentProcess : IDisposable
 {
+    private const string KeyLine = "ProtectionKey:";
+
     private readonly Process? _process;
     private readonly FileStream _requests;
     private readonly FileStream _answers;
@@ -170,20 +172,28 @@ internal sealed class AgentProcess : IDisposable
     public long Tables() =>
         (StatusParser.Parse(ReadAll(_status)).TableBytes ?? throw new InvalidOperationException("/proc/PID/status has no VmPTE.")) / 4096;
 
-    /// <summary>What was advised and locked, as VmFlags in /proc/PID/smaps has it; the area's first address and its flags.</summary>
-    public IEnumerable<(ulong Start, AreaFlags Flags)> AreaFlags()
+    /// <summary>
+    /// What was advised and locked, as VmFlags in /proc/PID/smaps has it: the area's first address, its flags, and its protection key (0
+    /// where the processor has none).
+    /// </summary>
+    public IEnumerable<(ulong Start, AreaFlags Flags, int Key)> AreaFlags()
     {
         ulong start = 0;
+        int key = 0;
         foreach (string line in File.ReadLines($"/proc/{Pid}/smaps"))
         {
             if (line.StartsWith("VmFlags:", StringComparison.Ordinal))
             {
                 var flags = line.Split(' ', StringSplitOptions.RemoveEmptyEntries).Aggregate(Spaces.AreaFlags.None, (flags, word) => flags | FlagOf(word));
-                yield return (start, (flags & Spaces.AreaFlags.LockedOnFault) != 0 ? flags & ~Spaces.AreaFlags.Locked : flags);
+                yield return (start, (flags & Spaces.AreaFlags.LockedOnFault) != 0 ? flags & ~Spaces.AreaFlags.Locked : flags, key);
+            }
+            else if (line.StartsWith(KeyLine, StringComparison.Ordinal))
+            {
+                key = int.Parse(line.AsSpan(KeyLine.Length), NumberStyles.AllowLeadingWhite, CultureInfo.InvariantCulture);
             }
             else if (line.IndexOf('-', StringComparison.Ordinal) is > 0 and var dash && ulong.TryParse(line.AsSpan(0, dash), NumberStyles.HexNumber, CultureInfo.InvariantCulture, out ulong at))
             {
-                start = at;
+                (start, key) = (at, 0);
             }
         }
     }

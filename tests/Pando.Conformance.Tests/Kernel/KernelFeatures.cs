@@ -1,4 +1,5 @@
 using Pando.Conformance.Tests.Lockstep;
+using Pando.Hardware;
 
 namespace Pando.Conformance.Tests.Kernel;
 
@@ -12,12 +13,22 @@ namespace Pando.Conformance.Tests.Kernel;
 /// <param name="WhyNoWideMoves">Why mremap moves one area at a time (several since Linux 6.17).</param>
 internal sealed record KernelFeatures(string? WhyNoAgents, string? WhyNoPageEntries, string? WhyNoSeals, string? WhyNoWideMoves)
 {
+    private const ulong PrivateAnonymousFixed = 0x100032; // MAP_PRIVATE, MAP_FIXED, MAP_ANONYMOUS, MAP_FIXED_NOREPLACE
     private const ulong Somewhere = 0x100000000000;
     private const ulong Page = 4096;
     private const long BadAddress = -(long)Errno.EFAULT;
     private const long NoSuchCall = -38; // ENOSYS
 
     private static readonly Lazy<KernelFeatures> Asked = new(() => Without(Ask(), Settings.Without()));
+
+    /// <summary>Why memory that may only be executed (PROT_EXEC alone) can be loaded all the same; null where it cannot.</summary>
+    public string? WhyNoExecuteOnly { get; init; }
+
+    /// <summary>Why pkey_alloc gives out no protection keys; null where it does.</summary>
+    public string? WhyNoKeys { get; init; }
+
+    /// <summary>The page tables that processes have: what decides where user addresses end.</summary>
+    public X64Format Format { get; init; } = X64Format.FourLevels;
 
     /// <summary>Those of the running kernel, but for those that PANDO_CONFORMANCE_WITHOUT names.</summary>
     public static KernelFeatures Running => Asked.Value;
@@ -27,14 +38,19 @@ internal sealed record KernelFeatures(string? WhyNoAgents, string? WhyNoPageEntr
 
     /// <summary>What is missing, in words for a report: nothing where all is there.</summary>
     public override string ToString() =>
-        string.Concat(((string?[])[WhyNoAgents, WhyNoPageEntries, WhyNoSeals, WhyNoWideMoves]).Where(why => why is not null).Select(why => $", {why}"));
+        string.Concat(((string?[])[WhyNoAgents, WhyNoPageEntries, WhyNoSeals, WhyNoWideMoves, WhyNoExecuteOnly, WhyNoKeys]).Where(why => why is not null).Select(why => $", {why}"));
 
     /// <summary>Asks the kernel that an agent runs on. The agent has mapped nothing before, and has nothing after.</summary>
-    public static KernelFeatures Of(AgentProcess agent) => new(null, agent.WhyNoPageEntries(), AskForSeals(agent), AskForWideMoves(agent));
+    public static KernelFeatures Of(AgentProcess agent) => new(null, agent.WhyNoPageEntries(), AskForSeals(agent), AskForWideMoves(agent))
+    {
+        WhyNoExecuteOnly = AskForExecuteOnly(agent),
+        WhyNoKeys = AskForKeys(agent),
+        Format = AskForFiveLevels(agent) ? X64Format.FiveLevels : X64Format.FourLevels,
+    };
 
     /// <summary>Takes things away, so that what depends on them can be seen to be skipped.</summary>
     /// <param name="features">What is there.</param>
-    /// <param name="names">Of agents, pagemap, mseal and mremap.</param>
+    /// <param name="names">Of agents, pagemap, mseal, mremap and keys.</param>
     public static KernelFeatures Without(KernelFeatures features, params IEnumerable<string> names)
     {
         foreach (string name in names)
@@ -46,7 +62,8 @@ internal sealed record KernelFeatures(string? WhyNoAgents, string? WhyNoPageEntr
                 "pagemap" => features with { WhyNoPageEntries = why },
                 "mseal" => features with { WhyNoSeals = why },
                 "mremap" => features with { WhyNoWideMoves = why },
-                _ => throw new ArgumentException($"There is nothing called {name} to do without; there are agents, pagemap, mseal and mremap.", nameof(names)),
+                "keys" => features with { WhyNoKeys = why },
+                _ => throw new ArgumentException($"There is nothing called {name} to do without; there are agents, pagemap, mseal, mremap and keys.", nameof(names)),
             };
         }
 
@@ -75,7 +92,6 @@ internal sealed record KernelFeatures(string? WhyNoAgents, string? WhyNoPageEntr
     /// <summary>Moves two areas, which differ in their rights, at once.</summary>
     private static string? AskForWideMoves(AgentProcess agent)
     {
-        const ulong PrivateAnonymousFixed = 0x100032; // MAP_PRIVATE, MAP_FIXED, MAP_ANONYMOUS, MAP_FIXED_NOREPLACE
         const ulong MayMoveFixed = 3; // MREMAP_MAYMOVE, MREMAP_FIXED
         const ulong Elsewhere = Somewhere + (16 * Page);
         Require(agent.Call(SystemCall.Mmap, Somewhere, 2 * Page, 3, PrivateAnonymousFixed, ulong.MaxValue, 0) == (long)Somewhere, "mmap");
@@ -84,6 +100,37 @@ internal sealed record KernelFeatures(string? WhyNoAgents, string? WhyNoPageEntr
         Require(agent.Call(SystemCall.Munmap, Somewhere, 32 * Page) == 0, "munmap");
         Require(result is (long)Elsewhere or BadAddress, "mremap");
         return result == BadAddress ? "the kernel's mremap moves one area at a time" : null;
+    }
+
+    /// <summary>Loads from a page that may only be executed. On x86-64 a protection key keeps loads away, where the processor has any.</summary>
+    private static string? AskForExecuteOnly(AgentProcess agent)
+    {
+        Require(agent.Call(SystemCall.Mmap, Somewhere, Page, 4, PrivateAnonymousFixed, ulong.MaxValue, 0) == (long)Somewhere, "mmap");
+        var answer = agent.Load(Somewhere);
+        Require(agent.Call(SystemCall.Munmap, Somewhere, Page) == 0, "munmap");
+        Require((answer.Signal, answer.Code) is (0, _) or (11, 4), "a load of what may only be executed");
+        return answer.Signal == 0 ? "what may only be executed can be loaded" : null;
+    }
+
+    private static string? AskForKeys(AgentProcess agent)
+    {
+        long key = agent.Call(SystemCall.PkeyAlloc, 0, 0);
+        if (key < 0)
+        {
+            return $"pkey_alloc gives out no key ({(Errno)(-key)})";
+        }
+
+        Require(agent.Call(SystemCall.PkeyFree, (ulong)key) == 0, "pkey_free");
+        return null;
+    }
+
+    /// <summary>Maps a page where four levels of page tables do not reach.</summary>
+    private static bool AskForFiveLevels(AgentProcess agent)
+    {
+        ulong at = X64Format.FourLevels.UserEnd.Value + (16 * Page);
+        long result = agent.Call(SystemCall.Mmap, at, Page, 3, PrivateAnonymousFixed, ulong.MaxValue, 0);
+        Require(result == (long)at || result == -(long)Errno.ENOMEM, "mmap");
+        return result == (long)at && agent.Call(SystemCall.Munmap, at, Page) == 0;
     }
 
     private static void Require(bool good, string what)

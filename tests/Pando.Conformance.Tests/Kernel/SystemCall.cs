@@ -34,5 +34,6 @@ internal enum SystemCall
     Mlock2 = 325,
     PkeyMprotect = 329,
     PkeyAlloc = 330,
+    PkeyFree = 331,
     Mseal = 462,
 }

@@ -3,7 +3,7 @@ using Pando.Spaces;
 
 namespace Pando.Conformance.Tests.Lockstep;
 
-/// <summary>The engine's page tables of one space, as positions: what the kernel counts in VmPTE (all but the root).</summary>
+/// <summary>The engine's page tables of one space, as positions: what the kernel counts in VmPTE (tables of PTEs, PMDs and PUDs).</summary>
 internal static class EngineTables
 {
     /// <summary>How many there are.</summary>
@@ -43,7 +43,11 @@ internal static class EngineTables
             }
 
             ulong at = start + ((ulong)i * (ulong)Level.EntrySpan(level));
-            found.Add((level - 1, at / (ulong)Level.EntrySpan(level)));
+            if (level <= Level.P4d)
+            {
+                found.Add((level - 1, at / (ulong)Level.EntrySpan(level)));
+            }
+
             if (!Collect(space, space.Store.TableOf(entry, level), level - 1, at, found, empty) && level - 1 == Level.Pte)
             {
                 empty?.Add(at);

@@ -77,7 +77,7 @@ internal sealed partial class LockstepWorld
         {
             // Alike in all that /proc tells.
             int part = advised.FindIndex(one => one.Start == at);
-            Same(advised[part - 1].Flags, advised[part].Flags, $"what was advised on both sides of 0x{at:x}, where the engine has one area");
+            Same((advised[part - 1].Flags, advised[part - 1].Key), (advised[part].Flags, advised[part].Key), $"what was advised on both sides of 0x{at:x}, where the engine has one area");
             Counts.Count(process.MayBeCut.Contains(at) ? NamedDifference.RefusalLeavesCut : NamedDifference.PrivateAreasJoin);
         }
 
@@ -165,7 +165,7 @@ internal sealed partial class LockstepWorld
     {
         var process = At(place);
         var engine = process.Areas();
-        foreach (var (start, flags) in process.Agent.AreaFlags())
+        foreach (var (start, flags, key) in process.Agent.AreaFlags())
         {
             if (process.IsOwn(start))
             {
@@ -174,6 +174,7 @@ internal sealed partial class LockstepWorld
 
             var area = engine.Find(area => area.Range.Contains(new VirtualAddress(start)));
             Same(flags, area.Flags & ~(AreaFlags.Shared | AreaFlags.Synchronous), $"what was advised for 0x{start:x} of process {place}");
+            Same(key, area.ProtectionKey, $"the protection key of 0x{start:x} of process {place}");
         }
     }
 
@@ -182,6 +183,7 @@ internal sealed partial class LockstepWorld
         (0, _) => Touch.Allowed,
         (11, 1) => Touch.NotMapped,
         (11, 2) => Touch.NotAllowed,
+        (11, 4) => Touch.DeniedByKey,
         (7, _) => Touch.BusError,
         _ => throw new MismatchException($"the agent got signal {answer.Signal} with code {answer.Code}"),
     };
@@ -191,6 +193,7 @@ internal sealed partial class LockstepWorld
         Machines.AccessOutcome.Completed => Touch.Allowed,
         Machines.AccessOutcome.NotMapped => Touch.NotMapped,
         Machines.AccessOutcome.NotAllowed => Touch.NotAllowed,
+        Machines.AccessOutcome.DeniedByKey => Touch.DeniedByKey,
         Machines.AccessOutcome.BusError => Touch.BusError,
         _ => throw new MismatchException($"the engine's access ended in {outcome}"),
     };

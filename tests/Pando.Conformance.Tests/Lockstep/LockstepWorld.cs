@@ -38,7 +38,13 @@ internal sealed partial class LockstepWorld : IDisposable
     {
         _options = options;
         Counts = counts;
-        Machine = new Machine(new MachineOptions { Ram = 1024 * Mebi, Sharing = options.Sharing });
+        Machine = new Machine(new MachineOptions
+        {
+            Ram = 1024 * Mebi,
+            Sharing = options.Sharing,
+            Format = KernelFeatures.Running.Format,
+            ExecuteOnlyByKey = KernelFeatures.Running.WhyNoExecuteOnly is null,
+        });
         _processors = [.. Enumerable.Range(0, Processes).Select(_ => Machine.AddProcessor())];
         var agent = AgentProcess.Start();
         _processes[0] = Adopt(agent, Machine.CreateSpace(), 0);

@@ -74,7 +74,7 @@ public sealed class ProtectionKeyRightsTests
     [Fact]
     public void The_handler_is_not_asked_about_a_denied_access()
     {
-        using var bench = new ProcessorBench(handler: (_, _, _) => throw new InvalidOperationException("asked"));
+        using var bench = new ProcessorBench(handler: (_, _, _, _) => throw new InvalidOperationException("asked"));
         Place(bench);
         bench.Processor.ProtectionKeys = default(ProtectionKeyRights).With(Key, Rights.None);
         var result = bench.Processor.TryRead(Here, out ulong value);

@@ -111,7 +111,7 @@ public sealed class SoftwareProcessorAccessTests
     {
         ProcessorBench? made = null;
         var seen = new List<(VirtualAddress, AccessKind)>();
-        using var bench = new ProcessorBench(handler: (space, address, access) =>
+        using var bench = new ProcessorBench(handler: (space, address, access, _) =>
         {
             seen.Add((address, access));
             ((HandMadeSpace)space).Map(address, made!.Page(5), access == AccessKind.Write ? Rights.ReadWrite : Rights.Read);
@@ -133,7 +133,7 @@ public sealed class SoftwareProcessorAccessTests
     [InlineData(FaultKind.OutOfMemory, AccessOutcome.OutOfMemory)]
     public void A_fault_that_the_handler_refuses_ends_the_access_with_its_reason(FaultKind kind, AccessOutcome outcome)
     {
-        using var bench = new ProcessorBench(handler: (_, address, _) => new FaultResult(kind, address));
+        using var bench = new ProcessorBench(handler: (_, address, _, _) => new FaultResult(kind, address));
         Assert.Equal(new AccessResult(outcome, Here, PageFaultCode.User | PageFaultCode.Write), bench.Processor.TryWrite(Here, 1));
         Assert.Equal(new AccessResult(outcome, Here, PageFaultCode.User | PageFaultCode.Fetch), bench.Processor.TryFetch(Here, out byte _));
     }
@@ -141,7 +141,7 @@ public sealed class SoftwareProcessorAccessTests
     [Fact]
     public void A_probe_does_not_ask_the_handler()
     {
-        using var bench = new ProcessorBench(handler: (_, _, _) => throw new InvalidOperationException("asked"));
+        using var bench = new ProcessorBench(handler: (_, _, _, _) => throw new InvalidOperationException("asked"));
         Assert.Equal(
             new AccessResult(AccessOutcome.PageFault, Here, PageFaultCode.User),
             bench.Processor.TryRead(Here, out int _, FaultDelivery.ToCaller));
@@ -150,7 +150,7 @@ public sealed class SoftwareProcessorAccessTests
     [Fact]
     public void A_fault_that_is_resolved_and_never_goes_away_is_reported_with_its_walk()
     {
-        using var bench = new ProcessorBench(handler: (_, address, _) => new FaultResult(FaultKind.Spurious, address));
+        using var bench = new ProcessorBench(handler: (_, address, _, _) => new FaultResult(FaultKind.Spurious, address));
         var error = Assert.Throws<InvalidOperationException>(() => bench.Processor.TryRead(Here, out byte _));
         Assert.Contains($"walk of {Here}", error.Message, StringComparison.Ordinal);
         Assert.Contains("nothing", error.Message, StringComparison.Ordinal);
@@ -159,7 +159,7 @@ public sealed class SoftwareProcessorAccessTests
     [Fact]
     public void A_handler_that_throws_leaves_the_processor_usable()
     {
-        using var bench = new ProcessorBench(handler: (_, _, _) => throw new TimeoutException());
+        using var bench = new ProcessorBench(handler: (_, _, _, _) => throw new TimeoutException());
         Assert.Throws<TimeoutException>(() => bench.Processor.TryRead(Here, out byte _));
         bench.Space.Map(Here, bench.Page(7));
         Assert.Equal(7UL, bench.Read(Here));
@@ -169,7 +169,7 @@ public sealed class SoftwareProcessorAccessTests
     public void A_handler_may_flush_the_processor_that_called_it()
     {
         ProcessorBench? made = null;
-        using var bench = new ProcessorBench(handler: (_, address, _) =>
+        using var bench = new ProcessorBench(handler: (_, address, _, _) =>
         {
             made!.Store.Shootdown.Flush(made.Space, AddressRange.FromLength(address, 4096), tables: true);
             made.Space.Map(address, made.Page(5));
@@ -183,7 +183,7 @@ public sealed class SoftwareProcessorAccessTests
     public void A_space_that_its_own_fault_handler_ends_ends_the_access()
     {
         ProcessorBench? made = null;
-        using var bench = new ProcessorBench(handler: (space, address, _) =>
+        using var bench = new ProcessorBench(handler: (space, address, _, _) =>
         {
             made!.Store.Shootdown.Forget(space);
             return new FaultResult(FaultKind.Populated, address);
@@ -243,7 +243,7 @@ public sealed class SoftwareProcessorAccessTests
     [Fact]
     public void No_access_allocates_managed_memory()
     {
-        using var bench = new ProcessorBench(handler: (space, address, _) =>
+        using var bench = new ProcessorBench(handler: (space, address, _, _) =>
         {
             // The page is there, but its leaf was taken out.
             ((HandMadeSpace)space).Map(address, new PhysicalAddress(20UL << 20));
@@ -293,7 +293,7 @@ public sealed class SoftwareProcessorAccessTests
     {
         SoftwareProcessor? processor = null;
         Exception? error = null;
-        using var bench = new ProcessorBench(handler: (_, address, _) =>
+        using var bench = new ProcessorBench(handler: (_, address, _, _) =>
         {
             var thread = new Thread(() => error = Record.Exception(() => processor!.TryRead(Here, out byte _)));
             thread.Start();

@@ -27,7 +27,7 @@ public class SoftwareProcessorStressTests
         var cancel = TestContext.Current.CancellationToken;
 
         // Loads must never see what is written to a page after the flush that took it away.
-        var processor = SoftwareProcessor.Create(bench.Store, (space, address, _) => Settled(space, address, changedLevel));
+        var processor = SoftwareProcessor.Create(bench.Store, (space, address, _, _) => Settled(space, address, changedLevel));
         processor.Switch(bench.Space);
         var driver = Task.Run(() =>
         {
@@ -92,7 +92,7 @@ public class SoftwareProcessorStressTests
         bool stop = false;
         bool isRunning = false;
         var cancel = TestContext.Current.CancellationToken;
-        var processor = SoftwareProcessor.Create(bench.Store, (space, address, _) => Settled(space, address, Level.Pte));
+        var processor = SoftwareProcessor.Create(bench.Store, (space, address, _, _) => Settled(space, address, Level.Pte));
         var driver = Task.Run(() =>
         {
             var random = new Random(5);

@@ -12,6 +12,9 @@ internal enum Touch
     /// <summary>SIGSEGV, SEGV_ACCERR.</summary>
     NotAllowed,
 
+    /// <summary>SIGSEGV, SEGV_PKUERR.</summary>
+    DeniedByKey,
+
     /// <summary>SIGBUS.</summary>
     BusError,
 }

@@ -20,7 +20,7 @@ public sealed class OperationsOutOfMemoryTests
     {
         ["protect part"] = world => world.One.Space.Protect(At + Page, Page, Rights.Read),
         ["protect all"] = world => world.One.Space.Protect(At, 4 * Mebi, Rights.Read),
-        ["protect with a key"] = world => world.One.Space.Protect(At, 4 * Mebi, Rights.ReadWrite, 2),
+        ["protect with a key"] = world => world.One.Space.AllocateKey(out int key) is var error and not Errno.None ? error : world.One.Space.Protect(At, 4 * Mebi, Rights.ReadWrite, key),
         ["unmap part"] = world => world.One.Space.Unmap(At + (8 * Page), Page),
         ["map into"] = world => world.One.Space.Map(MapRequest.Anonymous(Page, Rights.Read) with { Address = At + (8 * Page), Placement = MapPlacement.Fixed }).Error,
         ["move shared"] = world => world.One.Space.Remap(At, 4 * Mebi, 4 * Mebi, RemapFlags.MayMove | RemapFlags.Fixed, Elsewhere).Error,

@@ -172,6 +172,14 @@ public sealed class ProtectTests
         var file = bench.DaxFile(Gibi);
         var sharers = bench.StartSharers(3, file);
         sharers[0].Store(At + Page, 1);
+        foreach (var sharer in sharers[..2])
+        {
+            for (int expected = 1; expected <= 3; expected++)
+            {
+                Assert.Equal((Errno.None, expected), (sharer.Space.AllocateKey(out int key), key));
+            }
+        }
+
         bench.Does(sharers[0].Space.Protect(At, Gibi, Rights.ReadWrite, protectionKey: 3));
         bench.Does(sharers[1].Space.Protect(At, Gibi, Rights.ReadWrite, protectionKey: 3));
         Assert.Equal(3, Assert.Single(sharers[0].Space.Areas).ProtectionKey);

@@ -22,9 +22,9 @@ internal sealed class OperationBench : IDisposable
     private readonly List<BenchProcess> _processes = [];
     private readonly List<MappedFile> _files = [];
 
-    public OperationBench(SharingLevels sharing = SharingLevels.All, bool largePages = true, long ram = 64 * Mebi, long device = 8 * Gibi)
+    public OperationBench(SharingLevels sharing = SharingLevels.All, bool largePages = true, long ram = 64 * Mebi, long device = 8 * Gibi, bool executeOnlyByKey = false)
     {
-        Machine = new Machine(new MachineOptions { Ram = ram, Sharing = sharing, LargePages = largePages });
+        Machine = new Machine(new MachineOptions { Ram = ram, Sharing = sharing, LargePages = largePages, ExecuteOnlyByKey = executeOnlyByKey });
         Device = Machine.AddPmem(device);
     }
 

@@ -99,6 +99,18 @@ public sealed class AuditorTests : IDisposable
     }
 
     [Fact]
+    public void A_leaf_with_another_key_than_its_area_or_its_table_is_reported()
+    {
+        foreach (var at in new[] { AnonymousLeaf, PrivateFileLeaf, At })
+        {
+            var (table, level, index) = Leaf(at);
+            Change(table, level, index, entry => Store.Format.WithProtectionKey(entry, level, 5));
+            AssertReported("has key 5");
+            Change(table, level, index, entry => Store.Format.WithProtectionKey(entry, level, 0));
+        }
+    }
+
+    [Fact]
     public void A_leaf_where_nothing_is_mapped_is_reported()
     {
         var (table, level, index) = Leaf(PrivateFileLeaf);

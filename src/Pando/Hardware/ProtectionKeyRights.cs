@@ -1,6 +1,4 @@
-using Pando.Hardware;
-
-namespace Pando.Machines;
+namespace Pando.Hardware;
 
 /// <summary>
 /// The protection-key rights of user pages: the PKRU register (Intel SDM vol. 3A, 4.6.2). Bit 2i (AD) takes away
@@ -9,6 +7,9 @@ namespace Pando.Machines;
 /// <param name="Value">The register; 0 takes nothing away.</param>
 public readonly record struct ProtectionKeyRights(uint Value)
 {
+    /// <summary>What a program begins with on Linux: key 0 alone takes nothing away (arch/x86/mm/pkeys.c, init_pkru_value).</summary>
+    public static ProtectionKeyRights Initial => new(0x5555_5554);
+
     /// <summary>The same, with other rights for one key.</summary>
     /// <param name="key">The key, 0 to 15.</param>
     /// <param name="rights">Read and write, read, or nothing.</param>
