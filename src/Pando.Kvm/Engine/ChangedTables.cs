@@ -1,3 +1,4 @@
+using Pando.Concurrency;
 using Pando.Hardware;
 
 namespace Pando.Kvm.Engine;
@@ -6,7 +7,7 @@ namespace Pando.Kvm.Engine;
 /// <remarks>Thread-safe. A change is noted after it was made; so whoever takes the list sees, in memory, all that it names.</remarks>
 internal sealed class ChangedTables(int limit)
 {
-    private readonly Lock _lock = new();
+    private readonly SleepLock _lock = new(LockRank.ChangedTables);
     private readonly HashSet<int> _tables = [];
     private bool _many;
     private int _last;
@@ -20,7 +21,7 @@ internal sealed class ChangedTables(int limit)
             return;
         }
 
-        lock (_lock)
+        using (_lock.Hold())
         {
             _many |= _tables.Count == limit;
             if (!_many)
@@ -39,7 +40,7 @@ internal sealed class ChangedTables(int limit)
     internal bool TryTake(List<ulong> tables, out bool many)
     {
         tables.Clear();
-        lock (_lock)
+        using (_lock.Hold())
         {
             many = _many;
             bool any = many || _tables.Count > 0;

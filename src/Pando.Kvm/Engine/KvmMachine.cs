@@ -1,4 +1,5 @@
 using System.Runtime.InteropServices;
+using Pando.Concurrency;
 using Pando.Hardware;
 using Pando.Kvm.Machine;
 using Pando.Kvm.Native;
@@ -38,9 +39,9 @@ public sealed class KvmMachine : ITranslationCache, ITableWatcher, IDisposable
     private readonly DeviceSlots _devices;
     private int _number;
     private readonly ChangedTables _changed = new(MostTables);
-    private readonly Lock _flushLock = new();
+    private readonly SleepLock _flushLock = new(LockRank.Flush);
     private readonly List<ulong> _flushing = [];
-    private readonly Lock _copyLock = new();
+    private readonly SleepLock _copyLock = new(LockRank.OwnProcessor);
     private readonly Pando.Machines.Machine _machine;
     private readonly SpaceProcessor[] _processors;
     private SoftwareProcessor? _copier;
@@ -251,7 +252,7 @@ public sealed class KvmMachine : ITranslationCache, ITableWatcher, IDisposable
             return false;
         }
 
-        lock (_copyLock)
+        using (_copyLock.Hold())
         {
             _copier ??= _machine.AddProcessor();
             try
@@ -303,7 +304,7 @@ public sealed class KvmMachine : ITranslationCache, ITableWatcher, IDisposable
     private void Flush()
     {
         // Held while the hypervisor is at work: who finds the list empty must not return before those who emptied it.
-        lock (_flushLock)
+        using (_flushLock.Hold())
         {
             if (_disposed || !_changed.TryTake(_flushing, out bool many))
             {
@@ -329,7 +330,7 @@ public sealed class KvmMachine : ITranslationCache, ITableWatcher, IDisposable
     {
         // Nobody asks it to flush any more; who is about to asks what finds that it has ended.
         _store.Shootdown.Remove(this);
-        lock (_flushLock)
+        using (_flushLock.Hold())
         {
             if (!_disposed)
             {

@@ -1,3 +1,4 @@
+using Pando.Concurrency;
 using Pando.Machines;
 using Pando.Tables;
 
@@ -13,7 +14,7 @@ namespace Pando.Kvm.Engine;
 /// </remarks>
 internal sealed class ProcessorContexts
 {
-    private readonly Lock _lock = new();
+    private readonly SleepLock _lock = new(LockRank.Processor);
     private readonly Dictionary<SpaceTables, uint> _pcids = [];
     private PcidNumbers _numbers;
 
@@ -23,7 +24,7 @@ internal sealed class ProcessorContexts
     /// <returns>True where numbers were used up: all that the vCPU keeps must be flushed before it runs.</returns>
     internal bool Load(ReadOnlySpan<SpaceTables> spaces, Span<ulong> pcids)
     {
-        lock (_lock)
+        using (_lock.Hold())
         {
             bool anew = false;
             for (int i = 0; i < spaces.Length; i++)
@@ -59,7 +60,7 @@ internal sealed class ProcessorContexts
     /// <returns>Whether it had one.</returns>
     internal bool Drop(SpaceTables space)
     {
-        lock (_lock)
+        using (_lock.Hold())
         {
             return _pcids.Remove(space);
         }
@@ -68,7 +69,7 @@ internal sealed class ProcessorContexts
     /// <summary>So is every space that may show tables of <paramref name="owner"/>.</summary>
     internal bool DropShared(SharedTableOwner owner)
     {
-        lock (_lock)
+        using (_lock.Hold())
         {
             bool any = false;
             foreach (var space in _pcids.Keys)

@@ -58,7 +58,7 @@ internal sealed unsafe class VirtualMachine : IDisposable
             }
 
             ReadAbilities();
-            if (levels == 5 && !HasFiveLevels)
+            if (levels == 5 && !KvmAvailability.OffersFiveLevels(_device))
             {
                 throw new KvmException("this host offers its guests no 5-level paging (CPUID 7.0 ECX bit 16, LA57); use 4 levels");
             }
@@ -76,7 +76,7 @@ internal sealed unsafe class VirtualMachine : IDisposable
                 _private.Memory, _private.PhysicalBase, levels == 5, ParkingSpace | (ParkingSpace != 0 && HasPcid ? ProcessorState.NoFlush : 0));
             own.KernelEntry = KernelEntry;
             var service = CreateProcessor();
-            Translation = TranslationProbe.Probe(service, _private, own);
+            Translation = Probe(service, own);
             _toucher = new TableToucher(service, _image, own);
         }
         catch
@@ -100,9 +100,6 @@ internal sealed unsafe class VirtualMachine : IDisposable
     /// under; the next round begins from it without a flush. 0 where there is none.
     /// </summary>
     internal ulong ParkingSpace { get; }
-
-    /// <summary>True where the host offers LA57 to its guests.</summary>
-    internal bool HasFiveLevels { get; private set; }
 
     /// <summary>MAXPHYADDR of the vCPUs; guest-physical memory ends at <see cref="MemoryEnd"/>.</summary>
     internal int PhysicalAddressBits { get; private set; }
@@ -277,6 +274,19 @@ internal sealed unsafe class VirtualMachine : IDisposable
         }
     }
 
+    private TranslationKind Probe(VirtualProcessor service, OwnTables own)
+    {
+        try
+        {
+            return TranslationProbe.Probe(service, _private!, own);
+        }
+        catch (KvmException exception) when (Levels == 5)
+        {
+            throw new KvmException(
+                $"this host says that its guests may have 5-level paging (CPUID 7.0 ECX bit 16, LA57), but no vCPU runs with it: {exception.Message} Use 4 levels");
+        }
+    }
+
     // CPUID leaves: Intel SDM vol. 2A, CPUID.
     private void ReadAbilities()
     {
@@ -288,9 +298,6 @@ internal sealed unsafe class VirtualMachine : IDisposable
             {
                 case 1:
                     HasPcid = (leaf.Ecx & (1u << 17)) != 0;
-                    break;
-                case 7 when leaf.Index == 0:
-                    HasFiveLevels = (leaf.Ecx & (1u << 16)) != 0;
                     break;
                 case 0x8000_0008:
                     PhysicalAddressBits = (int)(leaf.Eax & 0xFF);

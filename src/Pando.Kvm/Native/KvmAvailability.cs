@@ -12,7 +12,13 @@ public readonly record struct KvmAvailability(bool IsUsable, string Reason)
 
     private const int ApiVersion = 12; // fixed since Linux 2.6.22 (api.rst 4.1)
 
-    /// <summary>Asks the running kernel. Cheap (an open and a few calls); the answer is not cached.</summary>
+    // What CPUID says of LA57 a hypervisor may pass on without being able to run it (kvm_pvm does): it is tried, once.
+    private static readonly Lazy<string> WhyNoFiveLevels = new(TryFiveLevels);
+
+    /// <summary>
+    /// Asks the running kernel: an open and a few calls. With 5 levels, the first call in a process also runs a vCPU for a
+    /// moment, since what a host says of them is not always so.
+    /// </summary>
     /// <param name="levels">Levels of page tables that the processors are to walk: 4, or 5 (LA57).</param>
     public static KvmAvailability Check(int levels = 4)
     {
@@ -59,12 +65,32 @@ public readonly record struct KvmAvailability(bool IsUsable, string Reason)
             return No($"{Device} lacks KVM_CAP_READONLY_MEM (Linux 3.7)");
         }
 
-        return levels == 5 && !OffersFiveLevels(device)
-            ? No($"{Device} offers its guests no 5-level paging (CPUID 7.0 ECX bit 16, LA57)")
-            : new KvmAvailability(true, "");
+        if (levels < 5)
+        {
+            return new KvmAvailability(true, "");
+        }
+
+        string reason = OffersFiveLevels(device)
+            ? WhyNoFiveLevels.Value
+            : $"{Device} offers its guests no 5-level paging (CPUID 7.0 ECX bit 16, LA57)";
+        return new KvmAvailability(reason.Length == 0, reason);
     }
 
-    private static unsafe bool OffersFiveLevels(int device)
+    private static string TryFiveLevels()
+    {
+        try
+        {
+            using var machine = new Machine.VirtualMachine(5);
+            return "";
+        }
+        catch (KvmException exception)
+        {
+            return exception.Message;
+        }
+    }
+
+    /// <summary>Whether the kernel says that a guest may have LA57.</summary>
+    internal static unsafe bool OffersFiveLevels(int device)
     {
         var cpuid = new KvmCpuid { Count = KvmCpuid.Capacity };
         if (LibC.Ioctl(device, KvmRequest.GetSupportedCpuid, &cpuid) < 0)

@@ -12,6 +12,14 @@ internal enum LockRank
 {
     None = 0,
 
+    /// <summary>
+    /// A processor that a machine of another kind keeps for its own accesses to spaces: its faults take what faults take. Sleeps.
+    /// </summary>
+    OwnProcessor,
+
+    /// <summary>A machine's list of processors, while one is made and added. Sleeps.</summary>
+    Processors,
+
     /// <summary>A machine's list of devices, while one is added. Sleeps: adding one makes its backing file.</summary>
     Devices,
 
@@ -72,9 +80,14 @@ internal enum LockRank
     /// <summary>Free blocks of frames. Spins.</summary>
     FrameBlocks,
 
-    /// <summary>A machine's list of processors, while one is added. Sleeps.</summary>
-    Processors,
+    /// <summary>
+    /// A flush that a machine of another kind makes as one (KVM): held until no processor of its uses what was dropped. Sleeps.
+    /// </summary>
+    Flush,
 
-    /// <summary>One processor's translation caches. Spins.</summary>
+    /// <summary>What such a machine has noted as changed since its last flush. Sleeps.</summary>
+    ChangedTables,
+
+    /// <summary>One processor's translation caches, or its numbers of spaces (PCIDs). Spins, but for numbers of KVM's vCPUs.</summary>
     Processor,
 }
