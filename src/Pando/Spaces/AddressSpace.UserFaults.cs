@@ -176,10 +176,10 @@ public sealed partial class AddressSpace
 
         if (protect)
         {
-            foreach (var area in Areas)
+            for (var at = range.Start; TryGetNextArea(at, range.End, out var area); at = area.Range.End)
             {
-                var part = area.Range.Intersect(range);
-                if (!part.IsEmpty && area.File is not null && (area.Flags & AreaFlags.UserWriteProtect) != 0)
+                var part = area.Range.Intersect(new AddressRange(at, range.End));
+                if (area.File is not null && (area.Flags & AreaFlags.UserWriteProtect) != 0)
                 {
                     var kind = Populate(part, AccessKind.Read, asksUser: false).Kind;
                     if (kind == FaultKind.OutOfMemory)
