@@ -34,7 +34,7 @@ internal static class ExplainCommand
             return CommandErrors.Fail("This machine has no Linux to read.");
         }
 
-        var report = RangeReader.Explain(parsed.GetValue(Pid), address, new ScanOptions { FileAsker = FileAskerCommand.CommandLine() });
+        var report = RangeReader.Explain(parsed.GetValue(Pid), address, new ScanOptions());
         if (parsed.GetValue(Json))
         {
             Console.Out.WriteLine(ReportJson.Write(report));

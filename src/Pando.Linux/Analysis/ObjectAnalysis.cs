@@ -69,10 +69,7 @@ internal static class ObjectAnalysis
             (long)estimate.ErrorBytes(facts.Number),
             sharing,
             facts.Dax is null ? null : DaxWindows.Count(snapshot, facts, mappers),
-            withCures && facts.Kind is not (ObjectKind.Anonymous or ObjectKind.Special) ? CureAnalysis.Compute(snapshot, facts, mappers, levels.Total, at) : [])
-        {
-            Scope = facts.Scope,
-        };
+            withCures && facts.Kind is not (ObjectKind.Anonymous or ObjectKind.Special) ? CureAnalysis.Compute(snapshot, facts, mappers, levels.Total, at) : []);
     }
 
     private static long Bytes(double tables) => (long)Math.Round(tables) * TableCounts.TableBytes;

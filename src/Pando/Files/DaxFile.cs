@@ -67,7 +67,7 @@ public sealed partial class DaxFile : MappedFile
     }
 
     /// <inheritdoc/>
-    internal override FilePage Find(long offset, bool write, in LeafLimits limits)
+    internal override FilePage Find(long offset, bool write, in LeafLimits limits, bool makes = true)
     {
         if (IsPastEnd(offset))
         {
@@ -172,9 +172,6 @@ public sealed partial class DaxFile : MappedFile
     }
 
     private protected override void AbandonStorage() => _extents.Remove(0, long.MaxValue / 4);
-
-    private bool IsPastEnd(long offset) =>
-        offset < 0 || offset >= ((Size + Level.PageSize - 1) & -(long)Level.PageSize);
 
     /// <summary>Puts an extent in the place of what was there. Under the invalidate lock.</summary>
     private void SetExtent(FileExtent extent)

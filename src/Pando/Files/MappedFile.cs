@@ -71,6 +71,9 @@ public abstract class MappedFile : IDisposable
     /// </summary>
     public virtual long MappingAlignment => Level.PageSize;
 
+    /// <summary>Whether an access at an offset is a bus error: it lies past the last page.</summary>
+    internal bool IsPastEnd(long offset) => offset < 0 || offset >= ((Size + MappingAlignment - 1) & -MappingAlignment);
+
     /// <summary>Whether the file can be mapped with MAP_SYNC.</summary>
     public virtual bool SupportsSynchronousMappings => false;
 
@@ -239,13 +242,14 @@ public abstract class MappedFile : IDisposable
     public abstract Errno Poison(long offset);
 
     /// <summary>
-    /// Finds the page at a file offset, for a leaf. May allocate a frame. The answer is true until the sequence of
+    /// Finds the page at a file offset, for a leaf. The answer is true until the sequence of
     /// <see cref="SharedTableOwner.Invalidate"/> moves; the caller has read it before.
     /// </summary>
     /// <param name="offset">The offset, in bytes.</param>
     /// <param name="write">Whether a store is to follow.</param>
     /// <param name="limits">What the leaf's place allows.</param>
-    internal abstract FilePage Find(long offset, bool write, in LeafLimits limits);
+    /// <param name="makes">Whether a memory file makes a page that is not there; else the answer is <see cref="PageStatus.Absent"/>.</param>
+    internal abstract FilePage Find(long offset, bool write, in LeafLimits limits, bool makes = true);
 
     /// <summary>
     /// Gives a page storage of its own, after <see cref="Find"/> has asked for it by <see cref="PageStatus.MustAllocate"/>:

@@ -72,7 +72,7 @@ public sealed class MemoryFile : MappedFile
     /// <inheritdoc/>
     public override PhysicalAddress? Locate(long offset)
     {
-        if (offset < 0 || offset >= End)
+        if (IsPastEnd(offset))
         {
             return null;
         }
@@ -94,16 +94,16 @@ public sealed class MemoryFile : MappedFile
     }
 
     /// <inheritdoc/>
-    internal override FilePage Find(long offset, bool write, in LeafLimits limits)
+    internal override FilePage Find(long offset, bool write, in LeafLimits limits, bool makes = true)
     {
-        if (offset < 0 || offset >= End)
+        if (IsPastEnd(offset))
         {
             return FilePage.Failed(PageStatus.PastEnd);
         }
 
-        if (!TryGetPage(offset >> Level.EntryShift(_pageLevel), out var frame))
+        if (!TryGetPage(offset >> Level.EntryShift(_pageLevel), makes, out var frame))
         {
-            return FilePage.Failed(PageStatus.OutOfMemory);
+            return FilePage.Failed(makes ? PageStatus.OutOfMemory : PageStatus.Absent);
         }
 
         if (Store.Memory.Record(frame).Poisoned)
@@ -178,10 +178,12 @@ public sealed class MemoryFile : MappedFile
     /// <summary>
     /// Gives a page that does not exist yet its contents, all at once for everybody (userfaultfd's copy).
     /// </summary>
-    /// <returns>EEXIST if the page exists; EFAULT past the end; EINVAL for a file with pages of 2 MiB; ENOMEM.</returns>
+    /// <param name="offset">The file offset; a multiple of the page's size.</param>
+    /// <param name="contents">As many bytes as the page has.</param>
+    /// <returns>EEXIST if the page exists; EFAULT past the end; EINVAL for a part of a page of 2 MiB; ENOMEM.</returns>
     internal Errno Provide(long offset, ReadOnlySpan<byte> contents)
     {
-        if (_pageLevel != Level.Pte)
+        if (contents.Length != PageSize)
         {
             return Errno.EINVAL;
         }
@@ -193,18 +195,30 @@ public sealed class MemoryFile : MappedFile
 
     private Errno ProvideEntered(long offset, ReadOnlySpan<byte> contents)
     {
-        if (offset < 0 || offset >= End)
+        if (IsPastEnd(offset))
         {
             return Errno.EFAULT;
         }
 
-        if (!_pages.TryMake(offset >> Level.PageShift, out var cell) || !Store.Frames.TryAllocate(FrameKind.FileData, zero: false, out var frame))
+        if (!_pages.TryMake(offset >> Level.EntryShift(_pageLevel), out var cell))
+        {
+            return Errno.ENOMEM;
+        }
+
+        if (Volatile.Read(ref _pages.At(cell)) != 0)
+        {
+            return Errno.EEXIST;
+        }
+
+        if (_pageLevel == Level.Pte
+            ? !Store.Frames.TryAllocate(FrameKind.FileData, zero: false, out var frame)
+            : !Store.Frames.TryAllocateBlock(FrameKind.FileData, out frame))
         {
             return Errno.ENOMEM;
         }
 
         Schedule.Reach(SchedulePoint.Bytes);
-        contents.CopyTo(Store.Memory.Bytes(frame.Address, Level.PageSize));
+        contents.CopyTo(Store.Memory.Bytes(frame.Address, contents.Length));
         Schedule.Reach(SchedulePoint.EntryWrite, cell.Node.Word(cell.Index));
         if (Interlocked.CompareExchange(ref _pages.At(cell), (ulong)frame.Number, 0) != 0)
         {
@@ -215,11 +229,12 @@ public sealed class MemoryFile : MappedFile
         return Errno.None;
     }
 
-    /// <summary>Finds or allocates the frame (or 2 MiB block) of a page. Whoever comes second uses the first's.</summary>
-    private bool TryGetPage(long index, out Frame frame)
+    /// <summary>Finds the frame (or 2 MiB block) of a page, or makes it if it may. Whoever comes second uses the first's.</summary>
+    private bool TryGetPage(long index, bool makes, out Frame frame)
     {
         frame = Frame.None;
-        if (!_pages.TryMake(index, out var cell))
+        var cell = makes ? default : _pages.Find(index);
+        if (makes ? !_pages.TryMake(index, out cell) : cell.IsNone)
         {
             return false;
         }
@@ -227,9 +242,9 @@ public sealed class MemoryFile : MappedFile
         ref ulong word = ref _pages.At(cell);
         Schedule.Reach(SchedulePoint.EntryRead, cell.Node.Word(cell.Index));
         frame = new Frame((int)Volatile.Read(ref word));
-        if (!frame.IsNone)
+        if (!frame.IsNone || !makes)
         {
-            return true;
+            return !frame.IsNone;
         }
 
         if (_pageLevel == Level.Pte

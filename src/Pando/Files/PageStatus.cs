@@ -6,6 +6,9 @@ public enum PageStatus
     /// <summary>The page is there.</summary>
     Found,
 
+    /// <summary>A memory file has no page there yet, and was not to make one.</summary>
+    Absent,
+
     /// <summary>The offset lies past the end of the file: a bus error.</summary>
     PastEnd,
 

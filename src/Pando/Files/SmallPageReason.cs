@@ -33,6 +33,9 @@ public enum SmallPageReason
     /// <summary>A private mapping copies single 4 KiB pages when it is written.</summary>
     PrivateWrite,
 
+    /// <summary>Of a space that handles user faults here: pages are shown or protected one by one.</summary>
+    UserFaults,
+
     /// <summary>The machine was told to use 4 KiB pages only.</summary>
     Disabled,
 

@@ -95,16 +95,19 @@ public abstract class EntryFormat
 
     /// <summary>
     /// The same page's leaf one level down: for entry <paramref name="index"/> of the table that takes the place of
-    /// a large leaf.
+    /// a large leaf. It says all that the large one says.
     /// </summary>
-    public Entry SplitLeaf(Entry entry, int level, int index) =>
-        MakeLeaf(
+    public Entry SplitLeaf(Entry entry, int level, int index)
+    {
+        var small = MakeLeaf(
             level - 1,
             TargetOf(entry, level) + (index * Level.EntrySpan(level - 1)),
             RightsOf(entry, level),
             IsDirty(entry, level),
             MemoryTypeOf(entry, level),
             ProtectionKeyOf(entry, level));
+        return IsAnonymous(entry, level) ? AsAnonymous(small, level - 1) : small;
+    }
 
     /// <summary>How many protection keys the format knows; 1 where it has none.</summary>
     public virtual int ProtectionKeys => 1;
@@ -114,14 +117,6 @@ public abstract class EntryFormat
 
     /// <summary>The same leaf with another protection key.</summary>
     public virtual Entry WithProtectionKey(Entry entry, int level, int protectionKey) => entry;
-
-    /// <summary>
-    /// Whether software has marked the leaf as one whose stores go to a user-fault handler. The hardware ignores the mark.
-    /// </summary>
-    public abstract bool IsMarked(Entry entry, int level);
-
-    /// <summary>The same leaf, with or without the mark.</summary>
-    public abstract Entry Marked(Entry entry, int level, bool marked);
 
     /// <summary>
     /// Whether software has marked the leaf as one that shows private memory, to which it holds a reference: said by the

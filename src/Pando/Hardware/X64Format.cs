@@ -23,7 +23,6 @@ public sealed class X64Format : EntryFormat
 
     // Bits 9 to 11 are left to software (SDM table 4-20).
     private const ulong SoftwareAnonymous = 1UL << 9;
-    private const ulong SoftwareMark = 1UL << 10;
 
     // Bits 59 to 62 of a leaf hold the protection key, where CR4.PKE is set (SDM vol. 3A, 4.6.2).
     private const int KeyShift = 59;
@@ -161,13 +160,6 @@ public sealed class X64Format : EntryFormat
     /// <inheritdoc/>
     public override Entry WithProtectionKey(Entry entry, int level, int protectionKey) =>
         new((entry.Raw & ~KeyMask) | ((ulong)protectionKey << KeyShift));
-
-    /// <inheritdoc/>
-    public override bool IsMarked(Entry entry, int level) => (entry.Raw & SoftwareMark) != 0;
-
-    /// <inheritdoc/>
-    public override Entry Marked(Entry entry, int level, bool marked) =>
-        new((entry.Raw & ~SoftwareMark) | (marked ? SoftwareMark : 0));
 
     /// <inheritdoc/>
     public override bool IsAnonymous(Entry entry, int level) => (entry.Raw & SoftwareAnonymous) != 0;

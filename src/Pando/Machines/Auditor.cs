@@ -85,10 +85,27 @@ internal sealed class Auditor(Machine machine)
                 $"{space}: the root's entry {kernel.Index} is {entry}, the kernel's is {kernel.Entry}");
         }
 
+        CheckProtectedPages(space);
         for (int level = Level.Pte; level <= Level.Pgd; level++)
         {
             Expect(found[level] == space.TablesAt(level), $"{space} has {found[level]} {Level.Name(level)} tables, but counts {space.TablesAt(level)}");
         }
+    }
+
+    /// <summary>What is protected lies where it may be, and counts right; leaves are looked at one by one.</summary>
+    private void CheckProtectedPages(AddressSpace space)
+    {
+        long count = 0;
+        var pages = space.ProtectedPages;
+        pages.ForEach(page =>
+        {
+            count++;
+            var area = space.AreaSet.Find(page);
+            Expect(area is not null && (area.Traits.Flags & AreaFlags.UserWriteProtect) != 0, $"{space}: {page} is protected, where nothing is registered for it");
+            Expect(area is not { File: null } || !space.OwnLeaf(page).IsNone, $"{space}: {page} is protected, but the private page does not exist");
+        });
+        Expect(count == pages.Count, $"{space}: {count} pages are protected, but it counts {pages.Count}");
+        Expect(count > 0 || pages.FrameCount == 0, $"{space}: no page is protected, but {pages.FrameCount} frames are kept for it");
     }
 
     private void CheckSpaceTable(AddressSpace space, Frame table, int level, VirtualAddress start, int[] found)
@@ -172,6 +189,7 @@ internal sealed class Auditor(Machine machine)
         var rights = _store.Format.RightsOf(leaf, level);
         Expect(_store.Format.ProtectionKeyOf(leaf, level) == area.Traits.ProtectionKey, $"{space}: the leaf at {span} has key {_store.Format.ProtectionKeyOf(leaf, level)}, {area} has {area.Traits.ProtectionKey}");
         var frame = _store.AnonymousFrameOf(leaf, level);
+        Expect((rights & Rights.Write) == 0 || space.ProtectedPages.CountIn(span) == 0, $"{space}: the leaf at {span} lets protected pages be stored to");
         if (!frame.IsNone)
         {
             if (level > Level.Pte || !_store.Memory.IsRam(frame.Address) || _store.Memory.Record(frame).Kind != FrameKind.Anonymous)
@@ -382,7 +400,7 @@ internal sealed class Auditor(Machine machine)
 
         var files = owners.OfType<FileTables>().Select(tables => tables.File).ToList();
         var contents = files.OfType<MemoryFile>().Select(file => file.Frames).ToList();
-        int index = files.Sum(file => file.Tables.IndexFrames + (file.Dirty?.FrameCount ?? 0)) + contents.Sum(frames => frames.Index);
+        int index = owners.OfType<AddressSpace>().Sum(space => space.ProtectedPages.FrameCount) + files.Sum(file => file.Tables.IndexFrames + (file.Dirty?.FrameCount ?? 0)) + contents.Sum(frames => frames.Index);
         int data = contents.Sum(frames => frames.Data);
         Expect(kinds[(int)FrameKind.SpaceTable] == _spaceTables, $"{kinds[(int)FrameKind.SpaceTable]} frames are tables of spaces, {_spaceTables} were reached");
         Expect(kinds[(int)FrameKind.FileTable] == _fileTables, $"{kinds[(int)FrameKind.FileTable]} frames are tables of files, {_fileTables} were reached");

@@ -150,6 +150,11 @@ public sealed partial class AddressSpace
                 var part = area.Range.Intersect(range);
                 part = new AddressRange(part.Start, part.End.AlignDown(area.File?.MappingAlignment ?? Level.PageSize));
                 _memory.Walker.VisitWithin(this, part, ref drop, in gather, freesEmptied: true);
+                if (area.File is null)
+                {
+                    // Only pages that exist are protected there; of a file's, the protection does not depend on what is shown.
+                    _protectedPages.Remove(part);
+                }
             }
         }
 

@@ -1,4 +1,3 @@
-using Pando.Costs;
 using Pando.Hardware;
 
 namespace Pando.Spaces;
@@ -7,30 +6,50 @@ namespace Pando.Spaces;
 public sealed partial class AddressSpace
 {
     /// <summary>Whether every address of a range is mapped.</summary>
-    private bool IsMapped(AddressRange range) => _areas.IsMapped(range);
-
-    /// <summary>
-    /// The first area that has something of a range, at this moment. For those who go through a range without the space's lock, in
-    /// steps that others may come between.
-    /// </summary>
-    private bool TryGetNextArea(VirtualAddress start, VirtualAddress end, out AreaInfo area)
+    private bool IsMapped(AddressRange range)
     {
-        using var held = _lock.Read();
-        var first = _areas.Overlapping(new AddressRange(start, end)).First;
-        area = first is null ? default : first.Info;
-        return first is not null;
+        var at = range.Start;
+        foreach (var area in _areas.Overlapping(range))
+        {
+            if (area.Range.Start > at)
+            {
+                return false;
+            }
+
+            at = area.Range.End;
+        }
+
+        return at >= range.End;
     }
 
     /// <summary>Whether the areas may be cut at the ends of a range: those of files with fixed pages only between pages.</summary>
     private bool MayCutAt(AddressRange range)
     {
-        return range.IsEmpty || (MayCut(_areas.Find(range.Start), range.Start) && MayCut(_areas.Find(range.End - 1), range.End));
+        foreach (var area in _areas.Overlapping(range))
+        {
+            long alignment = area.File?.MappingAlignment ?? Level.PageSize;
+            var part = range.Intersect(area.Range);
+            if (((part.Start - area.Range.Start) | (part.End - area.Range.Start)) % alignment != 0)
+            {
+                return false;
+            }
+        }
 
-        static bool MayCut(Area? area, VirtualAddress at) =>
-            area?.File is not { } file || (at - area.Range.Start) % file.MappingAlignment == 0;
+        return true;
     }
 
-    private bool HasAny(AddressRange range, AreaFlags flags) => _areas.HasAny(range, flags);
+    private bool HasAny(AddressRange range, AreaFlags flags)
+    {
+        foreach (var area in _areas.Overlapping(range))
+        {
+            if ((area.Traits.Flags & flags) != 0)
+            {
+                return true;
+            }
+        }
+
+        return false;
+    }
 
     /// <summary>
     /// Gives the areas of a range other traits: they are cut at its ends, changed, and joined to those beside them that
@@ -43,47 +62,42 @@ public sealed partial class AddressSpace
     private void Rewrite(AddressRange range, Func<Area, AreaTraits> change)
     {
         var pieces = new List<Area>(4);
-        var gone = new List<Area>(4);
-        var next = _areas.Overlapping(range).First;
-        while (next is not null && next.Range.Start < range.End)
+        int next = _areas.FirstEndingAfter(range.Start);
+        while (next < _areas.Count && _areas[next].Range.Start < range.End)
         {
-            var before = next.Links.Previous;
-            for (; next is not null && next.Range.Start < range.End; next = next.Links.Next)
+            int first = next;
+            for (; next < _areas.Count && _areas[next].Range.Start < range.End; next++)
             {
-                Cost.Count(CostKind.Area);
-                var traits = change(next);
-                if (traits == next.Traits)
+                var area = _areas[next];
+                var traits = change(area);
+                if (traits == area.Traits)
                 {
                     break;
                 }
 
-                AddChanged(pieces, next, next.Range.Intersect(range), traits);
-                gone.Add(next);
+                AddChanged(pieces, area, area.Range.Intersect(range), traits);
             }
 
-            if (gone.Count == 0)
+            if (first == next)
             {
-                next = next!.Links.Next;
+                next++;
                 continue;
             }
 
             // Where the range cuts an area, what lies beside the run is the rest of it, and differs.
-            if (before is not null && pieces[0].Range.Start >= range.Start && Joins(before, pieces[0]))
+            if (first > 0 && pieces[0].Range.Start >= range.Start && Joins(_areas[first - 1], pieces[0]))
             {
-                pieces[0] = Join(before, pieces[0]);
-                gone.Add(before);
+                pieces[0] = Join(_areas[--first], pieces[0]);
             }
 
-            if (next is not null && pieces[^1].Range.End <= range.End && Joins(pieces[^1], next))
+            if (next < _areas.Count && pieces[^1].Range.End <= range.End && Joins(pieces[^1], _areas[next]))
             {
-                pieces[^1] = Join(pieces[^1], next);
-                gone.Add(next);
-                next = next.Links.Next;
+                pieces[^1] = Join(pieces[^1], _areas[next++]);
             }
 
-            Exchange(gone.ToArray(), pieces.ToArray());
+            Exchange(first, next - first, pieces.ToArray());
+            next = first + pieces.Count;
             pieces.Clear();
-            gone.Clear();
         }
     }
 
@@ -112,7 +126,7 @@ public sealed partial class AddressSpace
     }
 
     /// <summary>Puts areas in the place of others, and counts their files.</summary>
-    private void Exchange(ReadOnlySpan<Area> gone, ReadOnlySpan<Area> added)
+    private void Exchange(int first, int count, ReadOnlySpan<Area> added)
     {
         foreach (var area in added)
         {
@@ -122,7 +136,8 @@ public sealed partial class AddressSpace
             }
         }
 
-        ReplaceAreas(gone, added);
+        var gone = _areas.All.Slice(first, count).ToArray();
+        ReplaceAreas(first, count, added);
         foreach (var area in gone)
         {
             if (area.File is { } file)

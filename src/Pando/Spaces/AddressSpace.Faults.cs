@@ -14,6 +14,8 @@ namespace Pando.Spaces;
 /// </remarks>
 public sealed partial class AddressSpace
 {
+    private const int MostQuestions = 10_000;
+
     /// <summary>
     /// Resolves a fault: what the processor calls when an access finds no translation, or one that does not allow it.
     /// Allocates no managed memory on the ordinary ways.
@@ -26,7 +28,7 @@ public sealed partial class AddressSpace
     /// </param>
     public FaultResult Fault(VirtualAddress address, AccessKind access, ProtectionKeyRights? keys = null)
     {
-        var kind = ResolveWithHelp(address, access, address + 1, keys, asksUser: true, out _);
+        var kind = ResolveWithHelp(address, access, address + 1, keys, out _);
         Store.Count(kind switch
         {
             FaultKind.Populated => TableEvent.FaultPopulated,
@@ -43,13 +45,11 @@ public sealed partial class AddressSpace
     /// Faults in every page of a range, as if each were accessed (MADV_POPULATE_READ, MADV_POPULATE_WRITE).
     /// </summary>
     /// <returns>The outcome for the first address that could not be populated; a resolved one if all could.</returns>
-    public FaultResult Populate(AddressRange range, AccessKind access) => Populate(range, access, asksUser: true);
-
-    private FaultResult Populate(AddressRange range, AccessKind access, bool asksUser)
+    public FaultResult Populate(AddressRange range, AccessKind access)
     {
         for (var address = range.Start; address < range.End;)
         {
-            var kind = ResolveWithHelp(address, access, range.End, asksUser ? null : default(ProtectionKeyRights), asksUser, out long advanced);
+            var kind = ResolveWithHelp(address, access, range.End, keys: null, out long advanced);
             if (kind > FaultKind.Spurious)
             {
                 return new FaultResult(kind, address);
@@ -63,23 +63,23 @@ public sealed partial class AddressSpace
 
     /// <summary>
     /// Resolves a fault and gets, without any lock, what it needs from outside: memory by reclaiming, an answer from
-    /// a user-fault handler.
+    /// a user-fault handler. A handler that says so often, in a row, that it has resolved what it has not is taken to refuse.
     /// </summary>
-    private FaultKind ResolveWithHelp(VirtualAddress address, AccessKind access, VirtualAddress end, ProtectionKeyRights? keys, bool asksUser, out long advanced)
+    private FaultKind ResolveWithHelp(VirtualAddress address, AccessKind access, VirtualAddress end, ProtectionKeyRights? keys, out long advanced)
     {
-        while (true)
+        for (int asked = 0; ;)
         {
             FaultKind kind;
-            UserFaultKind question;
-            IUserFaultHandler? handler;
+            Question? question;
             using (_lock.Read())
             {
-                kind = Resolve(address, access, end, asksUser, Frame.None, out advanced, out handler, out question, keys ?? KeysOfOperations);
+                kind = Resolve(address, access, end, FaultPurpose.Access, Frame.None, out advanced, out question, keys ?? KeysOfOperations);
             }
 
-            if (handler is not null)
+            if (question is { } asks)
             {
-                if (!handler.Handle(this, address.PageStart, question, access))
+                // Others may undo what a handler has resolved, but not this many times in a row: it resolves nothing.
+                if (++asked > MostQuestions || !asks.Handler.Handle(this, asks.Page, asks.Kind, access))
                 {
                     return FaultKind.BusError;
                 }
@@ -94,26 +94,23 @@ public sealed partial class AddressSpace
     /// <param name="address">The address.</param>
     /// <param name="access">The access.</param>
     /// <param name="end">How far to go on, where a range is populated.</param>
-    /// <param name="asksUser">Whether a user-fault handler is asked; not where it is the handler that resolves.</param>
-    /// <param name="provided">The frame to use for a private page that does not exist yet; none to allocate one.</param>
-    /// <param name="advanced">Bytes from the address on that are done with.</param>
-    /// <param name="handler">Who must be asked before the fault can go on; null where it has ended.</param>
-    /// <param name="question">What to ask.</param>
+    /// <param name="purpose">What it is done for.</param>
+    /// <param name="provided">The frame of a private page that a user-fault handler provides.</param>
+    /// <param name="advanced">Bytes from the address on that are done with: more than 0 where the fault is resolved and nobody must be asked.</param>
+    /// <param name="question">What a user-fault handler must be asked before the fault can go on; null where it has ended.</param>
     /// <param name="keys">The protection-key rights of who accesses; a user-fault handler's own operations ask none.</param>
     private FaultKind Resolve(
         VirtualAddress address,
         AccessKind access,
         VirtualAddress end,
-        bool asksUser,
+        FaultPurpose purpose,
         Frame provided,
         out long advanced,
-        out IUserFaultHandler? handler,
-        out UserFaultKind question,
+        out Question? question,
         ProtectionKeyRights keys = default)
     {
         advanced = 0;
-        handler = null;
-        question = default;
+        question = null;
         if (_exited || _areas.Find(address) is not { } area)
         {
             return FaultKind.NotMapped;
@@ -125,7 +122,7 @@ public sealed partial class AddressSpace
             return FaultKind.DeniedByKey;
         }
 
-        if (!area.Allows(access))
+        if (purpose == FaultPurpose.Access && !area.Allows(access))
         {
             return FaultKind.NotAllowed;
         }
@@ -135,7 +132,7 @@ public sealed partial class AddressSpace
             end = area.Range.End;
         }
 
-        var fault = new FaultState(address, access, end, area, asksUser, provided);
+        var fault = new FaultState(address, access, end, area, purpose, provided);
         while (true)
         {
             fault.Sequence = area.File?.Tables.Invalidate.Sequence() ?? 0;
@@ -149,6 +146,7 @@ public sealed partial class AddressSpace
             {
                 case FaultStep.Done:
                     advanced = fault.Advanced;
+                    Debug.Assert(fault.Kind > FaultKind.Spurious || advanced > 0, "What is resolved is done with.");
                     return fault.Kind;
                 case FaultStep.Again:
                     Store.Count(TableEvent.FaultRetried);
@@ -160,8 +158,7 @@ public sealed partial class AddressSpace
                     area.File!.CommitMetadata();
                     break;
                 case FaultStep.MustAskUser:
-                    handler = area.Traits.UserFaults;
-                    question = fault.Question;
+                    question = new Question(area.Traits.UserFaults!, fault.Question, address.AlignDown(area.File?.MappingAlignment ?? Level.PageSize));
                     return FaultKind.Spurious;
                 case FaultStep.MustAllocate:
                     var status = area.File!.Allocate((long)address.Value + area.Delta);
@@ -308,6 +305,25 @@ public sealed partial class AddressSpace
         return dead ? FaultStep.Again : FaultStep.GoDown;
     }
 
+    /// <summary>What a fault is resolved for.</summary>
+    private enum FaultPurpose
+    {
+        /// <summary>An access, or populating as if by one: what a user's handler is to be asked for, it is asked.</summary>
+        Access,
+
+        /// <summary>A handler shows what the file has: whatever the rights, without asking, and nothing that the file has not.</summary>
+        Show,
+
+        /// <summary>A handler puts a frame where a private page does not exist yet: whatever the rights, without asking.</summary>
+        Provide,
+    }
+
+    /// <summary>What a user-fault handler is to be asked.</summary>
+    /// <param name="Handler">The handler.</param>
+    /// <param name="Kind">What for.</param>
+    /// <param name="Page">The start of the page.</param>
+    private readonly record struct Question(IUserFaultHandler Handler, UserFaultKind Kind, VirtualAddress Page);
+
     /// <summary>What one attempt to resolve a fault came to.</summary>
     private enum FaultStep
     {
@@ -334,7 +350,7 @@ public sealed partial class AddressSpace
     }
 
     /// <summary>One fault on its way.</summary>
-    private struct FaultState(VirtualAddress address, AccessKind access, VirtualAddress end, Area area, bool asksUser, Frame provided)
+    private struct FaultState(VirtualAddress address, AccessKind access, VirtualAddress end, Area area, FaultPurpose purpose, Frame provided)
     {
         public readonly VirtualAddress Address = address;
         public readonly AccessKind Access = access;
@@ -344,14 +360,16 @@ public sealed partial class AddressSpace
 
         public readonly Area Area = area;
 
-        /// <summary>Whether a user-fault handler is asked.</summary>
-        public readonly bool AsksUser = asksUser;
+        public readonly FaultPurpose Purpose = purpose;
 
-        /// <summary>The frame for a private page that does not exist yet; none to allocate one.</summary>
+        /// <summary>The frame that <see cref="FaultPurpose.Provide"/> puts.</summary>
         public readonly Frame Provided = provided;
 
         /// <summary>What the handler must be asked for.</summary>
         public UserFaultKind Question;
+
+        /// <summary>Whether a memory file makes the page if it is not there: where nobody has to be asked, or it has been seen that nobody has to be.</summary>
+        public bool Makes = purpose == FaultPurpose.Access && (area.Traits.Flags & (AreaFlags.UserMissing | AreaFlags.UserMinor)) == 0;
 
         /// <summary>The file's sequence when the attempt began.</summary>
         public long Sequence;
@@ -375,6 +393,16 @@ public sealed partial class AddressSpace
         public long Advanced;
 
         public readonly bool CopiesOnWrite => Access == AccessKind.Write && !Area.IsShared;
+
+        /// <summary>Whether a handler is asked for faults of a kind.</summary>
+        public readonly bool Asks(AreaFlags flag) => Purpose == FaultPurpose.Access && (Area.Traits.Flags & flag) != 0;
+
+        /// <summary>Goes on when a handler has been asked.</summary>
+        public FaultStep Ask(UserFaultKind question)
+        {
+            Question = question;
+            return FaultStep.MustAskUser;
+        }
 
         public void Enter(FileTables? shared, long windowStart, long windowEnd)
         {

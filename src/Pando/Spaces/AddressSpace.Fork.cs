@@ -64,7 +64,7 @@ public sealed partial class AddressSpace
     private bool CopyTo(AddressSpace child)
     {
         // Locks and user-fault handlers are not inherited (mlock(2), userfaultfd(2)).
-        const AreaFlags own = AnyLock | AnyUserFault;
+        const AreaFlags own = AnyLock | AreaTraits.AnyUserFault;
         var pairs = new List<(Area Parent, Area Child)>(_areas.Count);
         foreach (var area in _areas.All)
         {
@@ -81,7 +81,7 @@ public sealed partial class AddressSpace
         }
 
         child.InheritKeys(this);
-        child._areas.Fill(pairs.ConvertAll(pair => pair.Child).ToArray());
+        child._areas.Replace(0, 0, pairs.ConvertAll(pair => pair.Child).ToArray());
         foreach (var (parent, copy) in pairs)
         {
             if (!parent.IsShared && (parent.Traits.Flags & AreaFlags.WipeOnFork) == 0 && !TryCopyPages(parent, copy))

@@ -13,37 +13,58 @@ public sealed partial class AddressSpace
     private FaultStep TryFillLeaf(ref FaultState fault, Frame table, int level, int index)
     {
         var area = fault.Area;
-        if (MustAskUser(ref fault))
+        if (fault.Purpose == FaultPurpose.Provide)
         {
-            return FaultStep.MustAskUser;
+            return level == Level.Pte ? PutProvided(ref fault, table, index) : FaultStep.GoDown;
         }
 
         if (area.File is not { } file)
         {
-            return level == Level.Pte ? FillAnonymous(ref fault, table, index) : FaultStep.GoDown;
+            return fault.Asks(AreaFlags.UserMissing) ? fault.Ask(UserFaultKind.Missing)
+                : level == Level.Pte ? FillAnonymous(ref fault, table, index)
+                : FaultStep.GoDown;
         }
 
+        // A store to a protected page puts the page first, and asks then.
+        bool isProtected = IsProtected(area, fault.Address);
+        bool write = fault.Access == AccessKind.Write && area.IsShared && !isProtected;
+        var limits = fault.CopiesOnWrite ? new LeafLimits(Level.Pte, SmallPageReason.PrivateWrite, fault.WindowStart, fault.WindowEnd)
+            : level == Level.Pte ? new LeafLimits(Level.Pte, SmallPageReason.SmallTable, fault.WindowStart, fault.WindowEnd)
+            : LimitsFor(fault);
+
+        // One look tells whether the file has the page, and makes it only where no handler is asked for what it has not: a hole that
+        // is punched meanwhile is found here, or by the check of the sequence.
         long offset = (long)fault.Address.Value + area.Delta;
-        if (fault.CopiesOnWrite)
+        var page = file.Find(offset, write, limits, fault.Makes);
+        if (page.Status == PageStatus.Absent)
         {
-            if (level == Level.Pte)
+            if (fault.Purpose != FaultPurpose.Access)
             {
-                return FillCopy(ref fault, table, index, file);
+                return fault.Fail(FaultKind.BusError);
             }
 
-            // Where there is nothing to copy, no table is made for the copy.
-            var status = file.Find(offset, write: false, new LeafLimits(Level.Pte, SmallPageReason.PrivateWrite, fault.WindowStart, fault.WindowEnd)).Status;
-            return status == PageStatus.Found ? FaultStep.GoDown : fault.Fail(FailureFor(status));
+            if (fault.Asks(AreaFlags.UserMissing))
+            {
+                return fault.Ask(UserFaultKind.Missing);
+            }
+
+            fault.Makes = true;
+            page = file.Find(offset, write, limits, makes: true);
+        }
+        else if (page.Status == PageStatus.Found && fault.Asks(AreaFlags.UserMinor) && !fault.Makes)
+        {
+            return fault.Ask(UserFaultKind.Minor);
         }
 
-        var limits = level == Level.Pte
-            ? new LeafLimits(Level.Pte, SmallPageReason.SmallTable, fault.WindowStart, fault.WindowEnd)
-            : LimitsFor(area, fault.WindowStart, fault.WindowEnd);
-        bool write = fault.Access == AccessKind.Write;
-        var page = file.Find(offset, write, limits);
         if (page.Status != PageStatus.Found)
         {
             return page.Status == PageStatus.MustAllocate ? FaultStep.MustAllocate : fault.Fail(FailureFor(page.Status));
+        }
+
+        if (fault.CopiesOnWrite)
+        {
+            // Only where there is something to copy is a table made for the copy.
+            return level == Level.Pte ? FillCopy(ref fault, table, index, page.Address) : FaultStep.GoDown;
         }
 
         if (page.Level != level)
@@ -51,14 +72,15 @@ public sealed partial class AddressSpace
             return FaultStep.GoDown;
         }
 
-        // How many leaves: one for a fault, as many as the extent and the table have for a populated range.
+        // How many leaves: one for a fault, as many as the extent and the table have for a populated range. Where a handler may have to
+        // be asked, for each by itself.
         long leafSize = Level.EntrySpan(level);
         var start = fault.Address.AlignDown(leafSize);
         long wanted = Math.Min(Math.Min(page.Run, fault.End.AlignUp(leafSize) - start), (Level.Entries - index) * leafSize);
-        int count = (int)Math.Max(1, Math.Min(wanted, fault.WindowEnd - page.Offset) / leafSize);
+        int count = area.Traits.UserFaults is not null ? 1 : (int)Math.Max(1, Math.Min(wanted, fault.WindowEnd - page.Offset) / leafSize);
 
         var rights = fault.Shared is not null ? area.ClassFor(Store.Format).LeafRights : area.FileRights(Store.Format);
-        if (!page.Writable)
+        if (!page.Writable || isProtected)
         {
             rights &= ~Rights.Write;
         }
@@ -102,41 +124,28 @@ public sealed partial class AddressSpace
         }
 
         Store.Count(TableEvent.LeafPopulated, filled);
-        return fault.Finish(FaultKind.Populated, start + (filled * leafSize));
+        return isProtected && fault.Access == AccessKind.Write ? FaultStep.Again : fault.Finish(FaultKind.Populated, start + (filled * leafSize));
     }
 
     private FaultStep FillAnonymous(ref FaultState fault, Frame table, int index)
     {
         var rights = Store.Format.Effective(fault.Area.Rights);
         bool write = fault.Access == AccessKind.Write;
-        var frame = fault.Provided;
-        bool own = write || !frame.IsNone;
-        if (frame.IsNone)
+        var frame = _memory.ZeroPage;
+        if (write && !Store.Frames.TryAllocate(FrameKind.Anonymous, out frame))
         {
-            frame = _memory.ZeroPage;
-            if (write && !Store.Frames.TryAllocate(FrameKind.Anonymous, out frame))
-            {
-                return fault.Fail(FaultKind.OutOfMemory);
-            }
+            return fault.Fail(FaultKind.OutOfMemory);
         }
 
         int key = fault.Area.Traits.ProtectionKey;
-        var leaf = own
+        var leaf = write
             ? Store.MakeAnonymousLeaf(frame, rights, dirty: true, key)
             : Store.Format.MakeLeaf(Level.Pte, frame.Address, rights & ~Rights.Write, protectionKey: key);
-        return PutPrivateLeaf(ref fault, table, index, leaf, own ? frame : Frame.None);
+        return PutPrivateLeaf(ref fault, table, index, leaf, write ? frame : Frame.None);
     }
 
-    private FaultStep FillCopy(ref FaultState fault, Frame table, int index, MappedFile file)
+    private FaultStep FillCopy(ref FaultState fault, Frame table, int index, PhysicalAddress source)
     {
-        long offset = (long)fault.Address.Value + fault.Area.Delta;
-        var limits = new LeafLimits(Level.Pte, SmallPageReason.PrivateWrite, fault.WindowStart, fault.WindowEnd);
-        var page = file.Find(offset, write: false, limits);
-        if (page.Status != PageStatus.Found)
-        {
-            return fault.Fail(FailureFor(page.Status));
-        }
-
         // Truncation must find the copy.
         if (!fault.Area.IsIndexed)
         {
@@ -144,14 +153,42 @@ public sealed partial class AddressSpace
             return FaultStep.MustIndex;
         }
 
-        var frame = fault.Provided;
-        if (frame.IsNone && !TryCopyFrame(page.Address, out frame))
+        if (!TryCopyFrame(source, out var frame))
         {
             return fault.Fail(FaultKind.OutOfMemory);
         }
 
-        var leaf = Store.MakeAnonymousLeaf(frame, Store.Format.Effective(fault.Area.Rights), dirty: true, fault.Area.Traits.ProtectionKey);
-        return PutPrivateLeaf(ref fault, table, index, leaf, frame);
+        bool isProtected = IsProtected(fault.Area, fault.Address);
+        var step = PutPrivateLeaf(ref fault, table, index, PrivateLeaf(fault.Area, frame, isProtected), frame);
+        return isProtected && step == FaultStep.Done ? FaultStep.Again : step;
+    }
+
+    /// <summary>Puts the frame that a user-fault handler provides.</summary>
+    private FaultStep PutProvided(ref FaultState fault, Frame table, int index)
+    {
+        if (fault.Area.File is { } file)
+        {
+            if (file.IsPastEnd((long)fault.Address.Value + fault.Area.Delta))
+            {
+                return fault.Fail(FaultKind.BusError);
+            }
+
+            if (!fault.Area.IsIndexed)
+            {
+                fault.MustIndex = fault.Area.Range;
+                return FaultStep.MustIndex;
+            }
+        }
+
+        var leaf = PrivateLeaf(fault.Area, fault.Provided, IsProtected(fault.Area, fault.Address));
+        return PutPrivateLeaf(ref fault, table, index, leaf, fault.Provided);
+    }
+
+    /// <summary>A leaf that shows a frame of private memory.</summary>
+    private Entry PrivateLeaf(Area area, Frame frame, bool isProtected)
+    {
+        var rights = Store.Format.Effective(area.Rights);
+        return Store.MakeAnonymousLeaf(frame, isProtected ? rights & ~Rights.Write : rights, dirty: true, area.Traits.ProtectionKey);
     }
 
     /// <summary>Puts a leaf of private memory into an empty entry of the space's own table of PTEs.</summary>
@@ -196,31 +233,28 @@ public sealed partial class AddressSpace
     private FaultStep AtLeaf(ref FaultState fault, Frame table, int level, int index, Entry leaf)
     {
         var next = fault.Address.AlignDown(Level.EntrySpan(level)) + Level.EntrySpan(level);
-        if (fault.Access == AccessKind.Write && fault.AsksUser && Store.Format.IsMarked(leaf, level))
+        if (fault.Access == AccessKind.Write && fault.Asks(AreaFlags.UserWriteProtect))
         {
-            fault.Question = UserFaultKind.WriteProtect;
-            return FaultStep.MustAskUser;
+            if (IsProtected(fault.Area, fault.Address))
+            {
+                return fault.Ask(UserFaultKind.WriteProtect);
+            }
+
+            if (level > Level.Pte && HasProtected(AddressRange.FromLength(fault.Address.AlignDown(Level.EntrySpan(level)), Level.EntrySpan(level))))
+            {
+                return SplitForOne(table, level, index);
+            }
         }
 
-        if (fault.Access != AccessKind.Write || (Store.Format.RightsOf(leaf, level) & Rights.Write) != 0)
+        if (fault.Purpose != FaultPurpose.Access
+            || fault.Access != AccessKind.Write || (Store.Format.RightsOf(leaf, level) & Rights.Write) != 0)
         {
             return fault.Finish(fault.Kind == FaultKind.Attached ? FaultKind.Attached : FaultKind.Spurious, next);
         }
 
         if (!fault.Area.IsShared)
         {
-            if (level > Level.Pte)
-            {
-                using var held = Store.Lock(table, level);
-                if (Store.Format.IsLeaf(Store.Read(table, index), level))
-                {
-                    _memory.Walker.SplitLeaf(this, table, level, index);
-                }
-
-                return FaultStep.Again;
-            }
-
-            return CopyOnWrite(ref fault, table, index, leaf);
+            return level > Level.Pte ? SplitForOne(table, level, index) : CopyOnWrite(ref fault, table, index, leaf);
         }
 
         var target = Store.Format.TargetOf(leaf, level);
@@ -244,7 +278,7 @@ public sealed partial class AddressSpace
         using (Store.Lock(table, level))
         {
             var now = Store.Read(table, index);
-            same = Store.Format.IsLeaf(now, level) && Store.Format.TargetOf(now, level) == target && IsCurrent(fault) && !IsKept(fault, now, level);
+            same = Store.Format.IsLeaf(now, level) && Store.Format.TargetOf(now, level) == target && IsCurrent(fault);
             noted = !same || fault.Area.File!.TryNoteWrite(offset, leafSize);
             if (same && noted)
             {
@@ -264,6 +298,18 @@ public sealed partial class AddressSpace
 
         Store.Count(TableEvent.LeafWriteEnabled);
         return fault.Finish(FaultKind.WriteEnabled, next);
+    }
+
+    /// <summary>Parts a large leaf of which one page is to be shown in another way than the rest.</summary>
+    private FaultStep SplitForOne(Frame table, int level, int index)
+    {
+        using var held = Store.Lock(table, level);
+        if (Store.Format.IsLeaf(Store.Read(table, index), level))
+        {
+            _memory.Walker.SplitLeaf(this, table, level, index);
+        }
+
+        return FaultStep.Again;
     }
 
     private FaultStep CopyOnWrite(ref FaultState fault, Frame table, int index, Entry leaf)
@@ -292,8 +338,7 @@ public sealed partial class AddressSpace
             same = Store.Format.IsLeaf(now, Level.Pte)
                 && Store.Format.TargetOf(now, Level.Pte) == target
                 && (Store.Format.RightsOf(now, Level.Pte) & Rights.Write) == 0
-                && IsCurrent(fault)
-                && !IsKept(fault, now, Level.Pte);
+                && IsCurrent(fault);
             if (same && keep)
             {
                 Store.WriteEnable(table, Level.Pte, index, rights);
@@ -357,29 +402,12 @@ public sealed partial class AddressSpace
         return true;
     }
 
-    /// <summary>Whether the page is one that a user-fault handler of this space must be asked for.</summary>
-    private static bool MustAskUser(ref FaultState fault)
-    {
-        var flags = fault.Area.Traits.Flags & (AreaFlags.UserMissing | AreaFlags.UserMinor);
-        if (flags == 0 || !fault.AsksUser)
-        {
-            return false;
-        }
+    /// <summary>Whether stores to the page of an address go to a handler. Under the space's lock.</summary>
+    private bool IsProtected(Area area, VirtualAddress address) =>
+        (area.Traits.Flags & AreaFlags.UserWriteProtect) != 0 && _protectedPages.Has(address);
 
-        long offset = (long)fault.Address.Value + fault.Area.Delta;
-        if (fault.Area.File is { } file && offset >= ((file.Size + Level.PageSize - 1) & -(long)Level.PageSize))
-        {
-            // Past the end nothing can be provided: a bus error, as without a handler.
-            return false;
-        }
-
-        bool exists = fault.Area.File?.Locate(offset) is not null;
-        fault.Question = exists ? UserFaultKind.Minor : UserFaultKind.Missing;
-        return (flags & (exists ? AreaFlags.UserMinor : AreaFlags.UserMissing)) != 0;
-    }
-
-    /// <summary>Whether a leaf has been marked, meanwhile, as one whose stores a handler is asked for.</summary>
-    private bool IsKept(in FaultState fault, Entry leaf, int level) => fault.AsksUser && Store.Format.IsMarked(leaf, level);
+    /// <summary>Whether any page of a range is protected. Under the space's lock.</summary>
+    private bool HasProtected(AddressRange range) => !_protectedPages.IsEmpty && _protectedPages.CountIn(range) > 0;
 
     /// <summary>Whether the file's metadata must be made durable before a page of the area may be written (MAP_SYNC).</summary>
     private static bool MustCommit(Area area, MappedFile file) =>
@@ -387,6 +415,21 @@ public sealed partial class AddressSpace
 
     private static bool IsCurrent(in FaultState fault) =>
         fault.Area.File is not { } file || file.Tables.Invalidate.IsCurrent(fault.Sequence);
+
+    /// <summary>
+    /// The limits of a leaf of 2 MiB. A handler shows the pages of a file one by one (UFFDIO_CONTINUE), but for those that cannot be smaller; and
+    /// one leaf says of all its pages whether they are protected.
+    /// </summary>
+    private LeafLimits LimitsFor(in FaultState fault)
+    {
+        var area = fault.Area;
+        var span = AddressRange.FromLength(fault.Address.AlignDown(Level.EntrySpan(Level.Pmd)), Level.EntrySpan(Level.Pmd));
+        bool fits = area.File!.MappingAlignment >= span.Length
+            || (fault.Purpose == FaultPurpose.Access && (area.Traits.Flags & AreaFlags.UserMinor) == 0 && !HasProtected(span));
+        return fits
+            ? LimitsFor(area, fault.WindowStart, fault.WindowEnd)
+            : new LeafLimits(Level.Pte, SmallPageReason.UserFaults, fault.WindowStart, fault.WindowEnd);
+    }
 
     private LeafLimits LimitsFor(Area area, long windowStart, long windowEnd)
     {

@@ -50,7 +50,10 @@ public sealed partial class AddressSpace
         if (current)
         {
             // As on Linux, pages that cannot be had are no error of mlockall.
-            FaultInLocked(all);
+            foreach (var area in Areas)
+            {
+                FaultInLocked(area.Range);
+            }
         }
 
         return Errno.None;
@@ -233,10 +236,10 @@ public sealed partial class AddressSpace
         // Private writable memory is written to, so that no later store needs a frame. What may not be read cannot be
         // faulted in, which mlock reports although the lock is there (Linux: __mlock_posix_error_return).
         var result = Errno.None;
-        for (var at = range.Start; (result == Errno.None || ignoresErrors) && TryGetNextArea(at, range.End, out var area); at = area.Range.End)
+        foreach (var area in Areas)
         {
-            var part = area.Range.Intersect(new AddressRange(at, range.End));
-            if ((area.Flags & AreaFlags.LockedOnFault) != 0)
+            var part = area.Range.Intersect(range);
+            if (part.IsEmpty || (area.Flags & AreaFlags.LockedOnFault) != 0 || (result != Errno.None && !ignoresErrors))
             {
                 continue;
             }
@@ -255,7 +258,7 @@ public sealed partial class AddressSpace
     /// The leaf for an address in the space's own tables; none where there is none, or the way leads to a file's table.
     /// Under the space's lock; in an epoch, since a fault may leave a file's table while this looks at whose it is.
     /// </summary>
-    private Entry OwnLeaf(VirtualAddress address)
+    internal Entry OwnLeaf(VirtualAddress address)
     {
         using var epoch = Store.Epochs.Enter();
         var table = Root;

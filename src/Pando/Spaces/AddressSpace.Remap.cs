@@ -295,7 +295,7 @@ public sealed partial class AddressSpace
         Remove(target);
 
         // Who handles user faults has not asked to follow the mapping (Linux: mremap_userfaultfd_prep).
-        var destination = new Area(this, target, area.Traits.With(0, AnyUserFault) with { UserFaults = null }, file, offset);
+        var destination = new Area(this, target, area.Traits.With(0, AreaTraits.AnyUserFault) with { UserFaults = null }, file, offset);
         var taken = moved.IsEmpty ? moved : WithGaps(moved);
         PrepareToDiverge(moved, taken);
         PrepareToDiverge(AddressRange.TableSpan(target.Start, Store.Format.Levels), target);
@@ -316,16 +316,19 @@ public sealed partial class AddressSpace
         Insert(destination);
         if (keepOld)
         {
+            _protectedPages.Remove(moved);
+
             // What is left behind is empty, so that nothing of its area is locked any more (Linux: dontunmap_complete,
             // which joins nothing). The target may have been joined to it, and stays as it is.
-            var left = _areas.FirstEndingAfter(moved.Start)!;
+            int index = _areas.FirstEndingAfter(moved.Start);
+            var left = _areas[index];
             if ((left.Traits.Flags & AnyLock) != 0)
             {
                 var pieces = new List<Area>(3);
                 Unlock(new AddressRange(left.Range.Start, Earlier(left.Range.End, target.Start)));
                 pieces.AddRange(left.Range.Overlaps(target) ? [left.Slice(left.Range.Intersect(target))] : []);
                 Unlock(new AddressRange(Later(left.Range.Start, target.End), left.Range.End));
-                Exchange([left], pieces.ToArray());
+                Exchange(index, 1, pieces.ToArray());
 
                 void Unlock(AddressRange part) =>
                     pieces.AddRange(part.IsEmpty ? [] : [left.Slice(part).With(left.Traits.With(0, AnyLock))]);
@@ -410,7 +413,7 @@ public sealed partial class AddressSpace
                 }
 
                 using var held = Store.Lock(table, Level.Pte);
-                Store.Fill(table, Level.Pte, Level.Index(at.Value, Level.Pte), Store.Format.Marked(entry, Level.Pte, false));
+                Store.Fill(table, Level.Pte, Level.Index(at.Value, Level.Pte), entry);
                 Store.Memory.Record(table).AnonymousLeaves++;
             }
             else if (distance % Level.EntrySpan(level) == 0

@@ -4,23 +4,32 @@ using Pando.Tables;
 
 namespace Pando.Spaces;
 
-/// <content>userfaultfd.</content>
+/// <content>userfaultfd: who handles which faults of a range, and which of its pages are protected against stores.</content>
 public sealed partial class AddressSpace
 {
-    private const AreaFlags AnyUserFault = AreaFlags.UserMissing | AreaFlags.UserMinor | AreaFlags.UserWriteProtect;
+    // Under the space's lock. The pages of anonymous memory that are protected exist; of files, any may be. All lie in
+    // areas that are registered for it.
+    private readonly ProtectedPages _protectedPages;
+
+    internal ProtectedPages ProtectedPages => _protectedPages;
 
     /// <summary>
-    /// Lets a handler resolve faults of a range (UFFDIO_REGISTER). Missing keeps the sharing: what the file has, is
-    /// not missing. Minor and write-protect are about this space alone, so that it leaves the file's tables there.
+    /// Lets a handler resolve faults of a range (UFFDIO_REGISTER). Missing keeps the sharing of shared mappings: what
+    /// the file has, is not missing. Minor and write-protect are about this space alone, so that it leaves the file's
+    /// tables there.
     /// </summary>
     /// <param name="address">The first address; a multiple of 4 KiB.</param>
-    /// <param name="length">Bytes; a multiple of 4 KiB.</param>
-    /// <param name="modes">Which faults.</param>
+    /// <param name="length">Bytes; a multiple of 4 KiB. Of what lies there, all that is mapped is registered.</param>
+    /// <param name="modes">
+    /// Which faults. They take the place of those that the handler was registered for before, and what was protected is
+    /// no longer, where protection is not among them; an area that has all of them already stays as it is.
+    /// </param>
     /// <param name="handler">Who resolves them.</param>
     /// <returns>
-    /// EINVAL for what is not aligned or not mapped, no mode, memory other than anonymous and memory files (as on
-    /// Linux, DAX files cannot be registered), or minor faults of private memory; EBUSY if another handler has a part;
-    /// EPERM for a shared mapping of a file that was not opened for writing.
+    /// EINVAL for what is not aligned, a range with nothing mapped, no mode, a part of a page of a file with fixed
+    /// pages, memory other than anonymous and memory files (as on Linux, DAX files cannot be registered), or minor
+    /// faults of anonymous memory; EBUSY if another handler has a part; EPERM for a shared mapping of a file that was
+    /// not opened for writing. The first area at fault decides. After an error nothing has changed.
     /// </returns>
     public Errno RegisterUserFaults(VirtualAddress address, long length, UserFaultModes modes, IUserFaultHandler handler)
     {
@@ -41,27 +50,31 @@ public sealed partial class AddressSpace
         var flags = ((modes & UserFaultModes.Missing) != 0 ? AreaFlags.UserMissing : 0)
             | ((modes & UserFaultModes.Minor) != 0 ? AreaFlags.UserMinor : 0)
             | ((modes & UserFaultModes.WriteProtect) != 0 ? AreaFlags.UserWriteProtect : 0);
-        if ((flags & AreaFlags.OwnTables) != 0)
+        LeaveFileTables(range, flags);
+        foreach (var area in _areas.Overlapping(range))
         {
-            // What shows the file goes: with minor faults, so that they happen; with protection, so that the
-            // leaves to protect are the space's own.
-            PrepareToDiverge(range, WithGaps(range));
-            var leave = new LeaveVisitor(Store);
-            FlushGather.State state = default;
-            using var gather = new FlushGather(Store, this, ref state);
-            _memory.Walker.Change(this, range, WithGaps(range), default, ref leave, in gather);
+            if ((flags & AreaFlags.UserWriteProtect) == 0 && Registered(area, flags, handler) != area.Traits)
+            {
+                _protectedPages.Remove(area.Range.Intersect(range));
+            }
         }
 
-        Rewrite(range, area => area.Traits.With(flags, 0) with { UserFaults = handler });
+        Rewrite(range, area => Registered(area, flags, handler));
 
-        // The windows at the ends have become narrower.
+        // The windows at the ends have become narrower; where tables can be shared again, they are.
         Settle(range);
         return Errno.None;
     }
 
     /// <summary>Undoes <see cref="RegisterUserFaults"/> (UFFDIO_UNREGISTER); the space goes back to the files' tables.</summary>
-    /// <returns>EINVAL for what is not aligned or not mapped.</returns>
-    public Errno UnregisterUserFaults(VirtualAddress address, long length)
+    /// <param name="address">The first address; a multiple of 4 KiB.</param>
+    /// <param name="length">Bytes; a multiple of 4 KiB. Of what lies there, all that is registered is so no more, and not protected.</param>
+    /// <param name="handler">Who asks for it; null for whoever it may be.</param>
+    /// <returns>
+    /// EINVAL for what is not aligned, a range with nothing mapped, with memory that cannot be registered, or with a
+    /// part that another handler has. After an error nothing has changed.
+    /// </returns>
+    public Errno UnregisterUserFaults(VirtualAddress address, long length, IUserFaultHandler? handler = null)
     {
         if (!IsUserFaultRange(address, length, out var range))
         {
@@ -70,103 +83,37 @@ public sealed partial class AddressSpace
 
         using var held = _lock.Write();
         ThrowIfExited();
-        if (!IsMapped(range) || !MayCutAt(range))
+        var areas = _areas.Overlapping(range);
+        if (areas.IsEmpty || !MayCutAt(range))
         {
             return Errno.EINVAL;
         }
 
-        var unmark = new MarkVisitor(Marked: false);
-        FlushGather.State state = default;
-        using (var gather = new FlushGather(Store, this, ref state))
+        foreach (var area in areas)
         {
-            _memory.Walker.VisitWithin(this, range, ref unmark, in gather);
+            if (area.File is not (null or MemoryFile) || (handler is not null && area.Traits.UserFaults is { } other && other != handler))
+            {
+                return Errno.EINVAL;
+            }
         }
 
-        Rewrite(range, area => area.Traits.With(0, AreaFlags.UserMissing | AreaFlags.UserMinor | AreaFlags.UserWriteProtect) with { UserFaults = null });
+        _protectedPages.Remove(range);
+        Rewrite(range, area => area.Traits.With(0, AreaTraits.AnyUserFault) with { UserFaults = null });
         Settle(range);
         return Errno.None;
     }
 
-    /// <summary>Resolves missing pages with given contents (UFFDIO_COPY).</summary>
-    /// <param name="address">The first address; a multiple of 4 KiB.</param>
-    /// <param name="contents">The bytes, whole pages.</param>
-    /// <param name="writeProtect">Whether stores to the pages go to the handler too.</param>
-    /// <returns>
-    /// EINVAL (not aligned); ENOENT (not registered); EFAULT (past the end of the file); EEXIST if a page is there;
-    /// ENOMEM. Pages before the one at fault are resolved.
-    /// </returns>
-    public Errno UserCopy(VirtualAddress address, ReadOnlySpan<byte> contents, bool writeProtect = false)
-    {
-        if (!IsUserFaultRange(address, contents.Length, out var range))
-        {
-            return Errno.EINVAL;
-        }
-
-        for (var at = range.Start; at < range.End; at += Level.PageSize)
-        {
-            var error = ProvidePage(at, contents.Slice((int)(at - range.Start), Level.PageSize));
-            if (error != Errno.None)
-            {
-                return error;
-            }
-        }
-
-        return writeProtect ? UserWriteProtect(address, contents.Length, true) : Errno.None;
-    }
-
-    /// <summary>Resolves missing pages with zeroes (UFFDIO_ZEROPAGE).</summary>
-    /// <returns>As <see cref="UserCopy"/>.</returns>
-    public Errno UserZero(VirtualAddress address, long length)
-    {
-        if (!IsUserFaultRange(address, length, out var range))
-        {
-            return Errno.EINVAL;
-        }
-
-        Span<byte> zeroes = stackalloc byte[Level.PageSize];
-        zeroes.Clear();
-        for (var at = range.Start; at < range.End; at += Level.PageSize)
-        {
-            var error = ProvidePage(at, zeroes);
-            if (error != Errno.None)
-            {
-                return error;
-            }
-        }
-
-        return Errno.None;
-    }
-
-    /// <summary>Resolves minor faults: maps what the file has (UFFDIO_CONTINUE).</summary>
-    /// <returns>EINVAL (not aligned); ENOENT (not registered); EFAULT if the file has no page there; EEXIST if it is mapped already.</returns>
-    public Errno UserContinue(VirtualAddress address, long length)
-    {
-        if (!IsUserFaultRange(address, length, out var range))
-        {
-            return Errno.EINVAL;
-        }
-
-        for (var at = range.Start; at < range.End; at += Level.PageSize)
-        {
-            using var held = _lock.Read();
-            var area = _areas.Find(at);
-            bool registered = area is not null && (area.Traits.Flags & AreaFlags.UserMinor) != 0;
-            bool exists = registered && area!.File!.Locate((long)at.Value + area.Delta) is not null;
-            bool mapped = !OwnLeaf(at).IsNone;
-            if (!exists || mapped)
-            {
-                return !registered ? Errno.ENOENT : mapped ? Errno.EEXIST : Errno.EFAULT;
-            }
-        }
-
-        return ErrorOf(Populate(range, AccessKind.Read, asksUser: false).Kind);
-    }
-
     /// <summary>
-    /// Protects pages against stores, so that these go to the handler, or stops it (UFFDIO_WRITEPROTECT). Pages of
-    /// files are mapped first; private pages that do not exist yet cannot be protected.
+    /// Protects pages against stores, so that these go to the handler, or stops it (UFFDIO_WRITEPROTECT). Private
+    /// anonymous pages that do not exist yet are not protected; what a file has not yet is, from its first moment on.
     /// </summary>
-    /// <returns>EINVAL (not aligned); ENOMEM; ENOENT if a part is not mapped or not registered for it.</returns>
+    /// <param name="address">The first address; a multiple of 4 KiB.</param>
+    /// <param name="length">Bytes; a multiple of 4 KiB.</param>
+    /// <param name="protect">Whether to protect.</param>
+    /// <returns>
+    /// EINVAL (not aligned; a part of a page of a file with fixed pages); ENOENT if nothing is mapped, or a part not
+    /// registered for it; ENOMEM. After an error nothing has changed.
+    /// </returns>
     public Errno UserWriteProtect(VirtualAddress address, long length, bool protect)
     {
         if (!IsUserFaultRange(address, length, out var range))
@@ -174,156 +121,206 @@ public sealed partial class AddressSpace
             return Errno.EINVAL;
         }
 
-        if (protect)
+        Errno error;
+        do
         {
-            for (var at = range.Start; TryGetNextArea(at, range.End, out var area); at = area.Range.End)
+            error = TryWriteProtect(range, protect);
+        }
+        while (error == Errno.ENOMEM && _memory.Reclaim());
+        return error;
+    }
+
+    private Errno TryWriteProtect(AddressRange range, bool protect)
+    {
+        using var held = _lock.Write();
+        ThrowIfExited();
+        var error = WhyNotWriteProtect(range);
+        if (error != Errno.None)
+        {
+            return error;
+        }
+
+        if (!protect)
+        {
+            // The right to store comes with the next one, by a fault.
+            _protectedPages.Remove(range);
+            return Errno.None;
+        }
+
+        FlushGather.State state = default;
+        using var gather = new FlushGather(Store, this, ref state);
+        var parts = PagesToProtect(range, in gather);
+        foreach (var part in parts)
+        {
+            if (!_protectedPages.TryMakeRoom(part))
             {
-                var part = area.Range.Intersect(new AddressRange(at, range.End));
-                if (area.File is not null && (area.Flags & AreaFlags.UserWriteProtect) != 0)
-                {
-                    var kind = Populate(part, AccessKind.Read, asksUser: false).Kind;
-                    if (kind == FaultKind.OutOfMemory)
-                    {
-                        return Errno.ENOMEM;
-                    }
-                }
+                _protectedPages.GiveBackUnused();
+                return Errno.ENOMEM;
             }
         }
 
-        using var held = _lock.Write();
-        ThrowIfExited();
-        if (!IsMapped(range))
+        foreach (var part in parts)
+        {
+            _protectedPages.Add(part);
+        }
+
+        var narrow = new ProtectVisitor();
+        _memory.Walker.Change(this, range, range, default, ref narrow, in gather);
+        return Errno.None;
+    }
+
+    /// <summary>What is protected of a range: the pages that exist of anonymous memory, and all of the areas of files.</summary>
+    private List<AddressRange> PagesToProtect(AddressRange range, in FlushGather gather)
+    {
+        var parts = new List<AddressRange>();
+        foreach (var area in _areas.Overlapping(range))
+        {
+            var part = area.Range.Intersect(range);
+            if (area.File is not null)
+            {
+                Append(parts, part);
+                continue;
+            }
+
+            var collect = new LeavesVisitor(parts);
+            _memory.Walker.VisitWithin(this, part, ref collect, in gather);
+        }
+
+        return parts;
+    }
+
+    private static void Append(List<AddressRange> parts, AddressRange part)
+    {
+        if (parts.Count > 0 && parts[^1].End == part.Start)
+        {
+            parts[^1] = new AddressRange(parts[^1].Start, part.End);
+        }
+        else
+        {
+            parts.Add(part);
+        }
+    }
+
+    /// <summary>
+    /// Leaves the files' tables where an area is to have its own. A table that the range has only a part of is copied; what came
+    /// into the range by that is taken out, so that pages that only others have touched are not there.
+    /// </summary>
+    private void LeaveFileTables(AddressRange range, AreaFlags flags)
+    {
+        foreach (var area in _areas.Overlapping(range))
+        {
+            var part = area.Range.Intersect(range);
+            if (area.File is null || !area.CanAttach || !area.Traits.With(flags, AreaTraits.AnyUserFault).NeedsOwnTables)
+            {
+                continue;
+            }
+
+            var (low, high) = _memory.Walker.AttachedAcrossEnds(this, part, WithGaps(part));
+            PrepareToDiverge(part, WithGaps(part));
+            var leave = new LeaveVisitor(low, high);
+            FlushGather.State state = default;
+            using var gather = new FlushGather(Store, this, ref state);
+            _memory.Walker.Change(this, part, WithGaps(part), default, ref leave, in gather);
+        }
+    }
+
+    /// <summary>The traits of an area that is registered: as Linux, with other modes than it has, unless it has all of them.</summary>
+    private static AreaTraits Registered(Area area, AreaFlags flags, IUserFaultHandler handler) =>
+        area.Traits.UserFaults == handler && (area.Traits.Flags & flags) == flags
+            ? area.Traits
+            : area.Traits.With(flags, AreaTraits.AnyUserFault) with { UserFaults = handler };
+
+    private bool IsUserFaultRange(VirtualAddress address, long length, out AddressRange range)
+    {
+        bool isRange = address.PageOffset == 0 && address.Value >= LowestAddress
+            && length > 0 && (length & (Level.PageSize - 1)) == 0 && IsUserRange(address, length);
+        range = isRange ? AddressRange.FromLength(address, length) : default;
+        return isRange;
+    }
+
+    private Errno WhyNotRegister(AddressRange range, UserFaultModes modes, IUserFaultHandler handler)
+    {
+        var areas = _areas.Overlapping(range);
+        if (areas.IsEmpty)
+        {
+            return Errno.EINVAL;
+        }
+
+        foreach (var area in areas)
+        {
+            bool fits = area.File is MemoryFile || (area.File is null && (modes & UserFaultModes.Minor) == 0);
+            var error = !fits ? Errno.EINVAL
+                : (area.Traits.MostRights & Rights.Write) == 0 ? Errno.EPERM
+                : !MayCutAt(area.Range.Intersect(range)) ? Errno.EINVAL
+                : area.Traits.UserFaults is { } other && other != handler ? Errno.EBUSY
+                : Errno.None;
+            if (error != Errno.None)
+            {
+                return error;
+            }
+        }
+
+        return Errno.None;
+    }
+
+    /// <summary>The first area at fault decides, as on Linux (mwriteprotect_range).</summary>
+    private Errno WhyNotWriteProtect(AddressRange range)
+    {
+        var areas = _areas.Overlapping(range);
+        if (areas.IsEmpty)
         {
             return Errno.ENOENT;
         }
 
-        foreach (var area in _areas.Overlapping(range))
+        foreach (var area in areas)
         {
             if ((area.Traits.Flags & AreaFlags.UserWriteProtect) == 0)
             {
                 return Errno.ENOENT;
             }
-        }
 
-        var mark = new MarkVisitor(protect);
-        FlushGather.State state = default;
-        using var gather = new FlushGather(Store, this, ref state);
-        _memory.Walker.Change(this, range, range, default, ref mark, in gather);
-        return Errno.None;
-    }
-
-    private bool IsUserFaultRange(VirtualAddress address, long length, out AddressRange range)
-    {
-        range = AddressRange.FromLength(address, length);
-        return address.PageOffset == 0 && length > 0 && (length & (Level.PageSize - 1)) == 0 && IsUserRange(address, length);
-    }
-
-    private Errno WhyNotRegister(AddressRange range, UserFaultModes modes, IUserFaultHandler handler)
-    {
-        if (!IsMapped(range) || !MayCutAt(range))
-        {
-            return Errno.EINVAL;
-        }
-
-        foreach (var area in _areas.Overlapping(range))
-        {
-            bool fits = area.File is null or MemoryFile && ((modes & UserFaultModes.Minor) == 0 || (area.File is not null && area.IsShared));
-            if (!fits)
+            long page = area.File?.MappingAlignment ?? Level.PageSize;
+            if (!range.Start.IsAligned(page) || range.Length % page != 0)
             {
                 return Errno.EINVAL;
             }
-
-            if (area.Traits.UserFaults is not null && area.Traits.UserFaults != handler)
-            {
-                return Errno.EBUSY;
-            }
-
-            if ((area.Traits.MostRights & Rights.Write) == 0)
-            {
-                return Errno.EPERM;
-            }
         }
 
         return Errno.None;
     }
 
-    private Errno ProvidePage(VirtualAddress address, ReadOnlySpan<byte> contents)
-    {
-        while (true)
-        {
-            var error = TryProvidePage(address, contents);
-            if (error != Errno.ENOMEM || !_memory.Reclaim())
-            {
-                return error;
-            }
-        }
-    }
-
-    private Errno TryProvidePage(VirtualAddress address, ReadOnlySpan<byte> contents)
-    {
-        using var held = _lock.Read();
-        if (_areas.Find(address) is not { } area || area.Traits.UserFaults is null)
-        {
-            return Errno.ENOENT;
-        }
-
-        if (area.File is MemoryFile file && area.IsShared)
-        {
-            var error = file.Provide((long)address.Value + area.Delta, contents);
-            return error != Errno.None
-                ? error
-                : ErrorOf(Resolve(address, AccessKind.Read, address + 1, asksUser: false, Frame.None, out _, out _, out _));
-        }
-
-        if (!OwnLeaf(address).IsNone)
-        {
-            return Errno.EEXIST;
-        }
-
-        if (!Store.Frames.TryAllocate(FrameKind.Anonymous, zero: false, out var frame))
-        {
-            return Errno.ENOMEM;
-        }
-
-        contents.CopyTo(Store.Memory.Bytes(frame.Address, Level.PageSize));
-        var kind = Resolve(address, AccessKind.Write, address + 1, asksUser: false, frame, out _, out _, out _);
-        if (kind == FaultKind.Copied)
-        {
-            return Errno.None;
-        }
-
-        Store.Frames.Free(frame);
-        return kind <= FaultKind.Spurious ? Errno.EEXIST : ErrorOf(kind);
-    }
-
-    private static Errno ErrorOf(FaultKind kind) => kind switch
-    {
-        <= FaultKind.Spurious => Errno.None,
-        FaultKind.OutOfMemory => Errno.ENOMEM,
-        FaultKind.HardwarePoison => Errno.EHWPOISON,
-        _ => Errno.EFAULT,
-    };
-
-    /// <summary>Takes out what shows a file, and keeps private pages.</summary>
-    private readonly struct LeaveVisitor(TableStore store) : IEntryVisitor
+    /// <summary>Takes out the slots that lead to files' tables, and what shows a file in the parts where such a table was copied.</summary>
+    private readonly struct LeaveVisitor(AddressRange low, AddressRange high) : IEntryVisitor
     {
         public void Visit(EntryRef entry, in FlushGather gather)
         {
-            // Pages of zeroes are private memory's: what has no bytes of its own in a memory file is missing.
-            if (!entry.IsLeaf || (entry.AnonymousFrame.IsNone && !store.IsZeroPage(store.Format.TargetOf(entry.Entry, entry.Level))))
+            if (!entry.IsLeaf || (entry.AnonymousFrame.IsNone && (low.Overlaps(entry.Range) || high.Overlaps(entry.Range))))
             {
                 entry.Clear(in gather);
             }
         }
     }
 
-    private readonly record struct MarkVisitor(bool Marked) : IEntryVisitor
+    /// <summary>Notes which pages there are.</summary>
+    private readonly struct LeavesVisitor(List<AddressRange> parts) : IEntryVisitor
     {
         public void Visit(EntryRef entry, in FlushGather gather)
         {
             if (entry.IsLeaf)
             {
-                entry.SetMark(Marked, in gather);
+                Append(parts, entry.Range);
+            }
+        }
+    }
+
+    /// <summary>Takes the right to store away.</summary>
+    private readonly struct ProtectVisitor : IEntryVisitor
+    {
+        public void Visit(EntryRef entry, in FlushGather gather)
+        {
+            if (entry.IsLeaf)
+            {
+                entry.SetRights(entry.Rights & ~Rights.Write, in gather);
             }
         }
     }

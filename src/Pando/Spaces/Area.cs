@@ -5,13 +5,10 @@ namespace Pando.Spaces;
 
 /// <summary>
 /// A range of a space's addresses that is mapped in one way (Linux: a VMA). Immutable, but for
-/// <see cref="IsIndexed"/> and for where it stands in its set; changing an area means to replace it.
+/// <see cref="IsIndexed"/>; changing an area means to replace it.
 /// </summary>
 internal sealed class Area(AddressSpace space, AddressRange range, AreaTraits traits, MappedFile? file, long offset) : IPrivateMapping
 {
-    /// <summary>Where the area stands in its set.</summary>
-    public AreaLinks Links;
-
     public AddressSpace Space { get; } = space;
 
     public AddressRange Range { get; } = range;
@@ -24,7 +21,7 @@ internal sealed class Area(AddressSpace space, AddressRange range, AreaTraits tr
     public bool IsShared => Traits.IsShared;
 
     /// <summary>Whether spans of the area may be attached to the file's tables.</summary>
-    public bool CanAttach => File is not null && (Traits.Flags & AreaFlags.OwnTables) == 0;
+    public bool CanAttach => File is not null && !Traits.NeedsOwnTables;
 
     /// <summary>The file; null for private anonymous memory.</summary>
     public MappedFile? File { get; } = file;

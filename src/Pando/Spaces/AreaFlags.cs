@@ -1,6 +1,6 @@
 namespace Pando.Spaces;
 
-/// <summary>What is known of an area beside its rights. Only those in <see cref="Translation"/> say something of its translations.</summary>
+/// <summary>What is known of an area beside its rights.</summary>
 [Flags]
 public enum AreaFlags
 {
@@ -54,10 +54,4 @@ public enum AreaFlags
 
     /// <summary>userfaultfd: stores to protected pages go to the handler.</summary>
     UserWriteProtect = 1 << 15,
-
-    /// <summary>The flags that two areas must agree in so that one window of a file can hold both.</summary>
-    Translation = Shared | Synchronous | UserMinor | UserWriteProtect,
-
-    /// <summary>The flags with which an area has tables of its own: what it shows differs from what the file has.</summary>
-    OwnTables = UserMinor | UserWriteProtect,
 }

@@ -59,8 +59,11 @@ internal readonly ref struct EntryRef(TableStore store, Frame table, int level, 
         return old;
     }
 
+    /// <summary>The rights that the entry by itself grants.</summary>
+    public Rights Rights => _store.Format.RightsOf(Entry, Level);
+
     /// <summary>Whether the entry by itself allows stores.</summary>
-    public bool IsWritable => (_store.Format.RightsOf(Entry, Level) & Rights.Write) != 0;
+    public bool IsWritable => (Rights & Rights.Write) != 0;
 
     /// <summary>Gives a leaf another protection key.</summary>
     public void SetProtectionKey(int key, in FlushGather gather)
@@ -68,18 +71,6 @@ internal readonly ref struct EntryRef(TableStore store, Frame table, int level, 
         if (_store.Format.ProtectionKeyOf(Entry, Level) != key)
         {
             _store.Modify(_table, Level, _index, _store.Format.WithProtectionKey(default, Level, 15), _store.Format.WithProtectionKey(default, Level, key));
-            gather.Drop(Range, tables: false);
-        }
-    }
-
-    /// <summary>Marks a leaf as one whose stores go to a user-fault handler, and takes the right to store away; or unmarks it.</summary>
-    public void SetMark(bool marked, in FlushGather gather)
-    {
-        var format = _store.Format;
-        _store.Modify(_table, Level, _index, format.Marked(default, Level, true), format.Marked(default, Level, marked));
-        if (marked && IsWritable)
-        {
-            _store.SetRights(_table, Level, _index, format.RightsOf(Entry, Level) & ~Rights.Write);
             gather.Drop(Range, tables: false);
         }
     }

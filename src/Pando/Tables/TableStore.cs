@@ -1,7 +1,6 @@
 using System.Diagnostics;
 using System.Runtime.CompilerServices;
 using Pando.Concurrency;
-using Pando.Costs;
 using Pando.Hardware;
 
 namespace Pando.Tables;
@@ -149,7 +148,6 @@ internal sealed class TableStore
     public Entry Read(Frame table, int index)
     {
         Schedule.Reach(SchedulePoint.EntryRead, table.Word(index));
-        Cost.Count(CostKind.Entry);
         return new Entry(Volatile.Read(ref Memory.EntryAt(table, index)));
     }
 

@@ -76,21 +76,14 @@ internal sealed class TableWalker(TableStore store, int attachable)
     }
 
     /// <summary>
-    /// The addresses that the attached slots across the ends of a range lead to, as one range; empty where there
-    /// are none, or where they lead to nothing that changes. The caller holds the space's lock for writing.
+    /// The addresses that the attached slots across the start and across the end of a range lead to; empty where there
+    /// is none, or where it leads to nothing that changes. The caller holds the space's lock for writing.
     /// </summary>
-    public AddressRange AttachedAcrossEnds(SpaceTables space, AddressRange changed, AddressRange range)
+    public (AddressRange Low, AddressRange High) AttachedAcrossEnds(SpaceTables space, AddressRange changed, AddressRange range)
     {
         var low = AttachedAcross(space, range.Start);
         var high = AttachedAcross(space, range.End);
-        low = changed.Overlaps(low) ? low : default;
-        high = changed.Overlaps(high) ? high : default;
-        if (low.IsEmpty || high.IsEmpty)
-        {
-            return low.IsEmpty ? high : low;
-        }
-
-        return new AddressRange(low.Start < high.Start ? low.Start : high.Start, low.End > high.End ? low.End : high.End);
+        return (changed.Overlaps(low) ? low : default, changed.Overlaps(high) ? high : default);
     }
 
     /// <summary>

@@ -15,6 +15,7 @@ public class KernelFeaturesTests
     [InlineData("mseal", "map 0-2 rw-p; mseal 0-1; has 0-1 rw-p sealed, 1-2 rw-p")]
     [InlineData("mremap", "map 0-2 rw-p; map 2-4 r--p; mremap 0-4 to 10-14; has 10-12 rw-p, 12-14 r--p")]
     [InlineData("mremap", "map 0-2 rw-p; map 3-4 rw-p; mremap 0-4 to 10-14; has 10-12 rw-p, 13-14 rw-p")]
+    [InlineData("userfaultfd", "map 0-2 rw-p; register 0-2 missing; has 0-2 rw-p usermissing")]
     [InlineData("pagemap", "map 0-2 rw-p; has 0-2 rw-p")]
     [InlineData("agents", "map 0-2 rw-p; has 0-2 rw-p")]
     public void A_case_that_needs_what_is_not_there_is_skipped(string missing, string script)

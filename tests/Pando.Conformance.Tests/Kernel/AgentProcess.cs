@@ -7,6 +7,7 @@ using Pando.Linux.Native;
 using Pando.Linux.Proc;
 using Pando.Linux.Snapshot;
 using Pando.Spaces;
+using Pando.Tests.Model;
 
 namespace Pando.Conformance.Tests.Kernel;
 
@@ -64,6 +65,12 @@ internal sealed class AgentProcess : IDisposable
 
     /// <summary>The ranges that were mapped when it began: its code and its stack.</summary>
     public IReadOnlyList<(ulong Start, ulong End)> Own { get; }
+
+    /// <summary>Its userfaultfd, once there is one (<see cref="TryAddUserFaults"/>).</summary>
+    public UserFaultFile? UserFaults { get; private set; }
+
+    /// <summary>Answers what the agent's faults ask, which it waits for.</summary>
+    public Action<UserFaultQuestion>? Asked { get; set; }
 
     private PageMap Pages =>
         _pages.Value.Map ?? throw new InvalidOperationException($"/proc/{Pid}/pagemap cannot be opened: error {_pages.Value.Error}.");
@@ -212,6 +219,9 @@ internal sealed class AgentProcess : IDisposable
         "rr" => Spaces.AreaFlags.Random,
         "mg" => Spaces.AreaFlags.Mergeable,
         "sl" => Spaces.AreaFlags.Sealed,
+        "um" => Spaces.AreaFlags.UserMissing,
+        "uw" => Spaces.AreaFlags.UserWriteProtect,
+        "ui" => Spaces.AreaFlags.UserMinor,
         _ => 0,
     };
 
@@ -221,8 +231,31 @@ internal sealed class AgentProcess : IDisposable
         : !Own.Any(own => (PageEntry(own.Start) >> 63) != 0) ? "/proc/PID/pagemap tells nothing"
         : null;
 
+    /// <summary>Gives the agent a userfaultfd, if it has none. False where there can be none, with the reason.</summary>
+    public bool TryAddUserFaults(out string? whyNot)
+    {
+        whyNot = null;
+        UserFaults ??= UserFaultFile.TryOpen(this, out whyNot);
+        return UserFaults is not null;
+    }
+
     /// <summary>The kernel's entry for a page: 0 if there is none. Bit 63 present, 62 swapped, 0-54 the frame (for root).</summary>
     public ulong PageEntry(ulong address) => Pages.EntryAt(address);
+
+    /// <summary>The same for each page of a range.</summary>
+    public ulong[] PageEntries(ulong address, long length)
+    {
+        ulong[] entries = new ulong[length / 4096];
+        using var file = File.OpenHandle($"/proc/{Pid}/pagemap");
+        var bytes = MemoryMarshal.AsBytes(entries.AsSpan());
+        for (int read = 0; read < bytes.Length;)
+        {
+            int count = RandomAccess.Read(file, bytes[read..], (long)(address / 4096 * 8) + read);
+            read += count > 0 ? count : throw new InvalidOperationException($"/proc/{Pid}/pagemap ends at {address + (ulong)(read / 8 * 4096):x}.");
+        }
+
+        return entries;
+    }
 
     /// <summary>The 2 MiB windows of an area in which the kernel has entries, as addresses of their first bytes.</summary>
     public List<ulong> PopulatedWindows(in MappingFacts area)
@@ -255,6 +288,10 @@ internal sealed class AgentProcess : IDisposable
         }
 
         _ended = true;
+
+        // Whoever still waits for an answer goes on without it.
+        UserFaults?.Dispose();
+        UserFaults = null;
         try
         {
             Send(new AgentRequest { Verb = (ulong)AgentVerb.Call, First = (ulong)SystemCall.ExitGroup });
@@ -318,6 +355,14 @@ internal sealed class AgentProcess : IDisposable
     private AgentAnswer Ask(in AgentRequest request)
     {
         Send(request);
+        while (UserFaults is { } faults && faults.WaitsBefore((int)_answers.SafeFileHandle.DangerousGetHandle()))
+        {
+            if (faults.TryRead() is { } question)
+            {
+                (Asked ?? throw new InvalidOperationException($"Nobody answers {question}."))(question);
+            }
+        }
+
         return Receive();
     }
 

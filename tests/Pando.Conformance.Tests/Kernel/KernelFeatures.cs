@@ -27,6 +27,9 @@ internal sealed record KernelFeatures(string? WhyNoAgents, string? WhyNoPageEntr
     /// <summary>Why pkey_alloc gives out no protection keys; null where it does.</summary>
     public string? WhyNoKeys { get; init; }
 
+    /// <summary>Why no user faults can be handled (userfaultfd is not there, not allowed, or not to be had from the agents); null where they can.</summary>
+    public string? WhyNoUserFaults { get; init; }
+
     /// <summary>The page tables that processes have: what decides where user addresses end.</summary>
     public X64Format Format { get; init; } = X64Format.FourLevels;
 
@@ -38,19 +41,20 @@ internal sealed record KernelFeatures(string? WhyNoAgents, string? WhyNoPageEntr
 
     /// <summary>What is missing, in words for a report: nothing where all is there.</summary>
     public override string ToString() =>
-        string.Concat(((string?[])[WhyNoAgents, WhyNoPageEntries, WhyNoSeals, WhyNoWideMoves, WhyNoExecuteOnly, WhyNoKeys]).Where(why => why is not null).Select(why => $", {why}"));
+        string.Concat(((string?[])[WhyNoAgents, WhyNoPageEntries, WhyNoSeals, WhyNoWideMoves, WhyNoExecuteOnly, WhyNoKeys, WhyNoUserFaults]).Where(why => why is not null).Select(why => $", {why}"));
 
     /// <summary>Asks the kernel that an agent runs on. The agent has mapped nothing before, and has nothing after.</summary>
     public static KernelFeatures Of(AgentProcess agent) => new(null, agent.WhyNoPageEntries(), AskForSeals(agent), AskForWideMoves(agent))
     {
         WhyNoExecuteOnly = AskForExecuteOnly(agent),
         WhyNoKeys = AskForKeys(agent),
+        WhyNoUserFaults = agent.TryAddUserFaults(out string? whyNot) ? null : whyNot,
         Format = AskForFiveLevels(agent) ? X64Format.FiveLevels : X64Format.FourLevels,
     };
 
     /// <summary>Takes things away, so that what depends on them can be seen to be skipped.</summary>
     /// <param name="features">What is there.</param>
-    /// <param name="names">Of agents, pagemap, mseal, mremap and keys.</param>
+    /// <param name="names">Of agents, pagemap, mseal, mremap, keys and userfaultfd.</param>
     public static KernelFeatures Without(KernelFeatures features, params IEnumerable<string> names)
     {
         foreach (string name in names)
@@ -63,7 +67,8 @@ internal sealed record KernelFeatures(string? WhyNoAgents, string? WhyNoPageEntr
                 "mseal" => features with { WhyNoSeals = why },
                 "mremap" => features with { WhyNoWideMoves = why },
                 "keys" => features with { WhyNoKeys = why },
-                _ => throw new ArgumentException($"There is nothing called {name} to do without; there are agents, pagemap, mseal, mremap and keys.", nameof(names)),
+                "userfaultfd" => features with { WhyNoUserFaults = why },
+                _ => throw new ArgumentException($"There is nothing called {name} to do without; there are agents, pagemap, mseal, mremap, keys and userfaultfd.", nameof(names)),
             };
         }
 

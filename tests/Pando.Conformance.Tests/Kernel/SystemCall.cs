@@ -31,6 +31,7 @@ internal enum SystemCall
     Fallocate = 285,
     Pipe2 = 293,
     MemfdCreate = 319,
+    UserFaultFd = 323,
     Mlock2 = 325,
     PkeyMprotect = 329,
     PkeyAlloc = 330,

@@ -82,6 +82,13 @@ internal sealed class CaseBench : IDisposable
         return this;
     }
 
+    /// <summary>What the handlers of user faults were asked since the last time, by both sides.</summary>
+    public void Asked(params IReadOnlyList<(int Process, UserFaultQuestion Question)> questions)
+    {
+        Assert.Equal(questions, World.LastQuestions);
+        World.LastQuestions.Clear();
+    }
+
     /// <summary>Ends all processes, and checks that the engine has everything back.</summary>
     public void End() => World.End();
 

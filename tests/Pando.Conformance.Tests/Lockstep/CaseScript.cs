@@ -32,6 +32,17 @@ namespace Pando.Conformance.Tests.Lockstep;
 /// mincore 0-4 = 1100
 /// ftruncate memory 4
 /// punch memory 1-2
+/// register 0-4 missing minor wp   userfaultfd; its handler answers as "answer" says
+/// unregister 0-4
+/// copy 0-2 7                      bytes of one value; option: protected
+/// zero 0-2
+/// continue 0-2                    option: protected
+/// wp 0-4                          UFFDIO_WRITEPROTECT
+/// unwp 0-4                        the same without the protection
+/// answer missing Zero             what the handler does from now on: for missing Copy, CopyProtected, Zero; for minor Continue,
+///                                 ContinueProtected; for wp Unprotect, UnprotectArea; for all Unregister
+/// asked 0 missing load, 2M wp store   what it was asked since the last "asked"; a case states all of it
+/// asked nothing
 /// fork 1
 /// exit
 /// store 0 42
@@ -74,6 +85,7 @@ internal sealed class CaseScript(CaseBench bench)
                 }
             }
 
+            Assert.Empty(bench.World.LastQuestions);
             Assert.All(Enumerable.Range(0, LockstepWorld.Processes).Where(bench.World.Has), process => Assert.Contains(process, script._stated));
             bench.End();
         }
@@ -106,6 +118,13 @@ internal sealed class CaseScript(CaseBench bench)
                 _stated.Add(process);
                 bench.Has(process, ends[0][(ends[0].IndexOf("has", StringComparison.Ordinal) + 3)..].Split(',').Select(Canonical).Where(area => area.Length > 0));
                 break;
+            case "asked":
+                bench.Asked([.. ends[0][(ends[0].IndexOf("asked", StringComparison.Ordinal) + 5)..].Split(',', StringSplitOptions.TrimEntries)
+                    .Where(question => question != "nothing").Select(question => (process, Question(question.Split(' '))))]);
+                break;
+            case "answer":
+                Answer(rest);
+                break;
             case "load":
                 Touch(new TouchAt(process, Address(process, rest[0]), AccessKind.Read, ends.Length > 1 ? (byte)0 : (byte)Number(After(rest, "="))), ends);
                 break;
@@ -122,6 +141,23 @@ internal sealed class CaseScript(CaseBench bench)
 
                 break;
         }
+    }
+
+    private static UserFaultQuestion Question(string[] words) =>
+        new(LockstepWorld.Arena + (ulong)Bytes(words[0]), KindOf(words[1]), words[2] == "store");
+
+    private static UserFaultKind KindOf(string word) => word switch
+    {
+        "missing" => UserFaultKind.Missing,
+        "minor" => UserFaultKind.Minor,
+        "wp" => UserFaultKind.WriteProtect,
+        _ => throw new NotSupportedException($"No question is called {word}."),
+    };
+
+    private void Answer(string[] words)
+    {
+        var (before, kind, answer) = (bench.World.Answers, KindOf(words[0]), Enum.Parse<UserFaultAnswer>(words[1]));
+        bench.World.Answers = (question, area) => question.Kind == kind ? answer : before(question, area);
     }
 
     private void Touch(TouchAt touch, string[] ends) =>
@@ -160,6 +196,12 @@ internal sealed class CaseScript(CaseBench bench)
             "msync" => new SyncAt(process, at, length, words.Contains("invalidate")),
             "mseal" => new SealAt(process, at, length),
             "mincore" => new ResidentAt(process, at, length),
+            "register" => new RegisterAt(process, at, length, ModesOf(words[1..])),
+            "unregister" => new UnregisterAt(process, at, length),
+            "copy" => new ProvideAt(process, at, length, (byte)Number(words[1]), words.Contains("protected")),
+            "zero" => new ProvideAt(process, at, length, 0, false),
+            "continue" => new ContinueAt(process, at, length, words.Contains("protected")),
+            "wp" or "unwp" => new WriteProtectAt(process, at, length, verb == "wp"),
             _ => throw new NotSupportedException($"No step is called {verb}."),
         };
     }
@@ -231,6 +273,11 @@ internal sealed class CaseScript(CaseBench bench)
 
     private static Rights RightsOf(string text) =>
         (text[0] == 'r' ? Rights.Read : 0) | (text[1] == 'w' ? Rights.Write : 0) | (text[2] == 'x' ? Rights.Execute : 0);
+
+    private static UserFaultModes ModesOf(string[] words) =>
+        (words.Contains("missing") ? UserFaultModes.Missing : 0)
+        | (words.Contains("minor") ? UserFaultModes.Minor : 0)
+        | (words.Contains("wp") ? UserFaultModes.WriteProtect : 0);
 
     private static string After(string[] words, string word) => words[Array.IndexOf(words, word) + 1];
 

@@ -17,6 +17,12 @@ internal sealed class LockstepCounts
     /// <summary>Accesses that were made on both sides.</summary>
     public long Accesses { get; set; }
 
+    /// <summary>Questions of user-fault handlers, on both sides the same.</summary>
+    public long Questions { get; set; }
+
+    /// <summary>Pages that were protected against stores, on both sides, each time that they were looked at.</summary>
+    public long ProtectedPages { get; set; }
+
     /// <summary>Comparisons of a process's page tables that had to be equal.</summary>
     public long ExactTables { get; set; }
 
@@ -33,6 +39,8 @@ internal sealed class LockstepCounts
         Errors += other.Errors;
         Areas += other.Areas;
         Accesses += other.Accesses;
+        Questions += other.Questions;
+        ProtectedPages += other.ProtectedPages;
         ExactTables += other.ExactTables;
         BoundedTables += other.BoundedTables;
         for (int i = 0; i < _differences.Length; i++)
@@ -42,6 +50,6 @@ internal sealed class LockstepCounts
     }
 
     public override string ToString() =>
-        $"{Operations:N0} operations ({Errors:N0} refused by both), {Areas:N0} areas, {Accesses:N0} accesses, page tables of processes: {ExactTables:N0} equal, {BoundedTables:N0} within bounds"
+        $"{Operations:N0} operations ({Errors:N0} refused by both), {Areas:N0} areas, {Accesses:N0} accesses, {Questions:N0} questions to user-fault handlers, {ProtectedPages:N0} protected pages seen, page tables of processes: {ExactTables:N0} equal, {BoundedTables:N0} within bounds"
         + string.Concat(Enum.GetValues<NamedDifference>().Where(difference => Of(difference) > 0).Select(difference => $"{Environment.NewLine}  {difference}: {Of(difference):N0}"));
 }

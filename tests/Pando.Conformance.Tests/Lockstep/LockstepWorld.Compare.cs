@@ -22,6 +22,7 @@ internal sealed partial class LockstepWorld
             {
                 CheckAreas(i);
                 CheckTables(i);
+                CheckProtectedPages(i);
             }
         }
     }

@@ -176,6 +176,12 @@ internal sealed partial class LockstepWorld
         foreach (var piece in pieces.Count > 0 && pieces[0].Start == from ? pieces : [])
         {
             var to = new VirtualAddress(remap.NewAddress) + (piece.Start - from);
+            if ((AreaAt(process, piece.Start).Flags & AnyUserFault) != 0 && piece != old)
+            {
+                // What a handler has moves alone or not at all.
+                return;
+            }
+
             var before = EngineTables.Positions(process.Space);
             before.UnionWith(process.MayHaveEmpty);
             if (!process.Space.Remap(piece.Start, piece.Length, piece.Length, remap.Flags, to).Succeeded)

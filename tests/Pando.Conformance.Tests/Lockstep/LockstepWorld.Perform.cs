@@ -30,6 +30,11 @@ internal sealed partial class LockstepWorld
         ResidentAt resident => IsFree(resident.Space, resident.Address, resident.Length),
         SyncAt sync => IsFree(sync.Space, sync.Address, sync.Length),
         TouchAt touch => IsFree(touch.Space, touch.Address, 1),
+        RegisterAt register => IsFree(register.Space, register.Address, register.Length),
+        UnregisterAt unregister => IsFree(unregister.Space, unregister.Address, unregister.Length),
+        ProvideAt provide => IsFree(provide.Space, provide.Address, provide.Length),
+        ContinueAt onward => IsFree(onward.Space, onward.Address, onward.Length),
+        WriteProtectAt protect => IsFree(protect.Space, protect.Address, protect.Length),
         ForkTo fork => Has(fork.Space) && fork.Child < Processes && !Has(fork.Child),
         ExitFrom exit => exit.Space > 0 && Has(exit.Space),
         Resize resize => resize.File < _files.Count,
@@ -41,6 +46,7 @@ internal sealed partial class LockstepWorld
     public string? WhyNot(Operation operation) => operation switch
     {
         SealAt => Features.WhyNoSeals,
+        RegisterAt or UnregisterAt or ProvideAt or ContinueAt or WriteProtectAt => Features.WhyNoUserFaults,
         RemapAt remap when Features.WhyNoWideMoves is not null && MovesSeveralAreas(remap) => Features.WhyNoWideMoves,
         _ => null,
     };
@@ -111,6 +117,21 @@ internal sealed partial class LockstepWorld
                 break;
             case TouchAt touch:
                 AccessBoth(touch);
+                break;
+            case RegisterAt register:
+                RegisterBoth(register);
+                break;
+            case UnregisterAt unregister:
+                UnregisterBoth(unregister);
+                break;
+            case ProvideAt provide:
+                ProvideBoth(provide);
+                break;
+            case ContinueAt onward:
+                ContinueBoth(onward);
+                break;
+            case WriteProtectAt protect:
+                WriteProtectBoth(protect);
                 break;
             case ForkTo fork:
                 ForkBoth(fork);

@@ -87,7 +87,8 @@ internal sealed partial class LockstepWorld
     }
 
     /// <summary>Notes tables that the kernel may have without entries: those of them that the engine has not.</summary>
-    private void MayHaveEmpty(TestProcess process, List<(int Level, ulong Number)> tables)
+    private void MayHaveEmpty(
+        TestProcess process, List<(int Level, ulong Number)> tables, NamedDifference rule = NamedDifference.EmptyTablesTravel)
     {
         if (tables.Count == 0)
         {
@@ -99,7 +100,7 @@ internal sealed partial class LockstepWorld
         {
             if (!there.Contains(table) && process.MayHaveEmpty.Add(table))
             {
-                Counts.Count(NamedDifference.EmptyTablesTravel);
+                Counts.Count(rule);
             }
         }
     }
@@ -141,6 +142,21 @@ internal sealed partial class LockstepWorld
         }
     }
 
+    /// <summary>Faults a page in; where a handler would be asked, without that.</summary>
+    private static void ShowPage(TestProcess process, VirtualAddress page)
+    {
+        var area = AreaAt(process, page);
+        if ((area.Flags & AnyUserFault) != 0)
+        {
+            var (start, length) = PageOf(area, page.Value);
+            process.Space.UserContinue(new VirtualAddress(start), length);
+        }
+        else
+        {
+            process.Space.Populate(AddressRange.FromLength(page, Page), AccessKind.Read);
+        }
+    }
+
     /// <summary>Faults in every page that the kernel has an entry for: all that it has more is what a fault would bring.</summary>
     private void FaultInWhatTheKernelHas(TestProcess process, AddressRange range, NamedDifference rule = NamedDifference.EntriesComeBackByFault)
     {
@@ -172,7 +188,7 @@ internal sealed partial class LockstepWorld
                     var at = new VirtualAddress(page);
                     if ((process.Agent.PageEntry(page) >> 62) != 0 && !process.Processor.TryTranslate(at, AccessKind.Read, out _, FaultDelivery.ToCaller).IsCompleted)
                     {
-                        process.Space.Populate(AddressRange.FromLength(at, Page), AccessKind.Read);
+                        ShowPage(process, at);
                         Counts.Count(rule);
                         CompareBytes(process, at);
                     }

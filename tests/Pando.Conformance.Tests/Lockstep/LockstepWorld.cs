@@ -95,7 +95,9 @@ internal sealed partial class LockstepWorld : IDisposable
         try
         {
             LastOutcome = Errno.None;
+            SetRefusals(operation);
             Perform(operation);
+            CheckQuestions();
             Check(operation.ToString());
             Counts.Operations += operation is TouchAt ? 0 : 1;
         }

@@ -94,4 +94,22 @@ internal enum NamedDifference
     /// they are cleared there by a hole.
     /// </summary>
     GrowthClears,
+
+    /// <summary>
+    /// userfaultfd: where a part of a range was filled, the kernel says EAGAIN and how much. The engine says why the rest was not, which
+    /// is what the kernel says when it is asked for that.
+    /// </summary>
+    FillingSaysWhy,
+
+    /// <summary>
+    /// userfaultfd: the kernel makes tables for all of a range that is to be filled or protected, and keeps marks in them. The engine keeps
+    /// what is protected beside its tables. With what is mapped there faulted in, tables must be the same.
+    /// </summary>
+    TablesForMarks,
+
+    /// <summary>
+    /// userfaultfd: a range that is registered again without write-protection is protected no more, nor when it is registered for that later. The
+    /// kernel's entries keep their marks, some of them writable.
+    /// </summary>
+    ProtectionEndsWithItsMode,
 }

@@ -14,6 +14,9 @@ internal sealed class TestProcess(AgentProcess agent, AddressSpace space, Softwa
 
     public SoftwareProcessor Processor { get; } = processor;
 
+    /// <summary>Who resolves its user faults; null before any are registered.</summary>
+    public LockstepHandler? Handler { get; set; }
+
     /// <summary>Tables that the kernel may have, without entries, and the engine has not.</summary>
     public HashSet<(int Level, ulong Number)> MayHaveEmpty { get; } = [];
 

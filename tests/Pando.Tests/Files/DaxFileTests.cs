@@ -53,6 +53,7 @@ public sealed class DaxFileTests : IDisposable
     [InlineData(SmallPageReason.Disabled)]
     [InlineData(SmallPageReason.PrivateWrite)]
     [InlineData(SmallPageReason.SmallTable)]
+    [InlineData(SmallPageReason.UserFaults)]
     public void What_the_place_forbids_is_the_reason_before_the_file_is_asked(SmallPageReason reason)
     {
         var limits = new LeafLimits(Level.Pte, reason, 0, long.MaxValue);
@@ -102,7 +103,7 @@ public sealed class DaxFileTests : IDisposable
         [
             SmallPageReason.None, SmallPageReason.ExtentMisaligned, SmallPageReason.ExtentTooShort, SmallPageReason.Hole, SmallPageReason.EndOfFile,
             SmallPageReason.NotCongruent, SmallPageReason.Disabled, SmallPageReason.PrivateWrite, SmallPageReason.SmallTable, SmallPageReason.MappingEdge,
-            SmallPageReason.FilePageSize, SmallPageReason.Poisoned,
+            SmallPageReason.FilePageSize, SmallPageReason.Poisoned, SmallPageReason.UserFaults,
         ];
         Assert.Equal(Enum.GetValues<SmallPageReason>(), tested.Order());
     }

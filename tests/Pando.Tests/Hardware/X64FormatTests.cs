@@ -91,7 +91,7 @@ public class X64FormatTests
                     Assert.False(format.IsAnonymous(leaf, level));
                     Assert.Equal(leaf.Raw | 0x200, anonymous.Raw);
                     Assert.All(
-                        [anonymous, format.Cleaned(anonymous, level), format.Touched(anonymous, level, dirty: true), format.WithRights(anonymous, level, Rights.Read), format.Marked(anonymous, level, true), format.WithProtectionKey(anonymous, level, 5)],
+                        [anonymous, format.Cleaned(anonymous, level), format.Touched(anonymous, level, dirty: true), format.WithRights(anonymous, level, Rights.Read), format.WithProtectionKey(anonymous, level, 5)],
                         kept => Assert.True(format.IsAnonymous(kept, level)));
 
                     if (level > Level.Pte)
@@ -100,6 +100,7 @@ public class X64FormatTests
                         {
                             var small = format.SplitLeaf(leaf, level, index);
                             Assert.Equal(format.MakeLeaf(level - 1, address + (index * Level.EntrySpan(level - 1)), rights, dirty, type), small);
+                            Assert.Equal(format.AsAnonymous(small, level - 1), format.SplitLeaf(anonymous, level, index));
                         }
                     }
                 }

@@ -128,7 +128,6 @@ public sealed class UserFaultTests
         bench.Fails(Errno.EINVAL, () => space.RegisterUserFaults(anonymous, Page, UserFaultModes.None, handler));
         bench.Fails(Errno.EINVAL, () => space.RegisterUserFaults(anonymous, Page, (UserFaultModes)8, handler));
         bench.Fails(Errno.EINVAL, () => space.RegisterUserFaults(anonymous, Page, UserFaultModes.Minor, handler));
-        bench.Fails(Errno.EINVAL, () => space.RegisterUserFaults(anonymous, 5 * Page, UserFaultModes.Missing, handler));
         bench.Fails(Errno.EINVAL, () => space.RegisterUserFaults(huge, Page, UserFaultModes.Missing, handler));
         bench.Fails(Errno.EPERM, () => space.RegisterUserFaults(memory, Page, UserFaultModes.Missing, handler));
         bench.Fails(Errno.ENOENT, () => space.UserZero(anonymous, Page));

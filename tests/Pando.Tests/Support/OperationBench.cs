@@ -94,6 +94,7 @@ internal sealed class OperationBench : IDisposable
         {
             text.AppendLine(process.Space.ToString()).AppendJoin(Environment.NewLine, process.Space.Areas).AppendLine();
             Describe(text, process.Space.Root, Machine.Format.Levels);
+            process.Space.ProtectedPages.ForEach(page => text.Append("protected ").Append(page).AppendLine());
         }
 
         foreach (var file in _files.Where(file => !file.HasEnded))

@@ -1,0 +1,148 @@
+using System.Numerics;
+using Pando.Files;
+using Pando.Hardware;
+using Pando.Tables;
+
+namespace Pando.Spaces;
+
+/// <summary>
+/// The pages of a space whose stores go to a user-fault handler (UFFDIO_WRITEPROTECT): one bit for each. It is the one place that
+/// says so. A leaf of a protected page lacks the right to store, and may be split, dropped, copied and brought back by a fault at any
+/// time without that being forgotten.
+/// </summary>
+/// <remarks>
+/// Protected by the space's lock: held for writing by those who change it, for reading by those who ask. The bits stand in frames of
+/// the machine's RAM: 4 KiB of them for 128 MiB that are protected. Taking bits away needs no memory.
+/// </remarks>
+internal sealed class ProtectedPages(TableStore store)
+{
+    private const int BitsInWord = 64;
+
+    private readonly FrameRadix _words = new(store);
+    private long _count;
+
+    /// <summary>Whether no page is protected.</summary>
+    public bool IsEmpty => _count == 0;
+
+    /// <summary>How many pages are protected.</summary>
+    public long Count => _count;
+
+    /// <summary>Frames that the bits take.</summary>
+    public int FrameCount => _words.FrameCount;
+
+    /// <summary>Whether the page of an address is protected.</summary>
+    public bool Has(VirtualAddress address)
+    {
+        if (_count == 0)
+        {
+            return false;
+        }
+
+        long page = NumberOf(address);
+        var cell = _words.Find(page / BitsInWord);
+        return !cell.IsNone && (_words.At(cell) & (1UL << (int)(page % BitsInWord))) != 0;
+    }
+
+    /// <summary>How many pages of a range are protected. It looks at one word for 64 pages.</summary>
+    public long CountIn(AddressRange range)
+    {
+        long found = 0;
+        for (long first = NumberOf(range.Start), end = NumberOf(range.End); _count > 0 && first < end;)
+        {
+            var (count, mask) = Next(first, end);
+            var cell = _words.Find(first / BitsInWord);
+            found += cell.IsNone ? 0 : BitOperations.PopCount(_words.At(cell) & mask);
+            first += count;
+        }
+
+        return found;
+    }
+
+    /// <summary>Makes room for the bits of a range, so that <see cref="Add"/> cannot fail. False where memory is out.</summary>
+    public bool TryMakeRoom(AddressRange range)
+    {
+        for (long first = NumberOf(range.Start), end = NumberOf(range.End); first < end; first += Next(first, end).Count)
+        {
+            if (!_words.TryMake(first / BitsInWord, out _))
+            {
+                return false;
+            }
+        }
+
+        return true;
+    }
+
+    /// <summary>Protects all pages of a range. Room has been made.</summary>
+    public void Add(AddressRange range)
+    {
+        for (long first = NumberOf(range.Start), end = NumberOf(range.End); first < end;)
+        {
+            var (count, mask) = Next(first, end);
+            ref ulong word = ref _words.At(_words.Find(first / BitsInWord));
+            _count += BitOperations.PopCount(mask & ~word);
+            word |= mask;
+            first += count;
+        }
+    }
+
+    /// <summary>Stops the protection of a range. With the last page the frames are given back.</summary>
+    public void Remove(AddressRange range)
+    {
+        Take(range);
+        GiveBackUnused();
+    }
+
+    /// <summary>Stops the protection of a range, and keeps the room.</summary>
+    public void Take(AddressRange range)
+    {
+        if (_count == 0 || range.IsEmpty)
+        {
+            return;
+        }
+
+        long first = NumberOf(range.Start);
+        long end = NumberOf(range.End);
+        _words.ForEach(first / BitsInWord, (end - 1) / BitsInWord, (index, _) =>
+        {
+            var (_, mask) = Next(Math.Max(first, index * BitsInWord), end);
+            ref ulong word = ref _words.At(_words.Find(index));
+            _count -= BitOperations.PopCount(mask & word);
+            word &= ~mask;
+        });
+    }
+
+    /// <summary>Gives the frames back if no page is protected.</summary>
+    public void GiveBackUnused()
+    {
+        if (_count == 0)
+        {
+            _words.Free();
+        }
+    }
+
+    /// <summary>Gives everything back: the space has ended.</summary>
+    public void Clear()
+    {
+        _count = 0;
+        _words.Free();
+    }
+
+    /// <summary>Calls <paramref name="visit"/> for every protected page, in order.</summary>
+    public void ForEach(Action<VirtualAddress> visit) => _words.ForEach(0, long.MaxValue / Level.PageSize, (index, word) =>
+    {
+        for (; word != 0; word &= word - 1)
+        {
+            visit(new VirtualAddress((ulong)((index * BitsInWord) + BitOperations.TrailingZeroCount(word)) << Level.PageShift));
+        }
+    });
+
+    private static long NumberOf(VirtualAddress address) => (long)(address.Value >> Level.PageShift);
+
+    /// <summary>The pages of a range that have their bits in the word of the first of them.</summary>
+    private static (int Count, ulong Mask) Next(long first, long end)
+    {
+        int bit = (int)(first % BitsInWord);
+        int count = (int)Math.Min(BitsInWord - bit, end - first);
+        return (count, (count == BitsInWord ? ulong.MaxValue : (1UL << count) - 1) << bit);
+    }
+}
