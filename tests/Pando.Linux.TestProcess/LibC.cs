@@ -18,6 +18,17 @@ internal static unsafe partial class LibC
     public const uint HugetlbMemfd = 4; // MFD_HUGETLB
     public const int ReadWrite = 2; // O_RDWR
     public const int Name = 15; // PR_SET_NAME
+    public const int InstallGuards = 102; // MADV_GUARD_INSTALL
+    public const int HugeSegment = 0x800; // SHM_HUGETLB
+    public const int CreateSegment = 0x200; // IPC_CREAT
+    public const int RemoveSegment = 0; // IPC_RMID
+    public const int SameSpace = 0x100; // CLONE_VM
+    public const int ChildSignal = 17; // SIGCHLD
+    public const int Kill = 9; // SIGKILL
+    public const nint MakeSecret = 447; // memfd_secret, on x86-64 and Arm64
+
+    /// <summary>SYS_exit, of one thread.</summary>
+    public static nint ExitThread => RuntimeInformation.ProcessArchitecture == Architecture.X64 ? 60 : 93;
 
     [SuppressGCTransition]
     [LibraryImport("libc", EntryPoint = "fork")]
@@ -30,6 +41,34 @@ internal static unsafe partial class LibC
     [SuppressGCTransition]
     [LibraryImport("libc", EntryPoint = "open")]
     public static partial int Open(byte* path, int flags);
+
+    [SuppressGCTransition]
+    [LibraryImport("libc", EntryPoint = "shmget")]
+    public static partial int GetSegment(int key, nuint size, int flags);
+
+    [SuppressGCTransition]
+    [LibraryImport("libc", EntryPoint = "shmat")]
+    public static partial void* AttachSegment(int id, void* address, int flags);
+
+    [SuppressGCTransition]
+    [LibraryImport("libc", EntryPoint = "shmctl")]
+    public static partial int ControlSegment(int id, int command, void* argument);
+
+    [SuppressGCTransition]
+    [LibraryImport("libc", EntryPoint = "unshare")]
+    public static partial int Unshare(int flags);
+
+    [SuppressGCTransition]
+    [LibraryImport("libc", EntryPoint = "clone")]
+    public static partial int Clone(void* function, void* stack, int flags, void* argument);
+
+    [SuppressGCTransition]
+    [LibraryImport("libc", EntryPoint = "kill")]
+    public static partial int SendSignal(int process, int signal);
+
+    [SuppressGCTransition]
+    [LibraryImport("libc", EntryPoint = "syscall")]
+    public static partial nint SystemCall(nint number, nint argument);
 
     [SuppressGCTransition]
     [LibraryImport("libc", EntryPoint = "ftruncate")]

@@ -15,11 +15,24 @@ internal static unsafe class Program
     private static int* _number;
     private static int _file = -1;
     private static byte* _text;
+    private static byte* _stack;
+    private static nint _sleep;
+    private static int _child;
+
+    private const int StackSize = 64 << 10;
 
     private static int Main(string[] arguments)
     {
+        if (arguments is ["ask-files"])
+        {
+            Proc.FileAsker.Serve(Console.In, Console.Out);
+            return 0;
+        }
+
         var steps = arguments.Select(Step.Parse).ToArray();
         _text = (byte*)System.Runtime.InteropServices.NativeMemory.Alloc(64);
+        _stack = (byte*)System.Runtime.InteropServices.NativeMemory.AlignedAlloc(StackSize, 4096);
+        _sleep = System.Runtime.InteropServices.NativeLibrary.GetExport(System.Runtime.InteropServices.NativeLibrary.GetMainProgramHandle(), "sleep");
         _number = (int*)System.Runtime.InteropServices.NativeMemory.AllocZeroed(sizeof(int));
         WarmUp();
         return RunAll(steps, isRehearsal: false);
@@ -39,17 +52,28 @@ internal static unsafe class Program
         }
 
         Say("ready"u8, isRehearsal ? -2 : -1);
-        while (!isRehearsal && LibC.Read(0, _text, 1) > 0)
+        if (!isRehearsal)
+        {
+            WaitAndExit();
+        }
+
+        return 0;
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    private static void WaitAndExit()
+    {
+        while (LibC.Read(0, _text, 1) > 0)
         {
             // Whatever is written is passed over: only the end of input counts.
         }
 
-        if (!isRehearsal)
+        if (_child > 0)
         {
-            LibC.Exit(0);
+            _ = LibC.SendSignal(_child, LibC.Kill);
         }
 
-        return 0;
+        LibC.Exit(0);
     }
 
     /// <summary>Takes every path once, so that nothing is left to compile or to bind in a child.</summary>
@@ -61,8 +85,13 @@ internal static unsafe class Program
         [
             new Step(-1, Verb.File, 0, 0, 0, 0, 0, "/dev/null\0"u8.ToArray()),
             new Step(-1, Verb.Name, 0, 0, 0, 0, 0, "pando-test\0"u8.ToArray()),
+            new Step(-1, Verb.ReadFile, 0, 0, 0, 0, 0, "/dev/null\0"u8.ToArray()),
+            new Step(-1, Verb.Unshare, 0, 0, 0, 0, 0),
+            new Step(-1, Verb.Secret, 0, 0, Size, 0, 0),
+            new Step(-1, Verb.Segment, Address, 0, Size, 0, 3),
+            new Step(-1, Verb.Unmap, Address, 0, Size, 0, 3),
             new Step(-1, Verb.Memfd, 0, 0, 2 * Size, 0, 3),
-            .. new[] { Verb.Private, Verb.Unmap, Verb.Map, Verb.Touch, Verb.Write, Verb.Protect, Verb.DontNeed, Verb.DontDump, Verb.HugePage, Verb.Unmap, Verb.Anonymous, Verb.Unmap, Verb.None }
+            .. new[] { Verb.Private, Verb.Unmap, Verb.SharedAnonymous, Verb.Unmap, Verb.Map, Verb.Touch, Verb.Write, Verb.Protect, Verb.DontNeed, Verb.DontDump, Verb.HugePage, Verb.Unmap, Verb.Anonymous, Verb.Guard, Verb.Unmap, Verb.None }
                 .Select(verb => new Step(-1, verb, Address, 1, Size, 1 << 20, 3)),
             new Step(7, Verb.None, 0, 0, 0, 0, 0),
             new Step(-1, Verb.Fork, 0, 0, 0, 0, 0),
@@ -86,9 +115,10 @@ internal static unsafe class Program
 
                 return _file >= 0 && LibC.Truncate(_file, (long)step.Size) == 0;
             case Verb.File:
+            case Verb.ReadFile:
                 fixed (byte* path = step.Path)
                 {
-                    _file = LibC.Open(path, LibC.ReadWrite);
+                    _file = LibC.Open(path, step.Verb == Verb.File ? LibC.ReadWrite : 0);
                 }
 
                 return _file >= 0;
@@ -98,6 +128,26 @@ internal static unsafe class Program
                     return LibC.SetName(LibC.Name, name, 0, 0, 0) == 0;
                 }
 
+            case Verb.Segment:
+                var segment = LibC.GetSegment(0, size, 0x180 | LibC.CreateSegment | (step.Value != 0 ? LibC.HugeSegment : 0));
+                var attached = segment >= 0 && LibC.AttachSegment(segment, address, 0) == address;
+                return LibC.ControlSegment(segment, LibC.RemoveSegment, null) == 0 && attached;
+            case Verb.SharedAnonymous:
+                return LibC.Map(address, size, 3, LibC.Shared | LibC.WithoutFile | LibC.FixedNoReplace, -1, 0) == address;
+            case Verb.Secret:
+                _file = (int)LibC.SystemCall(LibC.MakeSecret, 0);
+                return _file >= 0 && LibC.Truncate(_file, (long)step.Size) == 0;
+            case Verb.Unshare:
+                return LibC.Unshare((int)step.Value) == 0;
+            case Verb.SharedSpace:
+                // The child runs a function of the C library on a stack of its own, and nothing of the runtime's.
+                _child = LibC.Clone((void*)_sleep, _stack + StackSize, LibC.SameSpace | LibC.ChildSignal, (void*)3600);
+                return _child > 0;
+            case Verb.LeaderEnds:
+                new Thread(WaitAndExit).Start();
+                Say("ready"u8, -1);
+                _ = LibC.SystemCall(LibC.ExitThread, 0);
+                return false;
             case Verb.Fork:
                 for (var i = 1; i <= (int)step.Value; i++)
                 {
@@ -143,6 +193,8 @@ internal static unsafe class Program
                 }
 
                 return true;
+            case Verb.Guard:
+                return LibC.Advise(address, size, LibC.InstallGuards) == 0;
             case Verb.DontDump:
                 return LibC.Advise(address, size, LibC.DontDump) == 0;
             case Verb.HugePage:

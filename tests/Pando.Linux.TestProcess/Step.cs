@@ -11,7 +11,7 @@ internal readonly record struct Step(int Only, Verb Verb, ulong Address, ulong S
     /// (r or rw), path (without commas), hex (the path's bytes).</summary>
     public static Step Parse(string text)
     {
-        var colon = text.IndexOf(':', StringComparison.Ordinal);
+        var colon = char.IsAsciiDigit(text[0]) ? text.IndexOf(':', StringComparison.Ordinal) : -1;
         var only = colon < 0 ? -1 : int.Parse(text[..colon], CultureInfo.InvariantCulture);
         var words = text[(colon + 1)..].Split(',');
         var step = new Step(only, Enum.Parse<Verb>(words[0], ignoreCase: true), 0, 0, 0, 0, 1);

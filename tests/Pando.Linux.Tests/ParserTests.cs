@@ -19,7 +19,8 @@ public class ParserTests
 
         Assert.Equal(new MappingFacts(0x7f0000000000, 0x7f0040000000, 0x200000, MappingRights.Read | MappingRights.Write | MappingRights.Shared, 1), mappings[0]);
         Assert.Equal([1, 1, 0, 2, 3], mappings.Select(m => m.ObjectNumber));
-        Assert.Equal([ObjectKind.Anonymous, ObjectKind.SharedAnonymous, ObjectKind.SystemV, ObjectKind.Special], objects.ToFacts().Select(o => o.Kind));
+        Assert.Equal(["[anonymous]", "/dev/zero (deleted)", "/SYSV00000000 (deleted)", "[vsyscall]"], objects.ToFacts().Select(o => o.Name));
+        Assert.Equal([("", 0UL), ("00:01", 1057UL), ("00:10", 0UL), ("", 0UL)], objects.ToFacts().Select(o => (o.Device, o.Inode)));
         Assert.Equal("rw-s", mappings[0].RightsText());
     }
 
@@ -55,5 +56,21 @@ public class ParserTests
     {
         var options = KernelConfig.Parse("CONFIG_HUGETLB_PAGE=y\n# CONFIG_DEV_DAX is not set\nCONFIG_SMP=y\n"u8);
         Assert.Equal(new Dictionary<string, string> { ["CONFIG_DEV_DAX"] = "n", ["CONFIG_HUGETLB_PAGE"] = "y" }, options);
+    }
+
+    [Fact]
+    public void Mountinfo_gives_the_type_behind_a_device_and_the_page_size_of_a_hugetlbfs()
+    {
+        var mounts = MountTable.Parse(Encoding.ASCII.GetBytes(
+            "36 35 98:0 /mnt1 /mnt2\\040-\\040x rw,noatime master:1 propagate_from:2 - ext3 /dev/root rw,errors=continue\n" +
+            "37 35 0:45 / /dev/hugepages rw - hugetlbfs hugetlbfs rw,pagesize=2M,size=4096M\n" +
+            "38 35 0:46 / /huge rw - hugetlbfs none rw,pagesize=1024M\n" +
+            "39 35 0:47 / /v rw - virtiofs v rw,dax=always\n" +
+            "garbage\n40 35 0:48 / /f rw - fuse.sshfs x rw,user_id=0"));
+
+        Assert.Equal([(0x6200000U, "ext3", 0UL), (45U, "hugetlbfs", 2UL << 20), (46U, "hugetlbfs", 1UL << 30), (47U, "virtiofs", 0UL), (48U, "fuse.sshfs", 0UL)],
+            mounts.Select(m => (m.Device, m.Type.Name, m.Type.PageSize)));
+        Assert.Equal([true, true, true, false, false], mounts.Select(m => m.Type.AnswersAtOnce));
+        Assert.Equal([false, false, false, true, false], mounts.Select(m => m.Type.MayHaveServedDax));
     }
 }

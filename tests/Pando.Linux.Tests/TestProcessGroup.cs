@@ -16,14 +16,21 @@ internal sealed class TestProcessGroup : IDisposable
     /// <summary>Process ids; the first is the parent of the others, which are in the order of their numbers.</summary>
     public IReadOnlyList<int> Pids { get; }
 
+    /// <summary>A command for <see cref="Proc.ScanOptions.FileAsker"/>.</summary>
+    public static IReadOnlyList<string> FileAsker { get; } = [Dotnet, Program, "ask-files"];
+
+    private static string Dotnet => Environment.ProcessPath is { } p && Path.GetFileNameWithoutExtension(p) == "dotnet" ? p : "dotnet";
+
+    private static string Program => Path.Combine(Path.GetDirectoryName(Assembly.GetExecutingAssembly().Location)!, "Pando.Linux.TestProcess.dll");
+
     public static TestProcessGroup Start(int count, params string[] steps)
     {
-        var start = new ProcessStartInfo(Environment.ProcessPath is { } p && Path.GetFileNameWithoutExtension(p) == "dotnet" ? p : "dotnet")
+        var start = new ProcessStartInfo(Dotnet)
         {
             RedirectStandardInput = true,
             RedirectStandardOutput = true,
         };
-        start.ArgumentList.Add(Path.Combine(Path.GetDirectoryName(Assembly.GetExecutingAssembly().Location)!, "Pando.Linux.TestProcess.dll"));
+        start.ArgumentList.Add(Program);
         start.Environment["DOTNET_EnableWriteXorExecute"] = "0"; // else the runtime's own memory is shared by forked processes
         foreach (var step in steps)
         {

@@ -34,7 +34,7 @@ internal static class ExplainCommand
             return CommandErrors.Fail("This machine has no Linux to read.");
         }
 
-        var report = RangeReader.Explain(parsed.GetValue(Pid), address, new ScanOptions());
+        var report = RangeReader.Explain(parsed.GetValue(Pid), address, new ScanOptions { FileAsker = FileAskerCommand.CommandLine() });
         if (parsed.GetValue(Json))
         {
             Console.Out.WriteLine(ReportJson.Write(report));

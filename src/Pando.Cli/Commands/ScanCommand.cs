@@ -111,6 +111,7 @@ internal static class ScanCommand
                 Exact = parsed.GetValue(Exact),
                 Budget = parsed.GetValue(Budget) is { } budget ? TimeSpan.FromSeconds(budget) : null,
                 Pid = parsed.GetValue(Pid),
+                FileAsker = FileAskerCommand.CommandLine(),
             });
         if (parsed.GetValue(Save) is { } save)
         {

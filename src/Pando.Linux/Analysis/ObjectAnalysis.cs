@@ -69,7 +69,10 @@ internal static class ObjectAnalysis
             (long)estimate.ErrorBytes(facts.Number),
             sharing,
             facts.Dax is null ? null : DaxWindows.Count(snapshot, facts, mappers),
-            withCures && facts.Kind is not (ObjectKind.Anonymous or ObjectKind.Special) ? CureAnalysis.Compute(snapshot, facts, mappers, levels.Total, at) : []);
+            withCures && facts.Kind is not (ObjectKind.Anonymous or ObjectKind.Special) ? CureAnalysis.Compute(snapshot, facts, mappers, levels.Total, at) : [])
+        {
+            Scope = facts.Scope,
+        };
     }
 
     private static long Bytes(double tables) => (long)Math.Round(tables) * TableCounts.TableBytes;

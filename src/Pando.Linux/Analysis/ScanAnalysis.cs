@@ -119,7 +119,7 @@ public sealed class ScanAnalysis
             return false;
         }
 
-        return _options.ObjectName is not { } name || report.Name.Contains(name, StringComparison.OrdinalIgnoreCase) || $"{report.Device}:{report.Inode}" == name;
+        return _options.ObjectName is not { } name || report.Name.Contains(name, StringComparison.OrdinalIgnoreCase) || report.Place == name || $"{report.Device}:{report.Inode}" == name;
     }
 
     /// <summary>Anonymous memory is one row for all processes; asked about one process, the row is that process's.</summary>
@@ -135,7 +135,7 @@ public sealed class ScanAnalysis
             var o = objects[i];
             var neverHadPath = o.Name.StartsWith("/memfd:", StringComparison.Ordinal) || o.Name.StartsWith("/SYSV", StringComparison.Ordinal) || o.Name.StartsWith("/dev/zero ", StringComparison.Ordinal) || o.Name.StartsWith("/anon_hugepage", StringComparison.Ordinal);
             var label = !neverHadPath ? o.Name : o.Name.Replace(" (deleted)", "", StringComparison.Ordinal);
-            objects[i] = o with { Label = times[o.Name] > 1 && o.Device.Length > 0 ? $"{label} [{o.Device}:{o.Inode}]" : label };
+            objects[i] = o with { Label = times[o.Name] > 1 && o.Device.Length > 0 ? $"{label} [{o.Place}]" : label };
         }
     }
 

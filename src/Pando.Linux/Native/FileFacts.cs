@@ -3,41 +3,70 @@ using Pando.Linux.Snapshot;
 
 namespace Pando.Linux.Native;
 
-/// <summary>What statfs, statx and FIEMAP say about a file.</summary>
+/// <summary>What statfs, statx, name_to_handle_at and FIEMAP say about a file.</summary>
 internal static unsafe class FileFacts
 {
     private const int CurrentDirectory = -100; // AT_FDCWD
+    private const int FollowLink = 0x400; // AT_SYMLINK_FOLLOW
+    private const int EmptyPath = 0x1000; // AT_EMPTY_PATH
+    private const int WithoutSync = 0x4000; // AT_STATX_DONT_SYNC: no question to a server
+    private const int IdentityOnly = 0x200; // AT_HANDLE_FID (Linux 6.5): a handle that cannot be opened will do
     private const int ExtentsPerCall = 256;
 
-    /// <summary>The file system's magic number and block size (for hugetlbfs: the size of its pages).</summary>
-    public static bool TryFileSystem(string path, out long type, out long blockSize)
+    /// <summary>
+    /// Asks about one file. False if the kernel refuses, or if there is none. May wait for the file system's server:
+    /// files of a file system that has one are asked about by another process (<see cref="Proc.FileAsker"/>).
+    /// </summary>
+    public static bool TryAsk(string path, bool withFileSystem, bool withHandle, out FileAnswer answer)
     {
-        FileSystemStatus status;
-        if (LibC.StatFileSystem(path, &status) != 0)
+        ExtendedStatus status;
+        if (LibC.StatExtended(CurrentDirectory, path, WithoutSync, ExtendedStatus.BasicStatus, &status) != 0)
         {
-            (type, blockSize) = (0, 0);
+            answer = default;
             return false;
         }
 
-        (type, blockSize) = (status.Type, status.BlockSize);
+        FileSystemStatus system = default;
+        if (withFileSystem && LibC.StatFileSystem(path, &system) != 0)
+        {
+            system = default;
+        }
+
+        answer = new FileAnswer(
+            status.Mode,
+            status.NodeMajor,
+            status.NodeMinor,
+            status.Inode,
+            (long)status.Size,
+            unchecked((status.ChangedSeconds * 1_000_000_000) + status.ChangedNanoseconds),
+            (status.Attributes & ExtendedStatus.DaxAttribute) != 0,
+            system.Type,
+            system.BlockSize,
+            withHandle ? Handle(path) : "");
         return true;
     }
 
-    /// <summary>True if the file is mapped without the page cache; also tells its size and whether it is a
-    /// character device.</summary>
-    public static bool TryStatus(string path, out bool dax, out long size, out bool characterDevice)
+    /// <summary>The device number of an open file's file system, as maps writes it; null if it cannot be told.</summary>
+    public static uint? DeviceOf(int file)
     {
         ExtendedStatus status;
-        if (LibC.StatExtended(CurrentDirectory, path, 0, ExtendedStatus.BasicStatus, &status) != 0)
+        return LibC.StatExtended(file, "", EmptyPath, ExtendedStatus.BasicStatus, &status) == 0 ? DeviceNumber.Of(status.DeviceMajor, status.DeviceMinor) : null;
+    }
+
+    private static string Handle(string path)
+    {
+        foreach (var flags in (ReadOnlySpan<int>)[FollowLink | IdentityOnly, FollowLink])
         {
-            (dax, size, characterDevice) = (false, 0, false);
-            return false;
+            FileHandle handle = default;
+            int mount;
+            handle.Length = FileHandle.Longest;
+            if (LibC.NameToHandle(CurrentDirectory, path, &handle, &mount, flags) == 0)
+            {
+                return $"{handle.Type:x}:{Convert.ToHexStringLower(new ReadOnlySpan<byte>(handle.Bytes, (int)Math.Min(handle.Length, FileHandle.Longest)))}";
+            }
         }
 
-        dax = (status.Attributes & ExtendedStatus.DaxAttribute) != 0;
-        size = (long)status.Size;
-        characterDevice = (status.Mode & 0xF000) == 0x2000;
-        return true;
+        return "";
     }
 
     /// <summary>True if the open file is an ordinary one: no pipe, no device, no directory.</summary>

@@ -100,17 +100,50 @@ internal struct ExtendedStatus
     [FieldOffset(28)]
     public ushort Mode;
 
+    [FieldOffset(32)]
+    public ulong Inode;
+
     [FieldOffset(40)]
     public ulong Size;
 
     [FieldOffset(56)]
     public ulong AttributesMask;
 
+    [FieldOffset(96)]
+    public long ChangedSeconds;
+
+    [FieldOffset(104)]
+    public uint ChangedNanoseconds;
+
+    [FieldOffset(128)]
+    public uint NodeMajor;
+
+    [FieldOffset(132)]
+    public uint NodeMinor;
+
+    [FieldOffset(136)]
+    public uint DeviceMajor;
+
+    [FieldOffset(140)]
+    public uint DeviceMinor;
+
     /// <summary>STATX_ATTR_DAX: the file is in DAX state now.</summary>
     public const ulong DaxAttribute = 0x00200000;
 
     /// <summary>STATX_BASIC_STATS.</summary>
     public const uint BasicStatus = 0x7ff;
+}
+
+/// <summary>struct file_handle of linux/fcntl.h with room for the longest handle (MAX_HANDLE_SZ).</summary>
+[StructLayout(LayoutKind.Sequential)]
+internal unsafe struct FileHandle
+{
+    public uint Length;
+    public int Type;
+    public fixed byte Bytes[Longest];
+
+    /// <summary>MAX_HANDLE_SZ.</summary>
+    public const int Longest = 128;
 }
 
 /// <summary>Numbers of linux/fs.h and linux/fiemap.h, and the check of the layouts above.</summary>
@@ -137,6 +170,9 @@ internal static class KernelAbi
     /// <summary>The page is swapped out.</summary>
     public const ulong PagemapSwapped = 1UL << 62;
 
+    /// <summary>A page of a file or of shared memory: no copy of the process's own.</summary>
+    public const ulong PagemapOfFile = 1UL << 61;
+
     /// <summary>The frame number, zero without CAP_SYS_ADMIN since 4.2.</summary>
     public const ulong PagemapFrameMask = (1UL << 55) - 1;
 
@@ -149,6 +185,7 @@ internal static class KernelAbi
         Check<FiemapExtent>(56);
         Check<FileSystemStatus>(120);
         Check<ExtendedStatus>(256);
+        Check<FileHandle>(8 + FileHandle.Longest);
     }
 
     private static void Check<T>(int size)

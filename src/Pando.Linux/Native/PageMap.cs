@@ -65,6 +65,27 @@ internal sealed unsafe class PageMap : IDisposable
         return read == sizeof(ulong) ? entry : 0;
     }
 
+    /// <summary>Reads entries from an address on; false if the process ended or may not be read.</summary>
+    public bool TryReadEntries(ulong address, Span<ulong> entries)
+    {
+        nint read;
+        fixed (ulong* first = entries)
+        {
+            read = LibC.ReadAt(_file, first, (nuint)entries.Length * sizeof(ulong), (long)(address / PageSize * sizeof(ulong)));
+        }
+
+        _heart.Beat();
+        return read == entries.Length * sizeof(ulong);
+    }
+
+    /// <summary>The first page in [start, end) that has an entry, as PAGEMAP_SCAN finds it; null if none has, or if the kernel
+    /// has no such call.</summary>
+    public ulong? FirstPage(ulong start, ulong end)
+    {
+        PageRegion region;
+        return Scan(start, end, &region, out _) > 0 ? region.Start : null;
+    }
+
     private bool TryScan(List<PopulatedRun> runs, int index, in MappingFacts mapping, int hugeLeaf)
     {
         var address = mapping.Start;
@@ -130,14 +151,7 @@ internal sealed unsafe class PageMap : IDisposable
             // Reads end at window borders, so that no window is seen in two parts.
             var end = Math.Min(mapping.End, (address & ~(WindowSize - 1)) + (EntriesPerRead * PageSize));
             var pages = (int)((end - address) / PageSize);
-            nint read;
-            fixed (ulong* entries = _entries)
-            {
-                read = LibC.ReadAt(_file, entries, (nuint)pages * sizeof(ulong), (long)(address / PageSize * sizeof(ulong)));
-            }
-
-            _heart.Beat();
-            if (read != pages * sizeof(ulong))
+            if (!TryReadEntries(address, _entries.AsSpan(0, pages)))
             {
                 return false;
             }

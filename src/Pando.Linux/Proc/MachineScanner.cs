@@ -44,7 +44,8 @@ public sealed class MachineScanner
         var takenAt = DateTimeOffset.UtcNow;
         var machine = new MachineReader(_options).Read(_notes);
         var processes = ReadProcesses();
-        var objects = new ObjectResolver(_options, _reader).Resolve(_objects.ToFacts(), processes);
+        using var resolver = new ObjectResolver(_options, _reader, _objects, processes);
+        var objects = resolver.Resolve(_notes);
         ReadPages(processes, objects);
         ReadFlags(processes, objects);
         var probes = new HugetlbProber(_options, _reader).Probe(objects, processes, _notes);

@@ -1,3 +1,4 @@
+using Pando.Linux.Native;
 using Pando.Linux.Snapshot;
 
 namespace Pando.Linux.Proc;
@@ -45,11 +46,7 @@ public static class MapsParser
         var major = ProcText.Hexadecimal(ProcText.Word(ref rest), out var minorText);
         var minor = ProcText.Hexadecimal(minorText.IsEmpty ? minorText : minorText[1..], out _);
         var inode = (ulong)ProcText.Decimal(ProcText.Word(ref rest));
-        // A System V segment's inode is its id, and the first id is 0: only the device tells it from plain memory.
-        var path = rest.TrimStart((byte)' ');
-        var number = inode == 0 && path.StartsWith("/"u8)
-            ? objects.NumberOf((uint)((major << 20) | minor), ulong.MaxValue, path)
-            : objects.NumberOf((uint)((major << 20) | minor), inode, path);
+        var number = objects.NumberOf(DeviceNumber.Of(major, minor), inode, rest.TrimStart((byte)' '));
         mapping = new MappingFacts(start, end, (long)offset, rights, number);
         return true;
     }

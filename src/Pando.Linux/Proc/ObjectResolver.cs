@@ -6,132 +6,403 @@ using Pando.Linux.Snapshot;
 namespace Pando.Linux.Proc;
 
 /// <summary>
-/// Finds out what mapped objects are: the file system behind a device says hugetlb (and the page size) or tmpfs,
-/// statx says DAX, FIEMAP says where a DAX file lies. Each device and each large file is asked once.
+/// Finds out what mapped objects are, and which of them are one: the kernel is asked, the name in maps is for people. The file
+/// system's type says hugetlb, tmpfs or a file; statx tells device nodes and DAX; a handle is the identity where
+/// device and inode are not. In this process only file systems are asked that answer at once.
 /// </summary>
-internal sealed class ObjectResolver(ScanOptions options, PatientReader reader)
+internal sealed class ObjectResolver : IDisposable
 {
     private const ulong SmallestDaxFile = 2UL << 20;
-    private readonly ConcurrentDictionary<string, (ulong HugePageSize, string FileSystem)> _devices = [];
 
-    public IReadOnlyList<ObjectFacts> Resolve(IReadOnlyList<ObjectFacts> objects, IReadOnlyList<ProcessFacts> processes)
+    // Below this an object has no table of its own, and no more is asked than its marks.
+    private const ulong SmallestCompared = 2UL << 20;
+    private const int MostSilentTold = 8;
+
+    private readonly ScanOptions _options;
+    private readonly PatientReader _reader;
+    private readonly IReadOnlyList<ObjectTable.Entry> _entries;
+    private readonly ProcessFacts[] _processes;
+    private readonly DeviceTypes _devices;
+    private readonly FileAsker _asker;
+    private readonly ConcurrentDictionary<(int Entry, string Place), Resolved> _resolved = new();
+    private readonly Dictionary<(int Entry, int Pid), ObjectIdentity> _byFrames = [];
+
+    public ObjectResolver(ScanOptions options, PatientReader reader, ObjectTable table, ProcessFacts[] processes)
     {
-        var resolved = objects.ToArray();
-        var seen = new bool[resolved.Length];
-        reader.ForEach([.. processes.Where(p => p.Mappings is not null)], 1, p => p.Pid, "its files", (process, file) =>
+        (_options, _reader, _processes, _entries) = (options, reader, processes, table.Entries());
+        _devices = new DeviceTypes(options, new FileContents());
+        _asker = new FileAsker(options.FileAsker, reader.Patience);
+    }
+
+    /// <summary>Resolves all, and gives the mappings of the processes the numbers of what was found.</summary>
+    public IReadOnlyList<ObjectFacts> Resolve(List<string> notes)
+    {
+        FindTypes();
+        Ask();
+        CompareFrames();
+        NoteSilent(notes);
+        return Number();
+    }
+
+    /// <inheritdoc/>
+    public void Dispose() => _asker.Dispose();
+
+    private static Resolved Plain(ObjectTable.Entry entry, ObjectKind kind, FileSystemType type) =>
+        new(new ObjectIdentity(entry.Device, entry.Inode, ""), kind, type.PageSize, type.Name is FileSystemType.Memory ? "tmpfs" : type.Name);
+
+    /// <summary>What a name tells of a file of the kernel's own tmpfs: there the kernel alone gives names, and a user's
+    /// part of one comes after "memfd:" or "[anon_shmem:".</summary>
+    private static ObjectKind KindOfMemory(string name) =>
+        name.StartsWith("/memfd:", StringComparison.Ordinal) ? ObjectKind.Memfd
+        : IsSystemV(name) ? ObjectKind.SystemV
+        : name.StartsWith("/dev/zero", StringComparison.Ordinal) || name.StartsWith("[anon_shmem", StringComparison.Ordinal) ? ObjectKind.SharedAnonymous
+        : ObjectKind.SharedMemory;
+
+    private static bool IsSystemV(string name) => name.StartsWith("/SYSV", StringComparison.Ordinal);
+
+    private string Link(ProcessFacts process, in MappingFacts mapping) =>
+        string.Create(CultureInfo.InvariantCulture, $"{_options.Proc}/{process.Pid}/map_files/{mapping.Start:x}-{mapping.End:x}");
+
+    /// <summary>Finds the type of every device: from this program's mounts, then from those of the processes that map
+    /// what is not mounted here, then from the child.</summary>
+    private void FindTypes()
+    {
+        bool IsMissing(in MappingFacts mapping) => _entries[mapping.ObjectNumber] is { HasFile: true } entry && _devices.IsUnknown(entry.Device);
+        bool MissesSome(ProcessFacts process) => process.Mappings is { } mappings && mappings.Any(m => IsMissing(m));
+
+        _reader.ForEach([.. _processes.Where(MissesSome)], 1, p => p.Pid, "its mounts", (process, file) =>
         {
-            // What one process's files could not tell, since it is stuck, those of the next that maps them do.
-            var found = new Dictionary<int, ObjectFacts>();
+            if (MissesSome(process))
+            {
+                _devices.LookFrom(process, file);
+            }
+
+            return true;
+        }, (_, _) => { });
+
+        var unknown = new Dictionary<uint, (ProcessFacts Process, MappingFacts Mapping)>();
+        foreach (var process in _processes.Where(MissesSome))
+        {
             foreach (var mapping in process.Mappings!)
             {
-                var number = mapping.ObjectNumber;
-                if (!seen[number] && objects[number] is { Kind: not (ObjectKind.Anonymous or ObjectKind.Special) } facts && !found.ContainsKey(number))
+                if (IsMissing(mapping) && _entries[mapping.ObjectNumber].Name.StartsWith('/'))
                 {
-                    found[number] = Resolve(facts, process, mapping, file);
-                    file.Heart.Beat();
+                    unknown.TryAdd(_entries[mapping.ObjectNumber].Device, (process, mapping));
                 }
             }
+        }
 
-            return found;
-        }, (_, found) =>
+        foreach (var (device, (process, mapping)) in unknown)
         {
-            foreach (var (number, facts) in found)
+            if (_asker.Ask(device, Link(process, mapping)) is { } answer)
             {
-                (resolved[number], seen[number]) = (facts, true);
+                _devices.Learn(device, answer);
             }
-        });
-        return resolved;
-    }
-
-    private ObjectFacts Resolve(ObjectFacts facts, ProcessFacts process, in MappingFacts mapping, FileContents file)
-    {
-        if (facts.Kind == ObjectKind.DaxDevice)
-        {
-            return facts;
         }
 
-        var link = string.Create(CultureInfo.InvariantCulture, $"{options.Proc}/{process.Pid}/map_files/{mapping.Start:x}-{mapping.End:x}");
-        var path = FileFacts.TryFileSystem(link, out _, out _) ? link : facts.Name.EndsWith(" (deleted)", StringComparison.Ordinal) ? null : facts.Name;
-        var (hugePageSize, fileSystem) = OfDevice(facts, process, mapping, path, file);
-        var kind = hugePageSize > 0 ? ObjectKind.Hugetlb
-            : facts.Kind == ObjectKind.File && fileSystem == "tmpfs" ? ObjectKind.SharedMemory
-            : facts.Kind;
-        facts = facts with { Kind = kind, HugePageSize = hugePageSize, FileSystem = fileSystem };
-        return facts.Kind == ObjectKind.File && path is not null && mapping.Length >= SmallestDaxFile ? WithDax(facts, path, file) : facts;
+        LookAtPageSizes(unknown.Where(u => _devices.IsUnknown(u.Key)).Select(u => u.Value));
     }
 
-    private (ulong HugePageSize, string FileSystem) OfDevice(ObjectFacts facts, ProcessFacts process, in MappingFacts mapping, string? path, FileContents file)
-    {
-        if (_devices.TryGetValue(facts.Device, out var known))
-        {
-            return known;
-        }
-
-        if (path is not null && FileFacts.TryFileSystem(path, out var type, out var blockSize))
-        {
-            return _devices[facts.Device] = type switch
+    /// <summary>The last resort, without a question to any file system: smaps of one process tells the page size.</summary>
+    private void LookAtPageSizes(IEnumerable<(ProcessFacts Process, MappingFacts Mapping)> places) =>
+        _reader.ForEach([.. places], 1, p => p.Process.Pid, "its page sizes", (place, file) =>
+            SmapsParser.Parse(file.Read(string.Create(CultureInfo.InvariantCulture, $"{_options.Proc}/{place.Process.Pid}/smaps"), out _)).FirstOrDefault(e => e.Start == place.Mapping.Start).KernelPageSize,
+            (place, pageSize) =>
             {
-                FileSystemStatus.HugetlbType => ((ulong)blockSize, "hugetlbfs"),
-                FileSystemStatus.TmpfsType => (0, "tmpfs"),
-                0x58465342 => (0, "xfs"),
-                0xEF53 => (0, "ext4"),
-                _ => (0, ""),
-            };
-        }
+                if (pageSize > (ulong)Environment.SystemPageSize)
+                {
+                    _devices.LearnHugePages(_entries[place.Mapping.ObjectNumber].Device, pageSize);
+                }
+            });
 
-        // No path and no right to follow map_files: the process's own smaps tells the page size. Ordinary files need
-        // no such look, and deleted ones are all that is left here.
-        var start = mapping.Start;
-        var entry = SmapsParser.Parse(file.Read($"{options.Proc}/{process.Pid}/smaps", out _)).FirstOrDefault(e => e.Start == start);
-        return entry.KernelPageSize == 0 ? (0, "")
-            : _devices[facts.Device] = entry.KernelPageSize > (ulong)Environment.SystemPageSize ? (entry.KernelPageSize, "hugetlbfs") : (0, "");
+    /// <summary>Asks about every object, once; about those whose identity hangs on the process, once for each process.</summary>
+    private void Ask()
+    {
+        var others = new List<(int Number, uint Device, string Path)>();
+        _reader.ForEach([.. _processes.Where(p => p.Mappings is not null)], 1, p => p.Pid, "its files", AskHere, (_, found) =>
+        {
+            foreach (var (key, resolved) in found.Here)
+            {
+                _resolved.TryAdd(key, resolved);
+            }
+
+            others.AddRange(found.Elsewhere);
+        });
+        foreach (var (number, device, path) in others)
+        {
+            if (!_resolved.ContainsKey((number, "")) && _asker.Ask(device, path) is { } answer)
+            {
+                _resolved[(number, "")] = FromAnswer(_entries[number], _devices.Of(device), answer, path, withExtents: false);
+            }
+        }
     }
 
-    private ObjectFacts WithDax(ObjectFacts facts, string path, FileContents file)
+    /// <summary>What one process's mappings tell; what the child has to ask is handed over.</summary>
+    private (List<((int, string), Resolved)> Here, List<(int, uint, string)> Elsewhere) AskHere(ProcessFacts process, FileContents file)
     {
-        if (!FileFacts.TryStatus(path, out var dax, out var size, out _) || !dax)
+        var here = new List<((int, string), Resolved)>();
+        var elsewhere = new List<(int, uint, string)>();
+        var done = new HashSet<int>();
+        foreach (var mapping in process.Mappings!)
         {
-            return facts;
+            var number = mapping.ObjectNumber;
+            var entry = _entries[number];
+            if (!entry.HasFile || !done.Add(number))
+            {
+                continue;
+            }
+
+            var type = _devices.Of(entry.Device);
+            var place = Place(process, entry, type);
+            if (_resolved.ContainsKey((number, place)))
+            {
+                continue;
+            }
+
+            if (type.IsStacked || (type.MayHaveServedDax && mapping.Length >= SmallestDaxFile))
+            {
+                elsewhere.Add((number, entry.Device, Link(process, mapping)));
+            }
+            else
+            {
+                here.Add(((number, place), Resolve(process, mapping, entry, type)));
+                file.Heart.Beat();
+            }
         }
 
-        return facts with
+        return (here, elsewhere);
+    }
+
+    /// <summary>The place that an entry's identity hangs on: System V ids are a namespace's (and the segment may be mapped from before
+    /// the process changed its namespace, so that each process is asked), names on file systems with subvolumes
+    /// are a mount namespace's.</summary>
+    private string Place(ProcessFacts process, ObjectTable.Entry entry, FileSystemType type) =>
+        _devices.IsKernelsOwn(entry.Device) && IsSystemV(entry.Name) ? process.Pid.ToString(CultureInfo.InvariantCulture)
+        : type.HasSubvolumes ? _devices.Namespace(process, "mnt")
+        : "";
+
+    private Resolved Resolve(ProcessFacts process, in MappingFacts mapping, ObjectTable.Entry entry, FileSystemType type)
+    {
+        if (_devices.IsKernelsOwn(entry.Device) && IsSystemV(entry.Name))
+        {
+            var space = _devices.Namespace(process, "ipc");
+            var segment = Plain(entry, type.PageSize > 0 ? ObjectKind.Hugetlb : ObjectKind.SystemV, type);
+            // Huge pages' files have no handle that tells them apart: there the namespace of now has to do.
+            var handle = type.PageSize == 0 && FileFacts.TryAsk(Link(process, mapping), withFileSystem: false, withHandle: true, out var told) ? told.Handle : "";
+            return segment with { Identity = segment.Identity with { More = handle.Length > 0 ? handle : space }, Scope = space };
+        }
+
+        if (type.Name is FileSystemType.Memory)
+        {
+            return Plain(entry, KindOfMemory(entry.Name), type);
+        }
+
+        if (type.Name == "hugetlbfs")
+        {
+            var size = type.PageSize > 0 ? type.PageSize : FileFacts.TryAsk(Link(process, mapping), withFileSystem: true, withHandle: false, out var told) ? (ulong)told.BlockSize : 0;
+            return Plain(entry, ObjectKind.Hugetlb, type) with { HugePageSize = size };
+        }
+
+        if (type.HasNoFiles || !entry.Name.StartsWith('/'))
+        {
+            return Plain(entry, ObjectKind.Special, type);
+        }
+
+        if (type.AnswersAtOnce && TryAsk(process, mapping, entry, type, out var answer, out var path))
+        {
+            return FromAnswer(entry, type, answer, path, withExtents: mapping.Length >= SmallestDaxFile);
+        }
+
+        // Nobody may be asked. A device of persistent memory must not be taken for anything else: reading its pages
+        // would split its leaves.
+        return Plain(entry, entry.Name.StartsWith("/dev/dax", StringComparison.Ordinal) ? ObjectKind.DaxDevice
+            : type.Name == "devtmpfs" ? ObjectKind.Special
+            : type.Name == "tmpfs" ? ObjectKind.SharedMemory
+            : ObjectKind.File, type);
+    }
+
+    /// <summary>Asks by the link in map_files; where that may not be followed, by the process's path, if the file there is
+    /// the one that is mapped.</summary>
+    private bool TryAsk(ProcessFacts process, in MappingFacts mapping, ObjectTable.Entry entry, FileSystemType type, out FileAnswer answer, out string path)
+    {
+        path = Link(process, mapping);
+        if (FileFacts.TryAsk(path, withFileSystem: false, type.HasSubvolumes, out answer))
+        {
+            return true;
+        }
+
+        path = string.Create(CultureInfo.InvariantCulture, $"{_options.Proc}/{process.Pid}/root{entry.Name.Replace("\\012", "\n", StringComparison.Ordinal)}");
+        return FileFacts.TryAsk(path, withFileSystem: false, type.HasSubvolumes, out answer) && answer.Inode == entry.Inode;
+    }
+
+    private Resolved FromAnswer(ObjectTable.Entry entry, FileSystemType type, in FileAnswer answer, string path, bool withExtents)
+    {
+        var node = DeviceNumber.Of(answer.NodeMajor, answer.NodeMinor);
+        if (answer.IsCharacterDevice)
+        {
+            return DeviceNodes.IsZero(answer.NodeMajor, answer.NodeMinor) ? Plain(entry, ObjectKind.Anonymous, type) with { Identity = ObjectIdentity.Anonymous }
+                : DeviceNodes.IsDax(_options.Sys, node) ? Plain(entry, ObjectKind.DaxDevice, type) with { Identity = ObjectIdentity.Node(isBlock: false, node) }
+                : Plain(entry, ObjectKind.Special, type);
+        }
+
+        if (answer.IsBlockDevice)
+        {
+            return Plain(entry, ObjectKind.File, type) with { Identity = ObjectIdentity.Node(isBlock: true, node) };
+        }
+
+        var file = Plain(entry, type.Name is "tmpfs" or "devtmpfs" ? ObjectKind.SharedMemory : ObjectKind.File, type);
+        if (answer.Handle.Length > 0)
+        {
+            file = file with { Handle = answer.Handle, Identity = type.IsStacked ? ObjectIdentity.Below(answer.Handle, answer.ChangedAt) : file.Identity with { More = answer.Handle } };
+        }
+
+        return !answer.IsDax ? file : file with
         {
             Kind = ObjectKind.DaxFile,
-            Dax = new DaxFacts(DeviceStart(facts.Device, file), size, facts.FileSystem, FileFacts.TryExtents(path) ?? []),
+            Dax = new DaxFacts(DeviceNodes.StartOf(_options.Sys, entry.Device), answer.Size, type.Name, withExtents ? FileFacts.TryExtents(path) ?? [] : []),
         };
     }
 
-    /// <summary>Where the block device begins in persistent memory: a partition's first sector, plus the address of
-    /// the namespace if the kernel tells it (root).</summary>
-    private ulong? DeviceStart(string device, FileContents file)
+    /// <summary>
+    /// Marks say what may be one object, and frames what is, where marks can be wrong: a file of an overlay keeps its
+    /// handle when it is copied up (and a process that has mapped it before still shows the file below), files of huge
+    /// pages have no handle that would tell two System V segments apart.
+    /// </summary>
+    private void CompareFrames()
     {
-        var parts = device.Split(':');
-        if (parts.Length != 2)
+        var groups = new Dictionary<string, FrameGroup>(StringComparer.Ordinal);
+        var places = new Dictionary<(int Entry, int Process), (MappingFacts Mapping, string Group)>();
+        for (var i = 0; i < _processes.Length; i++)
         {
-            return null;
+            foreach (var mapping in _processes[i].Mappings ?? [])
+            {
+                if (_entries[mapping.ObjectNumber] is { HasFile: true } entry && GroupOf(_processes[i], mapping, entry) is { } group
+                    && mapping.Length > places.GetValueOrDefault((mapping.ObjectNumber, i)).Mapping.Length)
+                {
+                    places[(mapping.ObjectNumber, i)] = (mapping, group);
+                }
+            }
         }
 
-        var directory = $"{options.Sys}/dev/block/{Convert.ToInt32(parts[0], 16)}:{Convert.ToInt32(parts[1], 16)}";
-        if (!Directory.Exists(directory))
+        // A group of one has nothing to be compared with.
+        var sizes = places.Values.CountBy(p => p.Group).ToDictionary(StringComparer.Ordinal);
+        foreach (var group in sizes.Where(s => s.Value > 1).Select(s => s.Key))
         {
-            return null;
+            groups[group] = new FrameGroup(_options.Proc);
         }
 
-        var sectors = Number($"{directory}/start", file) ?? 0;
-        var resource = Number($"{directory}/device/resource", file) ?? Number($"{directory}/../device/resource", file) ?? 0;
-        return resource + (sectors * 512);
+        for (var left = places.Where(p => groups.ContainsKey(p.Value.Group)).ToList(); left.Count > 0;)
+        {
+            var again = new List<KeyValuePair<(int Entry, int Process), (MappingFacts Mapping, string Group)>>();
+            _reader.ForEach(left, 1, p => _processes[p.Key.Process].Pid, "its frames",
+                (p, file) => groups[p.Value.Group].Compare(_processes[p.Key.Process].Pid, p.Value.Mapping, Known(_processes[p.Key.Process], p.Key.Entry).Identity, file),
+                (p, comparison) =>
+                {
+                    if (groups[p.Value.Group].TryAdd(comparison))
+                    {
+                        _byFrames[(p.Key.Entry, _processes[p.Key.Process].Pid)] = ObjectIdentity.OfFrames(p.Value.Group, comparison.Number);
+                    }
+                    else
+                    {
+                        again.Add(p);
+                    }
+                });
+            left = again;
+        }
     }
 
-    private static ulong? Number(string path, FileContents file)
+    /// <summary>The marks by which a mapping is to be compared with others; null if its identity is known without.</summary>
+    private string? GroupOf(ProcessFacts process, in MappingFacts mapping, ObjectTable.Entry entry)
     {
-        var text = System.Text.Encoding.ASCII.GetString(file.Read(path, out var error)).Trim();
-        if (error != 0)
+        var type = _devices.Of(entry.Device);
+        return type.PageSize > 0 && _devices.IsKernelsOwn(entry.Device) && IsSystemV(entry.Name) ? $"segment {entry.Device} {entry.Inode}"
+            : type.IsStacked && mapping.Length >= SmallestCompared ? Known(process, mapping.ObjectNumber).Handle is { Length: > 0 } handle ? handle : $"inode {entry.Inode}"
+            : null;
+    }
+
+    /// <summary>What was found out about an entry as a process has it, or what it is taken for.</summary>
+    private Resolved Known(ProcessFacts process, int first)
+    {
+        var entry = _entries[first];
+        if (!entry.HasFile)
         {
-            return null;
+            return new Resolved(ObjectIdentity.Named(entry.Name), ObjectKind.Special, 0, "");
         }
 
-        return text.StartsWith("0x", StringComparison.Ordinal)
-            ? ulong.TryParse(text[2..], NumberStyles.HexNumber, CultureInfo.InvariantCulture, out var hex) ? hex : null
-            : ulong.TryParse(text, CultureInfo.InvariantCulture, out var value) ? value : null;
+        var type = _devices.Of(entry.Device);
+        return _resolved.TryGetValue((first, Place(process, entry, type)), out var found) ? found
+            : Plain(entry, type.HasNoFiles ? ObjectKind.Special : type.PageSize > 0 ? ObjectKind.Hugetlb : ObjectKind.File, type);
     }
+
+    private void NoteSilent(List<string> notes)
+    {
+        var silent = _asker.SilentDevices.Select(d => $"{DeviceNumber.Text(d)}{(_devices.Of(d).Name is { Length: > 0 } type ? $" ({type})" : "")}").Order(StringComparer.Ordinal).ToList();
+        if (silent.Count > 0)
+        {
+            notes.Add($"No answer from the file system of device {string.Join(", ", silent.Take(MostSilentTold))}{(silent.Count > MostSilentTold ? $" and {silent.Count - MostSilentTold} more" : "")}: its files are known by device and inode alone. The processes that map them are read all the same.");
+        }
+    }
+
+    /// <summary>Gives every identity one number, in the order of first sight, and the mappings these numbers.</summary>
+    private List<ObjectFacts> Number()
+    {
+        var objects = new List<ObjectFacts> { new(ObjectTable.Anonymous, ObjectKind.Anonymous, _entries[ObjectTable.Anonymous].Name, "", 0) };
+        var scopes = new List<string> { "" };
+        var numbers = new Dictionary<ObjectIdentity, int> { [ObjectIdentity.Anonymous] = ObjectTable.Anonymous };
+        var fixedNumbers = new int[_entries.Count];
+        Array.Fill(fixedNumbers, -1);
+        fixedNumbers[ObjectTable.Anonymous] = ObjectTable.Anonymous;
+        for (var i = 0; i < _processes.Length; i++)
+        {
+            if (_processes[i].Mappings is not { } mappings)
+            {
+                continue;
+            }
+
+            var numbered = new MappingFacts[mappings.Count];
+            for (var m = 0; m < numbered.Length; m++)
+            {
+                var first = mappings[m].ObjectNumber;
+                var number = fixedNumbers[first] >= 0 ? fixedNumbers[first] : NumberOf(_processes[i], first);
+                numbered[m] = mappings[m] with { ObjectNumber = number };
+            }
+
+            _processes[i] = _processes[i] with { Mappings = numbered };
+        }
+
+        return ObjectNames.TellApart(objects, scopes);
+
+        int NumberOf(ProcessFacts process, int first)
+        {
+            var entry = _entries[first];
+            var type = _devices.Of(entry.Device);
+            var resolved = Known(process, first);
+            if (_byFrames.TryGetValue((first, process.Pid), out var identity))
+            {
+                resolved = resolved with { Identity = identity };
+            }
+
+            if (!numbers.TryGetValue(resolved.Identity, out var number))
+            {
+                number = objects.Count;
+                numbers[resolved.Identity] = number;
+                objects.Add(new ObjectFacts(number, resolved.Kind, entry.Name, entry.HasFile ? DeviceNumber.Text(entry.Device) : "", entry.Inode, resolved.HugePageSize, resolved.FileSystem, resolved.Dax));
+                scopes.Add(resolved.Scope);
+            }
+            else if (number != ObjectTable.Anonymous)
+            {
+                objects[number] = ObjectNames.Better(objects[number], entry.Name, resolved.Kind);
+            }
+
+            if (!entry.HasFile || (!type.IsStacked && Place(process, entry, type).Length == 0))
+            {
+                fixedNumbers[first] = number; // the same in every process
+            }
+
+            return number;
+        }
+    }
+
+    /// <summary>What was found out about an entry of maps at one place.</summary>
+    private sealed record Resolved(ObjectIdentity Identity, ObjectKind Kind, ulong HugePageSize, string FileSystem, DaxFacts? Dax = null, string Scope = "", string Handle = "");
 }

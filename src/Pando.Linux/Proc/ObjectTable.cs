@@ -1,52 +1,61 @@
 using System.Collections.Concurrent;
+using Pando.Linux.Native;
 using Pando.Linux.Report;
 using Pando.Linux.Snapshot;
 
 namespace Pando.Linux.Proc;
 
 /// <summary>
-/// Gives mapped objects their numbers. An object is known by device and inode (and by name where the kernel gives
-/// neither); number 0 is anonymous memory. Safe for use by several threads.
+/// Gives what processes map its first numbers, by device, inode and name as maps has them; number 0 is anonymous
+/// memory. These three do not yet say what is one object: <see cref="ObjectResolver"/> asks the kernel, and joins or
+/// parts them. Safe for use by several threads.
 /// </summary>
 public sealed class ObjectTable
 {
     private readonly ConcurrentDictionary<Key, int> _numbers = new();
-    private readonly List<(Key Key, string Name)> _objects = [];
+    private readonly List<Entry> _objects = [];
     private readonly Lock _lock = new();
 
     /// <summary>Starts with anonymous memory alone.</summary>
-    public ObjectTable() => _ = Add(default, "[anonymous]");
+    public ObjectTable() => _ = Add(default, "[anonymous]"u8);
 
     /// <summary>Number of anonymous memory.</summary>
     public const int Anonymous = 0;
 
-    /// <summary>The number of an object; <paramref name="path"/> is its name at first sight.</summary>
+    /// <summary>The number of what a line of maps shows.</summary>
     public int NumberOf(uint device, ulong inode, ReadOnlySpan<byte> path)
     {
-        if (inode == 0 && (path.IsEmpty || IsPlainMemory(path)))
+        if (device == 0 && inode == 0 && (path.IsEmpty || IsPlainMemory(path)))
         {
             return Anonymous;
         }
 
-        // Without an inode (vdso, vvar) the name is the identity.
-        var key = new Key(device, inode, inode == 0 ? Printable.Decode(path) : "");
-        return _numbers.TryGetValue(key, out var number) ? number : Add(key, Printable.Decode(path));
+        var hash = new HashCode();
+        hash.AddBytes(path);
+        var key = new Key(device, inode, hash.ToHashCode(), path.Length);
+        return _numbers.TryGetValue(key, out var number) ? number : Add(key, path);
     }
 
-    /// <summary>The objects as maps names them; what they are is found out later, once for each.</summary>
-    public IReadOnlyList<ObjectFacts> ToFacts()
+    /// <summary>What the lines of maps say of each number.</summary>
+    internal IReadOnlyList<Entry> Entries()
     {
         lock (_lock)
         {
-            return [.. _objects.Select((o, i) => new ObjectFacts(i, ObjectKinds.FromName(i, o.Name, o.Key.Inode), o.Name,
-                o.Key.Inode == 0 ? "" : $"{o.Key.Device >> 20:x2}:{o.Key.Device & 0xfffff:x2}", o.Key.Inode))];
+            return [.. _objects];
         }
+    }
+
+    /// <summary>The objects as maps names them, before anything was asked.</summary>
+    public IReadOnlyList<ObjectFacts> ToFacts()
+    {
+        var entries = Entries();
+        return [.. entries.Select((e, i) => new ObjectFacts(i, i == Anonymous ? ObjectKind.Anonymous : e.HasFile ? ObjectKind.File : ObjectKind.Special, e.Name, e.HasFile ? DeviceNumber.Text(e.Device) : "", e.Inode))];
     }
 
     private static bool IsPlainMemory(ReadOnlySpan<byte> path) =>
         path.SequenceEqual("[heap]"u8) || path.StartsWith("[stack"u8) || path.StartsWith("[anon"u8);
 
-    private int Add(Key key, string name)
+    private int Add(Key key, ReadOnlySpan<byte> path)
     {
         lock (_lock)
         {
@@ -55,11 +64,18 @@ public sealed class ObjectTable
                 return known;
             }
 
-            _objects.Add((key, name));
+            _objects.Add(new Entry(key.Device, key.Inode, Printable.Decode(path)));
             _numbers[key] = _objects.Count - 1;
             return _objects.Count - 1;
         }
     }
 
-    private readonly record struct Key(uint Device, ulong Inode, string Name);
+    /// <summary>Device, inode and name of a line of maps. A mapping without a file (vdso) has neither device nor inode;
+    /// a System V segment's inode is its id, and the first id is 0.</summary>
+    internal readonly record struct Entry(uint Device, ulong Inode, string Name)
+    {
+        public bool HasFile => Device != 0 || Inode != 0;
+    }
+
+    private readonly record struct Key(uint Device, ulong Inode, int Hash, int Length);
 }

@@ -22,6 +22,12 @@ public sealed record ScanOptions
     /// <summary>The root of the file system in which Docker, podman and the kubelet keep the names of containers.</summary>
     public string Root { get; init; } = "/";
 
+    /// <summary>
+    /// A command (program and arguments) that calls <see cref="Proc.FileAsker.Serve"/> on its standard input and output: it is started
+    /// when files must be asked about whose file system may not answer. Empty: nobody is asked about these.
+    /// </summary>
+    public IReadOnlyList<string> FileAsker { get; init; } = [];
+
     /// <summary>Read pagemap entry by entry although the kernel knows PAGEMAP_SCAN: the way of kernels before 6.7.</summary>
     public bool PlainPagemap { get; init; }
 }

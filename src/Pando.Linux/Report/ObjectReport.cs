@@ -1,3 +1,4 @@
+using System.Text.Json.Serialization;
 using Pando.Linux.Snapshot;
 
 namespace Pando.Linux.Report;
@@ -51,4 +52,11 @@ public sealed record ObjectReport(
     /// <summary>The name for people: without the kernel's "(deleted)" where that only says that there never was a path,
     /// and with device and inode where several objects have the same name.</summary>
     public string Label { get; init; } = Name;
+
+    /// <summary>What tells objects of the same device and inode apart: an IPC namespace; empty as a rule.</summary>
+    public string Scope { get; init; } = "";
+
+    /// <summary>"DEVICE:INODE", and "@SCOPE" where there is one: what <c>--object</c> takes.</summary>
+    [JsonIgnore]
+    public string Place => Scope.Length > 0 ? $"{Device}:{Inode}@{Scope}" : $"{Device}:{Inode}";
 }

@@ -2,7 +2,8 @@ namespace Pando.Linux.Snapshot;
 
 /// <summary>An object that processes map: number in the snapshot, kind, name (path), device ("8:1") and inode that
 /// identify it, size of its pages in bytes where the object fixes it (hugetlb; 0 elsewhere), file system and, for
-/// DAX, its place on the device.</summary>
+/// DAX, its place on the device. <c>Scope</c> is empty where device and inode are enough; where several objects have the
+/// same (System V ids of several IPC namespaces), it tells them apart.</summary>
 public sealed record ObjectFacts(
     int Number,
     ObjectKind Kind,
@@ -11,4 +12,5 @@ public sealed record ObjectFacts(
     ulong Inode,
     ulong HugePageSize = 0,
     string FileSystem = "",
-    DaxFacts? Dax = null);
+    DaxFacts? Dax = null,
+    string Scope = "");

@@ -12,7 +12,7 @@ internal enum CostKind
     /// <summary>An extent of a file, or a piece of a device, was looked at.</summary>
     Extent,
 
-    /// <summary>An entry of a page table was looked at by a change.</summary>
+    /// <summary>An entry of a page table was read.</summary>
     Entry,
 
     /// <summary>A mapping, or a table, that a file-wide change went to.</summary>

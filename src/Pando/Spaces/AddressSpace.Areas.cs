@@ -1,3 +1,4 @@
+using Pando.Costs;
 using Pando.Hardware;
 
 namespace Pando.Spaces;
@@ -6,50 +7,30 @@ namespace Pando.Spaces;
 public sealed partial class AddressSpace
 {
     /// <summary>Whether every address of a range is mapped.</summary>
-    private bool IsMapped(AddressRange range)
+    private bool IsMapped(AddressRange range) => _areas.IsMapped(range);
+
+    /// <summary>
+    /// The first area that has something of a range, at this moment. For those who go through a range without the space's lock, in
+    /// steps that others may come between.
+    /// </summary>
+    private bool TryGetNextArea(VirtualAddress start, VirtualAddress end, out AreaInfo area)
     {
-        var at = range.Start;
-        foreach (var area in _areas.Overlapping(range))
-        {
-            if (area.Range.Start > at)
-            {
-                return false;
-            }
-
-            at = area.Range.End;
-        }
-
-        return at >= range.End;
+        using var held = _lock.Read();
+        var first = _areas.Overlapping(new AddressRange(start, end)).First;
+        area = first is null ? default : first.Info;
+        return first is not null;
     }
 
     /// <summary>Whether the areas may be cut at the ends of a range: those of files with fixed pages only between pages.</summary>
     private bool MayCutAt(AddressRange range)
     {
-        foreach (var area in _areas.Overlapping(range))
-        {
-            long alignment = area.File?.MappingAlignment ?? Level.PageSize;
-            var part = range.Intersect(area.Range);
-            if (((part.Start - area.Range.Start) | (part.End - area.Range.Start)) % alignment != 0)
-            {
-                return false;
-            }
-        }
+        return range.IsEmpty || (MayCut(_areas.Find(range.Start), range.Start) && MayCut(_areas.Find(range.End - 1), range.End));
 
-        return true;
+        static bool MayCut(Area? area, VirtualAddress at) =>
+            area?.File is not { } file || (at - area.Range.Start) % file.MappingAlignment == 0;
     }
 
-    private bool HasAny(AddressRange range, AreaFlags flags)
-    {
-        foreach (var area in _areas.Overlapping(range))
-        {
-            if ((area.Traits.Flags & flags) != 0)
-            {
-                return true;
-            }
-        }
-
-        return false;
-    }
+    private bool HasAny(AddressRange range, AreaFlags flags) => _areas.HasAny(range, flags);
 
     /// <summary>
     /// Gives the areas of a range other traits: they are cut at its ends, changed, and joined to those beside them that
@@ -62,42 +43,47 @@ public sealed partial class AddressSpace
     private void Rewrite(AddressRange range, Func<Area, AreaTraits> change)
     {
         var pieces = new List<Area>(4);
-        int next = _areas.FirstEndingAfter(range.Start);
-        while (next < _areas.Count && _areas[next].Range.Start < range.End)
+        var gone = new List<Area>(4);
+        var next = _areas.Overlapping(range).First;
+        while (next is not null && next.Range.Start < range.End)
         {
-            int first = next;
-            for (; next < _areas.Count && _areas[next].Range.Start < range.End; next++)
+            var before = next.Links.Previous;
+            for (; next is not null && next.Range.Start < range.End; next = next.Links.Next)
             {
-                var area = _areas[next];
-                var traits = change(area);
-                if (traits == area.Traits)
+                Cost.Count(CostKind.Area);
+                var traits = change(next);
+                if (traits == next.Traits)
                 {
                     break;
                 }
 
-                AddChanged(pieces, area, area.Range.Intersect(range), traits);
+                AddChanged(pieces, next, next.Range.Intersect(range), traits);
+                gone.Add(next);
             }
 
-            if (first == next)
+            if (gone.Count == 0)
             {
-                next++;
+                next = next!.Links.Next;
                 continue;
             }
 
             // Where the range cuts an area, what lies beside the run is the rest of it, and differs.
-            if (first > 0 && pieces[0].Range.Start >= range.Start && Joins(_areas[first - 1], pieces[0]))
+            if (before is not null && pieces[0].Range.Start >= range.Start && Joins(before, pieces[0]))
             {
-                pieces[0] = Join(_areas[--first], pieces[0]);
+                pieces[0] = Join(before, pieces[0]);
+                gone.Add(before);
             }
 
-            if (next < _areas.Count && pieces[^1].Range.End <= range.End && Joins(pieces[^1], _areas[next]))
+            if (next is not null && pieces[^1].Range.End <= range.End && Joins(pieces[^1], next))
             {
-                pieces[^1] = Join(pieces[^1], _areas[next++]);
+                pieces[^1] = Join(pieces[^1], next);
+                gone.Add(next);
+                next = next.Links.Next;
             }
 
-            Exchange(first, next - first, pieces.ToArray());
-            next = first + pieces.Count;
+            Exchange(gone.ToArray(), pieces.ToArray());
             pieces.Clear();
+            gone.Clear();
         }
     }
 
@@ -126,7 +112,7 @@ public sealed partial class AddressSpace
     }
 
     /// <summary>Puts areas in the place of others, and counts their files.</summary>
-    private void Exchange(int first, int count, ReadOnlySpan<Area> added)
+    private void Exchange(ReadOnlySpan<Area> gone, ReadOnlySpan<Area> added)
     {
         foreach (var area in added)
         {
@@ -136,8 +122,7 @@ public sealed partial class AddressSpace
             }
         }
 
-        var gone = _areas.All.Slice(first, count).ToArray();
-        ReplaceAreas(first, count, added);
+        ReplaceAreas(gone, added);
         foreach (var area in gone)
         {
             if (area.File is { } file)

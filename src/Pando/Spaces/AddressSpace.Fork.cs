@@ -81,7 +81,7 @@ public sealed partial class AddressSpace
         }
 
         child.InheritKeys(this);
-        child._areas.Replace(0, 0, pairs.ConvertAll(pair => pair.Child).ToArray());
+        child._areas.Fill(pairs.ConvertAll(pair => pair.Child).ToArray());
         foreach (var (parent, copy) in pairs)
         {
             if (!parent.IsShared && (parent.Traits.Flags & AreaFlags.WipeOnFork) == 0 && !TryCopyPages(parent, copy))

@@ -50,10 +50,7 @@ public sealed partial class AddressSpace
         if (current)
         {
             // As on Linux, pages that cannot be had are no error of mlockall.
-            foreach (var area in Areas)
-            {
-                FaultInLocked(area.Range);
-            }
+            FaultInLocked(all);
         }
 
         return Errno.None;
@@ -236,10 +233,10 @@ public sealed partial class AddressSpace
         // Private writable memory is written to, so that no later store needs a frame. What may not be read cannot be
         // faulted in, which mlock reports although the lock is there (Linux: __mlock_posix_error_return).
         var result = Errno.None;
-        foreach (var area in Areas)
+        for (var at = range.Start; (result == Errno.None || ignoresErrors) && TryGetNextArea(at, range.End, out var area); at = area.Range.End)
         {
-            var part = area.Range.Intersect(range);
-            if (part.IsEmpty || (area.Flags & AreaFlags.LockedOnFault) != 0 || (result != Errno.None && !ignoresErrors))
+            var part = area.Range.Intersect(new AddressRange(at, range.End));
+            if ((area.Flags & AreaFlags.LockedOnFault) != 0)
             {
                 continue;
             }

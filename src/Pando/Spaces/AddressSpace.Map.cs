@@ -286,17 +286,16 @@ public sealed partial class AddressSpace
     /// <summary>Unmaps a range of whole pages. False if nothing was mapped there.</summary>
     private bool Remove(AddressRange range)
     {
-        int first = _areas.FirstEndingAfter(range.Start);
-        int count = _areas.Overlapping(range).Length;
-        if (count == 0)
+        var gone = _areas.Overlapping(range).ToArray();
+        if (gone.Length == 0)
         {
             return false;
         }
 
         var unmapped = WithGaps(range);
         PrepareToDiverge(range, unmapped);
-        var before = _areas[first];
-        var after = _areas[first + count - 1];
+        var before = gone[0];
+        var after = gone[^1];
 
         var clear = new ClearVisitor();
         FlushGather.State state = default;
@@ -317,7 +316,7 @@ public sealed partial class AddressSpace
             pieces.Add(after.Slice(new AddressRange(range.End, after.Range.End)));
         }
 
-        Exchange(first, count, pieces.ToArray());
+        Exchange(gone, pieces.ToArray());
         return true;
     }
 
@@ -327,21 +326,20 @@ public sealed partial class AddressSpace
         PrepareToDiverge(AddressRange.TableSpan(area.Range.Start, Store.Format.Levels), area.Range);
         _memory.Walker.Isolate(this, area.Range);
 
-        int index = _areas.FirstEndingAfter(area.Range.Start);
-        int first = index;
-        int removed = 0;
+        var before = _areas.LastStartingBefore(area.Range.Start);
+        var after = _areas.FirstEndingAfter(area.Range.Start);
+        var gone = new List<Area>(2);
         var joined = area;
-        if (index > 0 && Joins(_areas[index - 1], joined))
+        if (before is not null && Joins(before, joined))
         {
-            first--;
-            removed++;
-            joined = Join(_areas[index - 1], joined);
+            gone.Add(before);
+            joined = Join(before, joined);
         }
 
-        if (index < _areas.Count && Joins(joined, _areas[index]))
+        if (after is not null && Joins(joined, after))
         {
-            removed++;
-            joined = Join(joined, _areas[index]);
+            gone.Add(after);
+            joined = Join(joined, after);
         }
 
         if (area.IsIndexed && joined != area)
@@ -353,7 +351,7 @@ public sealed partial class AddressSpace
             joined.IsIndexed = true;
         }
 
-        Exchange(first, removed, [joined]);
+        Exchange(gone.ToArray(), [joined]);
         Converge(area.Range);
         AttachAll(joined, area.Range);
     }
@@ -369,17 +367,12 @@ public sealed partial class AddressSpace
     /// </summary>
     private AddressRange WithGaps(AddressRange range)
     {
-        int first = _areas.FirstEndingAfter(range.Start);
-        int next = first + _areas.Overlapping(range).Length;
-        bool beginsInside = first < next && _areas[first].Range.Start < range.Start;
-        bool endsInside = first < next && _areas[next - 1].Range.End > range.End;
-        return new AddressRange(beginsInside ? range.Start : EndBefore(first), endsInside ? range.End : StartAfter(next - 1));
+        var before = _areas.LastStartingBefore(range.Start);
+        var after = _areas.FirstEndingAfter(range.End);
+        var start = before is null ? new VirtualAddress(0) : before.Range.End;
+        var end = after is null ? new VirtualAddress(1UL << (Store.Format.VirtualAddressBits - 1)) : after.Range.Start;
+        return new AddressRange(start < range.Start ? start : range.Start, end > range.End ? end : range.End);
     }
-
-    private VirtualAddress EndBefore(int index) => index > 0 ? _areas[index - 1].Range.End : new VirtualAddress(0);
-
-    private VirtualAddress StartAfter(int index) =>
-        index + 1 < _areas.Count ? _areas[index + 1].Range.Start : new VirtualAddress(1UL << (Store.Format.VirtualAddressBits - 1));
 
     /// <summary>
     /// Before the walker makes private copies at the ends of a range: the areas whose leaves will stand in them are

@@ -320,15 +320,14 @@ public sealed partial class AddressSpace
 
             // What is left behind is empty, so that nothing of its area is locked any more (Linux: dontunmap_complete,
             // which joins nothing). The target may have been joined to it, and stays as it is.
-            int index = _areas.FirstEndingAfter(moved.Start);
-            var left = _areas[index];
+            var left = _areas.FirstEndingAfter(moved.Start)!;
             if ((left.Traits.Flags & AnyLock) != 0)
             {
                 var pieces = new List<Area>(3);
                 Unlock(new AddressRange(left.Range.Start, Earlier(left.Range.End, target.Start)));
                 pieces.AddRange(left.Range.Overlaps(target) ? [left.Slice(left.Range.Intersect(target))] : []);
                 Unlock(new AddressRange(Later(left.Range.Start, target.End), left.Range.End));
-                Exchange(index, 1, pieces.ToArray());
+                Exchange([left], pieces.ToArray());
 
                 void Unlock(AddressRange part) =>
                     pieces.AddRange(part.IsEmpty ? [] : [left.Slice(part).With(left.Traits.With(0, AnyLock))]);

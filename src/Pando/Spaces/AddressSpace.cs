@@ -26,9 +26,7 @@ public sealed partial class AddressSpace : SpaceTables
     private readonly ReadWriteLock _lock = new(LockRank.Space);
     private bool _exited;
 
-    // The files that areas show, each with its number of areas. Replaced as a whole under the space's lock for
-    // writing; read without a lock by MayShow.
-    private (MappedFile File, int Areas)[] _files = [];
+    private readonly ShownFiles _files = new();
 
     internal AddressSpace(VirtualMemory memory)
     {
@@ -62,10 +60,10 @@ public sealed partial class AddressSpace : SpaceTables
         get
         {
             using var held = _lock.Read();
-            var areas = new AreaInfo[_areas.Count];
-            for (int i = 0; i < areas.Length; i++)
+            var areas = new List<AreaInfo>(_areas.Count);
+            foreach (var area in _areas.All)
             {
-                areas[i] = _areas[i].Info;
+                areas.Add(area.Info);
             }
 
             return areas;
@@ -81,18 +79,7 @@ public sealed partial class AddressSpace : SpaceTables
 
     internal AreaSet AreaSet => _areas;
 
-    internal override bool MayShow(SharedTableOwner owner)
-    {
-        foreach (var (file, _) in Volatile.Read(ref _files))
-        {
-            if (file.Tables == owner)
-            {
-                return true;
-            }
-        }
-
-        return false;
-    }
+    internal override bool MayShow(SharedTableOwner owner) => _files.Contains(owner);
 
     /// <summary>
     /// Ends the space: everything is unmapped, every table given back. No processor may be running it; those that
@@ -128,8 +115,8 @@ public sealed partial class AddressSpace : SpaceTables
         Root = Frame.None;
         _protectedPages.Clear();
         var areas = _areas.All.ToArray();
-        _areas.Replace(0, _areas.Count, []);
-        Volatile.Write(ref _files, []);
+        _areas.Clear();
+        _files.Clear();
         foreach (var area in areas)
         {
             area.File?.RemoveUser();
@@ -150,8 +137,8 @@ public sealed partial class AddressSpace : SpaceTables
         BeginEnding();
         Store.Shootdown.Forget(this);
         Root = Frame.None;
-        _areas.Replace(0, _areas.Count, []);
-        Volatile.Write(ref _files, []);
+        _areas.Clear();
+        _files.Clear();
         _memory.Remove(this);
     }
 
@@ -161,22 +148,13 @@ public sealed partial class AddressSpace : SpaceTables
     private void AddFile(MappedFile file)
     {
         file.AddUser();
-        int index = Array.FindIndex(_files, pair => pair.File == file);
-        var files = index < 0 ? [.. _files, (file, 1)] : ((MappedFile, int)[])_files.Clone();
-        if (index >= 0)
-        {
-            files[index].Item2++;
-        }
-
-        Volatile.Write(ref _files, files);
+        _files.Add(file.Tables);
     }
 
     /// <summary>Counts an area of a file less. After the flush.</summary>
     private void RemoveFile(MappedFile file)
     {
-        int index = Array.FindIndex(_files, pair => pair.File == file);
-        var files = ((MappedFile File, int Areas)[])_files.Clone();
-        Volatile.Write(ref _files, --files[index].Areas > 0 ? files : [.. files.Where((_, i) => i != index)]);
+        _files.Remove(file.Tables);
         file.RemoveUser();
     }
 
@@ -216,9 +194,9 @@ public sealed partial class AddressSpace : SpaceTables
     /// Puts areas in the place of others. Where an old one stood in its file's index, the new ones that continue it
     /// do at the same moment, so that no change of the file slips between.
     /// </summary>
-    private void ReplaceAreas(int index, int removed, ReadOnlySpan<Area> added)
+    private void ReplaceAreas(ReadOnlySpan<Area> removed, ReadOnlySpan<Area> added)
     {
-        foreach (var old in _areas.All.Slice(index, removed))
+        foreach (var old in removed)
         {
             if (!old.IsIndexed)
             {
@@ -237,7 +215,7 @@ public sealed partial class AddressSpace : SpaceTables
             }
         }
 
-        _areas.Replace(index, removed, added);
+        _areas.Replace(removed, added);
     }
 
     /// <summary>See <see cref="IPrivateMapping.Apply"/>. Called with the file's index held, not the space's lock.</summary>

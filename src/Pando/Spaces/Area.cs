@@ -5,10 +5,13 @@ namespace Pando.Spaces;
 
 /// <summary>
 /// A range of a space's addresses that is mapped in one way (Linux: a VMA). Immutable, but for
-/// <see cref="IsIndexed"/>; changing an area means to replace it.
+/// <see cref="IsIndexed"/> and for where it stands in its set; changing an area means to replace it.
 /// </summary>
 internal sealed class Area(AddressSpace space, AddressRange range, AreaTraits traits, MappedFile? file, long offset) : IPrivateMapping
 {
+    /// <summary>Where the area stands in its set.</summary>
+    public AreaLinks Links;
+
     public AddressSpace Space { get; } = space;
 
     public AddressRange Range { get; } = range;

@@ -1,6 +1,7 @@
 using System.Diagnostics;
 using System.Runtime.CompilerServices;
 using Pando.Concurrency;
+using Pando.Costs;
 using Pando.Hardware;
 
 namespace Pando.Tables;
@@ -148,6 +149,7 @@ internal sealed class TableStore
     public Entry Read(Frame table, int index)
     {
         Schedule.Reach(SchedulePoint.EntryRead, table.Word(index));
+        Cost.Count(CostKind.Entry);
         return new Entry(Volatile.Read(ref Memory.EntryAt(table, index)));
     }
 

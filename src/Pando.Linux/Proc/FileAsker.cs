@@ -1,0 +1,181 @@
+using System.Collections.Concurrent;
+using System.Diagnostics;
+using System.Globalization;
+using Pando.Linux.Native;
+
+namespace Pando.Linux.Proc;
+
+/// <summary>
+/// Asks about files of file systems that may not answer: a server that hangs (FUSE, NFS) holds whoever asks, beyond
+/// a kill, until it answers. So another process of this program asks, which can be left behind: it ends by itself
+/// when the server does answer, and nobody waits for it.
+/// </summary>
+public sealed class FileAsker : IDisposable
+{
+    // Devices that hold a child of this program: while they do they are not asked again, so that a later scan
+    // (--watch) leaves no second one behind.
+    private static readonly ConcurrentDictionary<uint, Process> Silent = new();
+
+    private const int MostTurns = 10;
+
+    private readonly FileContents _file = new();
+    private readonly IReadOnlyList<string> _command;
+    private readonly TimeSpan _patience;
+    private Process? _child;
+
+    internal FileAsker(IReadOnlyList<string> command, TimeSpan patience) => (_command, _patience) = (command, patience);
+
+    /// <summary>Devices that gave no answer.</summary>
+    internal HashSet<uint> SilentDevices { get; } = [];
+
+    /// <summary>
+    /// The child's side: reads questions from <paramref name="questions"/>, a line each, and writes a line for each answer,
+    /// until the end of input. A program that gives <see cref="ScanOptions.FileAsker"/> calls this when it is started
+    /// with that command.
+    /// </summary>
+    public static void Serve(TextReader questions, TextWriter answers)
+    {
+        ArgumentNullException.ThrowIfNull(questions);
+        ArgumentNullException.ThrowIfNull(answers);
+        answers.WriteLine("ready");
+        answers.Flush();
+        while (questions.ReadLine() is { } path)
+        {
+            answers.WriteLine(FileFacts.TryAsk(path, withFileSystem: true, withHandle: true, out var answer) ? Text(answer) : "-");
+            answers.Flush();
+        }
+    }
+
+    /// <summary>Asks about one file, by a link in /proc/PID/map_files. Null if the kernel refuses, if the device does not answer
+    /// now or did not before, or if there is nobody to ask.</summary>
+    internal FileAnswer? Ask(uint device, string path)
+    {
+        if (_command.Count == 0)
+        {
+            return null;
+        }
+
+        if (Silent.TryGetValue(device, out var left))
+        {
+            if (!left.HasExited)
+            {
+                SilentDevices.Add(device);
+                return null;
+            }
+
+            Silent.TryRemove(device, out _);
+            left.Dispose();
+        }
+
+        try
+        {
+            _child ??= Start();
+            _child.StandardInput.WriteLine(path);
+            _child.StandardInput.Flush();
+            if (!TryReadLine(_child, out var line))
+            {
+                SilentDevices.Add(device);
+                if (LeaveBehind() is { } child && !Silent.TryAdd(device, child))
+                {
+                    child.Dispose();
+                }
+
+                return null;
+            }
+
+            return line is null ? null : Parse(line);
+        }
+        catch (Exception e) when (e is IOException or System.ComponentModel.Win32Exception or AggregateException or InvalidOperationException)
+        {
+            LeaveBehind()?.Dispose();
+            return null;
+        }
+    }
+
+    /// <inheritdoc/>
+    public void Dispose() => LeaveBehind()?.Dispose();
+
+    /// <summary>The child ends at once, or when the file system lets it go.</summary>
+    private Process? LeaveBehind()
+    {
+        if (_child is not { } child)
+        {
+            return null;
+        }
+
+        _child = null;
+        try
+        {
+            child.StandardInput.Close();
+            child.Kill();
+        }
+        catch (Exception e) when (e is IOException or InvalidOperationException or System.ComponentModel.Win32Exception)
+        {
+            // It has ended.
+        }
+
+        return child;
+    }
+
+    /// <summary>The child's next line. False if none came in time although the child slept: one that uses or waits for a
+    /// processor is waited for.</summary>
+    private bool TryReadLine(Process child, out string? line)
+    {
+        var read = child.StandardOutput.ReadLineAsync();
+        for (var turns = 0; turns < MostTurns; turns++)
+        {
+            if (read.Wait(_patience))
+            {
+                line = read.Result;
+                return true;
+            }
+
+            if (!IsRunning(child.Id))
+            {
+                break;
+            }
+        }
+
+        line = null;
+        return false;
+    }
+
+    private bool IsRunning(int pid)
+    {
+        var stat = _file.Read(string.Create(CultureInfo.InvariantCulture, $"/proc/{pid}/stat"), out _);
+        var name = stat.LastIndexOf((byte)')');
+        return name >= 0 && stat.Length > name + 2 && stat[name + 2] == (byte)'R';
+    }
+
+    private Process Start()
+    {
+        // No stream of this program's is left to the child: whoever reads them must not wait for it.
+        var start = new ProcessStartInfo(_command[0]) { RedirectStandardInput = true, RedirectStandardOutput = true, RedirectStandardError = true, WorkingDirectory = "/" };
+        foreach (var word in _command.Skip(1))
+        {
+            start.ArgumentList.Add(word);
+        }
+
+        var child = Process.Start(start) ?? throw new InvalidOperationException("the program was not started");
+        _ = TryReadLine(child, out _); // the greeting: starting is not answering
+        return child;
+    }
+
+    private static string Text(FileAnswer a) => string.Create(CultureInfo.InvariantCulture,
+        $"{a.Mode} {a.NodeMajor} {a.NodeMinor} {(long)a.Inode} {a.Size} {a.ChangedAt} {(a.IsDax ? 1 : 0)} {a.FileSystemType} {a.BlockSize} {a.Handle}");
+
+    private static FileAnswer? Parse(string text)
+    {
+        var words = text.Split(' ');
+        var numbers = new long[9];
+        for (var i = 0; i < numbers.Length; i++)
+        {
+            if (words.Length <= numbers.Length || !long.TryParse(words[i], NumberStyles.AllowLeadingSign, CultureInfo.InvariantCulture, out numbers[i]))
+            {
+                return null;
+            }
+        }
+
+        return new FileAnswer((int)numbers[0], (uint)numbers[1], (uint)numbers[2], (ulong)numbers[3], numbers[4], numbers[5], numbers[6] != 0, numbers[7], numbers[8], words[9]);
+    }
+}
