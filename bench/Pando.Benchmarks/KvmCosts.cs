@@ -31,7 +31,7 @@ internal static class KvmCosts
         MeasureCreation();
         using (var guest = new GuestMachine())
         {
-            Console.WriteLine($"the CPU walks: {guest.Machine.Translation}; PCID {guest.Machine.HasPcid}; LA57 {guest.Machine.HasFiveLevels}; MAXPHYADDR {guest.Machine.PhysicalAddressBits}");
+            Console.WriteLine($"the CPU walks: {guest.Machine.Translation}; PCID {guest.Machine.HasPcid}; LA57 {KvmAvailability.Check(levels: 5).IsUsable}; MAXPHYADDR {guest.Machine.PhysicalAddressBits}");
         }
 
         MeasureCalls();

@@ -1,3 +1,5 @@
+using System.Diagnostics;
+
 namespace Pando.Concurrency;
 
 /// <summary>
@@ -19,6 +21,12 @@ internal sealed class Epochs
     private readonly int _stripes;
     private long _epoch = Generations;
 
+#if PANDO_CHECKED
+    // How many epochs the thread is in, of whatever machine.
+    [ThreadStatic]
+    private static int _stays;
+#endif
+
     public Epochs()
     {
         _stripes = Math.Max(1, Environment.ProcessorCount);
@@ -28,9 +36,22 @@ internal sealed class Epochs
     /// <summary>The present epoch.</summary>
     public long Current => Volatile.Read(ref _epoch);
 
+    /// <summary>Asserts that this thread is in no epoch, before it waits for something that may take long.</summary>
+    [Conditional("PANDO_CHECKED")]
+    public static void AssertOutside()
+    {
+#if PANDO_CHECKED
+        if (_stays != 0)
+        {
+            throw new LockOrderException($"Nobody waits inside an epoch, but this thread is in {_stays}.");
+        }
+#endif
+    }
+
     /// <summary>Enters the present epoch, and leaves it when the scope ends.</summary>
     public Scope Enter()
     {
+        Stay(1);
         if (Schedule.LeavesOut(ProtocolPart.Epoch))
         {
             // The first counter is nobody's.
@@ -56,8 +77,18 @@ internal sealed class Epochs
 
     private void Leave(int counter)
     {
+        Stay(-1);
         Schedule.Reach(SchedulePoint.EpochLeaving);
         Interlocked.Decrement(ref _counters[counter]);
+        Schedule.Reach(SchedulePoint.EpochLeft);
+    }
+
+    [Conditional("PANDO_CHECKED")]
+    private static void Stay(int change)
+    {
+#if PANDO_CHECKED
+        _stays += change;
+#endif
     }
 
     /// <summary>Moves to the next epoch if nobody is left in the one before the present.</summary>
@@ -65,15 +96,23 @@ internal sealed class Epochs
     {
         Schedule.Reach(SchedulePoint.EpochAdvance);
         long epoch = Volatile.Read(ref _epoch);
+        return !IsSomebodyIn(epoch - 1) && Interlocked.CompareExchange(ref _epoch, epoch + 1, epoch) == epoch;
+    }
+
+    /// <summary>Whether somebody who is in the epoch before the present keeps it from moving on, at this moment.</summary>
+    public bool IsHeldUp => IsSomebodyIn(Volatile.Read(ref _epoch) - 1);
+
+    private bool IsSomebodyIn(long epoch)
+    {
         for (int stripe = 0; stripe < _stripes; stripe++)
         {
-            if (Volatile.Read(ref _counters[CounterOf(stripe, epoch - 1)]) != 0)
+            if (Volatile.Read(ref _counters[CounterOf(stripe, epoch)]) != 0)
             {
-                return false;
+                return true;
             }
         }
 
-        return Interlocked.CompareExchange(ref _epoch, epoch + 1, epoch) == epoch;
+        return false;
     }
 
     /// <summary>Whether what was retired in <paramref name="epoch"/> can be seen by nobody any more.</summary>

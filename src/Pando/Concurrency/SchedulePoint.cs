@@ -27,6 +27,9 @@ internal enum SchedulePoint
     /// <summary>About to leave an epoch.</summary>
     EpochLeaving,
 
+    /// <summary>Has left an epoch; who waits for that may go on.</summary>
+    EpochLeft,
+
     /// <summary>About to try to advance the epoch and free what waited for it.</summary>
     EpochAdvance,
 

@@ -81,6 +81,23 @@ internal sealed class FrameAllocator
         }
     }
 
+    /// <summary>Whether a frame is free at this moment, anywhere.</summary>
+    public bool HasFree
+    {
+        get
+        {
+            using (WordLock.Hold(ref _blocksLock, LockRank.FrameBlocks))
+            {
+                if (_partialBlocks >= 0 || _wholeBlocks >= 0 || _nextFreshBlock < _blockCount)
+                {
+                    return true;
+                }
+            }
+
+            return Array.Exists(_caches, static cache => Volatile.Read(ref cache.Count) > 0);
+        }
+    }
+
     /// <summary>One more than the highest frame that may ever have been handed out.</summary>
     public int HighWater => Volatile.Read(ref _nextFreshBlock) * FramesInBlock;
 

@@ -129,13 +129,14 @@ public sealed class Machine : IDisposable
     public AddressSpace CreateSpace()
     {
         var memory = Alive._memory;
+        var shortage = new MemoryShortage(memory);
         while (true)
         {
             try
             {
                 return new AddressSpace(memory);
             }
-            catch (InsufficientMemoryException) when (memory.Reclaim())
+            catch (InsufficientMemoryException) when (shortage.MakesRoom())
             {
                 // Something came free; try again.
             }

@@ -1,3 +1,4 @@
+using Pando.Concurrency;
 using System.Diagnostics;
 using Pando.Files;
 using Pando.Hardware;
@@ -67,6 +68,7 @@ public sealed partial class AddressSpace
     /// </summary>
     private FaultKind ResolveWithHelp(VirtualAddress address, AccessKind access, VirtualAddress end, ProtectionKeyRights? keys, out long advanced)
     {
+        var shortage = new MemoryShortage(_memory);
         for (int asked = 0; ;)
         {
             FaultKind kind;
@@ -78,13 +80,17 @@ public sealed partial class AddressSpace
 
             if (question is { } asks)
             {
+                // It may take as long as it likes, and use everything.
+                LockOrder.AssertNoneHeld();
+                Epochs.AssertOutside();
+
                 // Others may undo what a handler has resolved, but not this many times in a row: it resolves nothing.
                 if (++asked > MostQuestions || !asks.Handler.Handle(this, asks.Page, asks.Kind, access))
                 {
                     return FaultKind.BusError;
                 }
             }
-            else if (kind != FaultKind.OutOfMemory || !_memory.Reclaim())
+            else if (kind != FaultKind.OutOfMemory || !shortage.MakesRoom())
             {
                 return kind;
             }

@@ -16,18 +16,14 @@ public sealed partial class AddressSpace
     public AddressSpace? Fork()
     {
         ThrowIfExited();
-        for (int attempt = 0; ; attempt++)
+        var shortage = new MemoryShortage(_memory);
+        AddressSpace? child;
+        do
         {
-            if (TryFork() is { } child)
-            {
-                return child;
-            }
-
-            if (attempt > 0 || !_memory.Reclaim())
-            {
-                return null;
-            }
+            child = TryFork();
         }
+        while (child is null && shortage.MakesRoom());
+        return child;
     }
 
     private AddressSpace? TryFork()
@@ -55,6 +51,9 @@ public sealed partial class AddressSpace
             if (!complete)
             {
                 child.Exit();
+
+                // What a failed attempt gives back is no room for the next.
+                Store.Retired.Collect();
             }
         }
 

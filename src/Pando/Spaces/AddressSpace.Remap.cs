@@ -10,6 +10,9 @@ public sealed partial class AddressSpace
     // Frames set aside for tables while a move is under way, so that it cannot fail half-way. Under the space's lock.
     private readonly Stack<Frame> _reserve = new();
 
+    // Whether a move could not set aside what it needs. Under the space's lock.
+    private bool _lacksFrames;
+
     /// <summary>Grows, shrinks or moves a mapping (mremap(2)), as Linux 6.17 and later do.</summary>
     /// <param name="oldAddress">The first address; a multiple of 4 KiB.</param>
     /// <param name="oldLength">
@@ -50,16 +53,22 @@ public sealed partial class AddressSpace
             return MapResult.Failed(Errno.EINVAL);
         }
 
-        AddressRange populate = default;
+        AddressRange populate;
         MapResult result;
-        using (_lock.Write())
-        using (new ReserveScope(this))
+        bool lacksFrames;
+        var shortage = new MemoryShortage(_memory);
+        do
         {
+            using var held = _lock.Write();
+            using var reserve = new ReserveScope(this);
             ThrowIfExited();
+            populate = default;
             result = (flags & RemapFlags.Fixed) != 0 && oldLength == newLength
                 ? MoveAll(old, newAddress, (flags & RemapFlags.DontUnmap) != 0)
                 : RemapOne(old, newLength, flags, newAddress, out populate);
+            lacksFrames = _lacksFrames;
         }
+        while (lacksFrames && shortage.MakesRoom());
 
         if (!populate.IsEmpty)
         {
@@ -74,6 +83,7 @@ public sealed partial class AddressSpace
     {
         public void Dispose()
         {
+            space._lacksFrames = false;
             while (space._reserve.TryPop(out var unused))
             {
                 space.Store.Frames.Free(unused);
@@ -388,6 +398,7 @@ public sealed partial class AddressSpace
         {
             if (!Store.Frames.TryAllocate(FrameKind.SpaceTable, out var frame))
             {
+                _lacksFrames = true;
                 return false;
             }
 

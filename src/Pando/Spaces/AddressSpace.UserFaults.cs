@@ -122,11 +122,12 @@ public sealed partial class AddressSpace
         }
 
         Errno error;
+        var shortage = new MemoryShortage(_memory);
         do
         {
             error = TryWriteProtect(range, protect);
         }
-        while (error == Errno.ENOMEM && _memory.Reclaim());
+        while (error == Errno.ENOMEM && shortage.MakesRoom());
         return error;
     }
 

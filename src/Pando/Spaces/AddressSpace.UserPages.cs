@@ -96,6 +96,7 @@ public sealed partial class AddressSpace
     private Errno Provide(AddressRange range, ReadOnlySpan<byte> contents, bool writeProtect, out long done)
     {
         bool alone = writeProtect;
+        var shortage = new MemoryShortage(_memory);
         while (true)
         {
             Errno? error;
@@ -111,7 +112,7 @@ public sealed partial class AddressSpace
             }
 
             alone |= error is null;
-            if (error is { } outcome && (outcome != Errno.ENOMEM || !_memory.Reclaim()))
+            if (error is { } outcome && (outcome != Errno.ENOMEM || !shortage.MakesRoom()))
             {
                 return outcome;
             }
@@ -206,6 +207,7 @@ public sealed partial class AddressSpace
     private Errno Continue(AddressRange range, bool writeProtect, out long done)
     {
         bool alone = writeProtect;
+        var shortage = new MemoryShortage(_memory);
         while (true)
         {
             Errno? error;
@@ -221,7 +223,7 @@ public sealed partial class AddressSpace
             }
 
             alone |= error is null;
-            if (error is { } outcome && (outcome != Errno.ENOMEM || !_memory.Reclaim()))
+            if (error is { } outcome && (outcome != Errno.ENOMEM || !shortage.MakesRoom()))
             {
                 return outcome;
             }

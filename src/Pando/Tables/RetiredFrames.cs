@@ -39,6 +39,9 @@ internal sealed class RetiredFrames(PhysicalMemory memory, FrameAllocator frames
     /// <summary>Frames that wait.</summary>
     public int Count => Volatile.Read(ref _frameCount);
 
+    /// <summary>How many times a frame or a block was ever given back.</summary>
+    public long GivenBack => Volatile.Read(ref _removed);
+
     /// <summary>
     /// Adds a frame, or the first of those that were allocated together. Tries, now and then, to give back those whose time
     /// has come.

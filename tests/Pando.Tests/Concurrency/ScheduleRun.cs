@@ -107,7 +107,7 @@ internal sealed class ScheduleRun : IThreadOrder, IDisposable
         {
             _waiting |= 1u << number;
         }
-        else if (point == SchedulePoint.LockReleased)
+        else if (point is SchedulePoint.LockReleased or SchedulePoint.EpochLeft)
         {
             _waiting = 0;
         }
