@@ -35,7 +35,7 @@ public class ParserTests
     public void Status_gives_sizes_in_bytes_and_kernel_threads_have_no_tables()
     {
         var status = StatusParser.Parse("Name:\tpostgres\nState:\tD (disk sleep)\nUid:\t1\t105\t105\t105\nVmRSS:\t   20 kB\nVmPTE:\t    8208 kB\nHugetlbPages:\t    2048 kB\n"u8);
-        Assert.Equal(new ProcessStatus("postgres", 105, 8208 * 1024, 2048 * 1024, 20 * 1024, "D"), status);
+        Assert.Equal(new ProcessStatus("postgres", 105, 8208 * 1024, 2048 * 1024, 20 * 1024, "D", 0), status);
         Assert.Null(StatusParser.Parse("Name:\tkthreadd\nUid:\t0\t0\t0\t0\n"u8).TableBytes);
     }
 

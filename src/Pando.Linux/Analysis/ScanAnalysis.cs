@@ -21,7 +21,8 @@ public sealed class ScanAnalysis
 
     private ScanAnalysis(MachineSnapshot snapshot, ReportOptions options)
     {
-        _options = options;
+        // A process that runs in another's address space is asked about as that one.
+        _options = options.Pid is { } pid && snapshot.Processes.FirstOrDefault(p => p.Has(pid)) is { } owner ? options with { Pid = owner.Pid } : options;
         _snapshot = options.Cgroup is { } cgroup ? OfCgroup(snapshot, cgroup) : snapshot;
         _estimate = new TableEstimate(_snapshot);
         foreach (var process in _estimate.Processes.Where(p => p.Facts.Mappings is not null))
@@ -166,7 +167,10 @@ public sealed class ScanAnalysis
             objects.Sum(o => o.Empty),
             unplaced,
             objects.Sum(o => o.ErrorBytes),
-            KernelSupport.Of(machine).Lines);
+            KernelSupport.Of(machine).Lines)
+        {
+            Unseen = _snapshot.Unseen,
+        };
     }
 
     private List<ProcessReport> Processes(List<ObjectReport> objects)

@@ -46,7 +46,7 @@ internal sealed class DeviceTypes
         var name = Namespace(process, "mnt");
         if (name.Length == 0 || _seen.TryAdd(name, true))
         {
-            Add(file.Read(string.Create(CultureInfo.InvariantCulture, $"{_options.Proc}/{process.Pid}/mountinfo"), out _));
+            Add(file.Read(string.Create(CultureInfo.InvariantCulture, $"{_options.Proc}/{process.Reader}/mountinfo"), out _));
         }
     }
 
@@ -62,7 +62,7 @@ internal sealed class DeviceTypes
         _types.TryAdd(device, new FileSystemType("hugetlbfs", string.Create(CultureInfo.InvariantCulture, $"pagesize={pageSize >> 10}K")));
 
     /// <summary>The name of a process's namespace, as in "ipc:[4026531839]"; empty if it may not be read.</summary>
-    public string Namespace(ProcessFacts process, string kind) => _namespaces.GetOrAdd((process.Pid, kind), ReadNamespace);
+    public string Namespace(ProcessFacts process, string kind) => _namespaces.GetOrAdd((process.Reader, kind), ReadNamespace);
 
     private string ReadNamespace((int Pid, string Kind) key)
     {

@@ -57,7 +57,7 @@ internal sealed class HugetlbProber(ScanOptions options, PatientReader reader)
         var offsets = groups.SelectMany(g => g).Distinct().ToArray();
         var present = offsets.ToDictionary(o => o, _ => new List<int>());
         var frames = new Dictionary<long, ulong>();
-        reader.ForEach([.. mappings.GroupBy(m => m.Process.Pid)], 1, g => g.Key, "its huge pages", (g, file) => PresentFrames(g.Key, [.. g.Select(m => m.Mapping)], offsets, file), (g, entries) =>
+        reader.ForEach([.. mappings.GroupBy(m => m.Process.Pid)], 1, g => g.Key, "its huge pages", (g, file) => PresentFrames(g.First().Process.Reader, [.. g.Select(m => m.Mapping)], offsets, file), (g, entries) =>
         {
             foreach (var (offset, frame) in entries)
             {

@@ -1,6 +1,5 @@
 using System.Diagnostics;
 using System.Globalization;
-using System.Text;
 using Pando.Linux.Analysis;
 using Pando.Linux.Native;
 using Pando.Linux.Report;
@@ -43,7 +42,8 @@ public sealed class MachineScanner
     {
         var takenAt = DateTimeOffset.UtcNow;
         var machine = new MachineReader(_options).Read(_notes);
-        var processes = ReadProcesses();
+        var list = new ProcessLister(_options, _reader, _objects);
+        var processes = list.Read(_notes);
         using var resolver = new ObjectResolver(_options, _reader, _objects, processes);
         var objects = resolver.Resolve(_notes);
         ReadPages(processes, objects);
@@ -53,53 +53,10 @@ public sealed class MachineScanner
         NoteMissing(processes, objects, probes);
         var cgroups = new CgroupReader(_options, [.. machine.Pools.Select(p => p.PageSize)]).Read(processes, _options.Budget, _notes);
         var exact = processes.All(p => p.Mappings is null || p.Populated is not null);
-        return new MachineSnapshot(takenAt, _clock.Elapsed.TotalSeconds, exact, machine, objects, processes, cgroups, probes, _notes);
+        return new MachineSnapshot(takenAt, _clock.Elapsed.TotalSeconds, exact, machine, objects, processes, cgroups, probes, _notes, list.Unseen);
     }
 
     private bool OutOfTime => _options.Budget is { } budget && _clock.Elapsed > budget;
-
-    private ProcessFacts[] ReadProcesses()
-    {
-        if (!Directory.Exists(_options.Proc))
-        {
-            throw new SnapshotException($"{_options.Proc} does not exist: pando scan needs procfs mounted there.");
-        }
-
-        var pids = Directory.EnumerateDirectories(_options.Proc)
-            .Select(d => int.TryParse(Path.GetFileName(d.AsSpan()), NumberStyles.None, CultureInfo.InvariantCulture, out var pid) ? pid : 0)
-            .Where(pid => pid > 0)
-            .ToArray();
-        var found = new List<ProcessFacts?>();
-        _reader.ForEach(pids, Environment.ProcessorCount, pid => pid, "its memory map", (pid, file) => ReadProcess(pid, file, withMaps: true), (_, process) => found.Add(process));
-        found.AddRange(_reader.Stuck.Keys.Select(pid => ReadProcess(pid, _file, withMaps: false)));
-        return [.. found.OfType<ProcessFacts>().OrderBy(p => p.Pid)];
-    }
-
-    /// <summary>Status, cgroup and maps; the first two need no lock of the process's.</summary>
-    private ProcessFacts? ReadProcess(int pid, FileContents file, bool withMaps)
-    {
-        var directory = string.Create(CultureInfo.InvariantCulture, $"{_options.Proc}/{pid}");
-        var status = StatusParser.Parse(file.Read(directory + "/status", out var error));
-        if (error != 0 || status.TableBytes is not { } tables)
-        {
-            return null; // ended, a zombie, or a kernel thread
-        }
-
-        var (cgroup, others) = CgroupReader.PathsOf(file.Read(directory + "/cgroup", out _));
-        if (!withMaps)
-        {
-            return new ProcessFacts(pid, status.Name, status.User, cgroup, tables, status.HugetlbBytes, status.ResidentBytes, null, StuckState: status.State, OtherCgroups: others);
-        }
-
-        var text = file.Read(directory + "/maps", out error);
-        if (error is LibC.NoSuchFile or LibC.NoSuchProcess || (error == 0 && text.IsEmpty))
-        {
-            return null; // ended in between
-        }
-
-        var mappings = error == 0 ? MapsParser.Parse(text, _objects) : null;
-        return new ProcessFacts(pid, status.Name, status.User, cgroup, tables, status.HugetlbBytes, status.ResidentBytes, mappings, OtherCgroups: others);
-    }
 
     private void ReadPages(ProcessFacts[] processes, IReadOnlyList<ObjectFacts> objects)
     {
@@ -141,7 +98,7 @@ public sealed class MachineScanner
         var classes = ProcessClass.Group(readable);
         var first = classes.Select(c => c.Members[c.Sample()[0]]);
         var rest = classes.SelectMany(c => c.Sample().Skip(1).Select(i => c.Members[i]));
-        var asked = processes.Where(p => p.Pid == _options.Pid && p.Mappings is not null);
+        var asked = processes.Where(p => _options.Pid is { } pid && p.Has(pid) && p.Mappings is not null);
         return [.. asked.Concat(first).Concat(rest).DistinctBy(p => p.Pid)];
     }
 
@@ -153,7 +110,7 @@ public sealed class MachineScanner
 
     private ProcessFacts? ReadPages(ProcessFacts process, IReadOnlyList<ObjectFacts> objects, bool useScan, FileContents file)
     {
-        using var pageMap = PageMap.Open($"{_options.Proc}/{process.Pid}/pagemap", file.Heart, out _);
+        using var pageMap = PageMap.Open($"{_options.Proc}/{process.Reader}/pagemap", file.Heart, out _);
         if (pageMap is null)
         {
             return null;
@@ -229,7 +186,7 @@ public sealed class MachineScanner
 
     private Dictionary<int, string> Flags(ProcessFacts process, IReadOnlyList<ObjectFacts> objects, FileContents file)
     {
-        var entries = SmapsParser.Parse(file.Read($"{_options.Proc}/{process.Pid}/smaps", out _)).ToDictionary(e => e.Start, e => e.VmFlags);
+        var entries = SmapsParser.Parse(file.Read($"{_options.Proc}/{process.Reader}/smaps", out _)).ToDictionary(e => e.Start, e => e.VmFlags);
         var flags = new Dictionary<int, string>();
         for (var m = 0; m < process.Mappings!.Count; m++)
         {
@@ -282,15 +239,6 @@ public sealed class MachineScanner
         if (closed > 0)
         {
             _notes.Add($"The maps of {closed} of {processes.Length} processes may not be read by this user: their VmPTE counts, but not whose tables they are. {(LibC.EffectiveUser() == 0 ? "This root has no CAP_SYS_PTRACE over them." : "Run as root (or with CAP_SYS_PTRACE) to see all.")}");
-        }
-
-        var mounts = Encoding.UTF8.GetString(_file.Read(Path.Combine(_options.Proc, "self/mounts"), out _));
-        var hidden = mounts.Split('\n').Select(l => l.Split(' ')).FirstOrDefault(w =>
-            w.Length > 3 && w[2] == "proc" && w[1] == _options.Proc && w[3].Contains("hidepid=", StringComparison.Ordinal) && !w[3].Contains("hidepid=0", StringComparison.Ordinal) && !w[3].Contains("hidepid=off", StringComparison.Ordinal));
-        // Members of the mount's gid= group see all, and so does root: process 1 is somebody else's for everyone else.
-        if (hidden is not null && _file.Read(Path.Combine(_options.Proc, "1/status"), out _).IsEmpty)
-        {
-            _notes.Add($"{_options.Proc} is mounted with {hidden[3].Split(',').First(o => o.StartsWith("hidepid", StringComparison.Ordinal))}: other users' processes cannot be seen at all, so sums are of {processes.Length} visible processes. Run as root, or as a member of the gid= group of the mount.");
         }
 
         if (objects.Any(o => o.Kind == ObjectKind.Hugetlb) && probes.Count > 0 && probes.All(p => p.Tables is null))

@@ -61,7 +61,7 @@ internal sealed class ObjectResolver : IDisposable
     private static bool IsSystemV(string name) => name.StartsWith("/SYSV", StringComparison.Ordinal);
 
     private string Link(ProcessFacts process, in MappingFacts mapping) =>
-        string.Create(CultureInfo.InvariantCulture, $"{_options.Proc}/{process.Pid}/map_files/{mapping.Start:x}-{mapping.End:x}");
+        string.Create(CultureInfo.InvariantCulture, $"{_options.Proc}/{process.Reader}/map_files/{mapping.Start:x}-{mapping.End:x}");
 
     /// <summary>Finds the type of every device: from this program's mounts, then from those of the processes that map
     /// what is not mounted here, then from the child.</summary>
@@ -106,7 +106,7 @@ internal sealed class ObjectResolver : IDisposable
     /// <summary>The last resort, without a question to any file system: smaps of one process tells the page size.</summary>
     private void LookAtPageSizes(IEnumerable<(ProcessFacts Process, MappingFacts Mapping)> places) =>
         _reader.ForEach([.. places], 1, p => p.Process.Pid, "its page sizes", (place, file) =>
-            SmapsParser.Parse(file.Read(string.Create(CultureInfo.InvariantCulture, $"{_options.Proc}/{place.Process.Pid}/smaps"), out _)).FirstOrDefault(e => e.Start == place.Mapping.Start).KernelPageSize,
+            SmapsParser.Parse(file.Read(string.Create(CultureInfo.InvariantCulture, $"{_options.Proc}/{place.Process.Reader}/smaps"), out _)).FirstOrDefault(e => e.Start == place.Mapping.Start).KernelPageSize,
             (place, pageSize) =>
             {
                 if (pageSize > (ulong)Environment.SystemPageSize)
@@ -231,7 +231,7 @@ internal sealed class ObjectResolver : IDisposable
             return true;
         }
 
-        path = string.Create(CultureInfo.InvariantCulture, $"{_options.Proc}/{process.Pid}/root{entry.Name.Replace("\\012", "\n", StringComparison.Ordinal)}");
+        path = string.Create(CultureInfo.InvariantCulture, $"{_options.Proc}/{process.Reader}/root{entry.Name.Replace("\\012", "\n", StringComparison.Ordinal)}");
         return FileFacts.TryAsk(path, withFileSystem: false, type.HasSubvolumes, out answer) && answer.Inode == entry.Inode;
     }
 
@@ -295,7 +295,7 @@ internal sealed class ObjectResolver : IDisposable
         {
             var again = new List<KeyValuePair<(int Entry, int Process), (MappingFacts Mapping, string Group)>>();
             _reader.ForEach(left, 1, p => _processes[p.Key.Process].Pid, "its frames",
-                (p, file) => groups[p.Value.Group].Compare(_processes[p.Key.Process].Pid, p.Value.Mapping, Known(_processes[p.Key.Process], p.Key.Entry).Identity, file),
+                (p, file) => groups[p.Value.Group].Compare(_processes[p.Key.Process].Reader, p.Value.Mapping, Known(_processes[p.Key.Process], p.Key.Entry).Identity, file),
                 (p, comparison) =>
                 {
                     if (groups[p.Value.Group].TryAdd(comparison))

@@ -23,7 +23,7 @@ public static class RangeReader
     {
         ArgumentNullException.ThrowIfNull(options);
         var snapshot = MachineScanner.Scan(options with { Pid = pid });
-        var process = snapshot.Processes.FirstOrDefault(p => p.Pid == pid)
+        var process = snapshot.Processes.FirstOrDefault(p => p.Has(pid))
             ?? throw new ReportException($"No process {pid} with page tables of its own is visible: it ended, is a kernel thread, or is hidden from this user.");
         if (process.Mappings is null || process.StuckState is not null)
         {
@@ -63,7 +63,7 @@ public static class RangeReader
         {
             // Writing smaps, too, splits a DAX device's 1 GiB leaves.
             var hasDaxDevice = process.Mappings!.Any(m => snapshot.Objects[m.ObjectNumber].Kind == ObjectKind.DaxDevice);
-            var smaps = hasDaxDevice ? default : SmapsParser.Parse(file.Read($"{options.Proc}/{process.Pid}/smaps", out _)).FirstOrDefault(e => e.Start == _mapping.Start);
+            var smaps = hasDaxDevice ? default : SmapsParser.Parse(file.Read($"{options.Proc}/{process.Reader}/smaps", out _)).FirstOrDefault(e => e.Start == _mapping.Start);
             var (entry, frame) = Entry();
             var estimate = new TableEstimate(snapshot);
             var mappers = estimate.Processes.Where(p => p.Facts.Mappings?.Any(m => m.ObjectNumber == _object.Number) == true).ToList();
@@ -98,7 +98,7 @@ public static class RangeReader
                 return ("not read: reading the pagemap of a DAX device splits its 1 GiB leaves", null);
             }
 
-            using var pageMap = PageMap.Open($"{options.Proc}/{process.Pid}/pagemap", file.Heart, out _);
+            using var pageMap = PageMap.Open($"{options.Proc}/{process.Reader}/pagemap", file.Heart, out _);
             if (pageMap is null)
             {
                 return ("pagemap may not be read", null);

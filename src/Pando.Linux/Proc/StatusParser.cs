@@ -12,6 +12,7 @@ public static class StatusParser
         var name = "";
         var state = "";
         var user = -1;
+        var threads = 0;
         long? tables = null;
         long hugetlb = 0, resident = 0;
         while (ProcText.TryLine(ref text, out var line))
@@ -24,6 +25,11 @@ public static class StatusParser
             {
                 line = line["State:"u8.Length..];
                 state = Encoding.UTF8.GetString(ProcText.Word(ref line));
+            }
+            else if (line.StartsWith("Threads:"u8))
+            {
+                line = line["Threads:"u8.Length..];
+                threads = (int)ProcText.Decimal(ProcText.Word(ref line));
             }
             else if (line.StartsWith("Uid:"u8))
             {
@@ -45,7 +51,7 @@ public static class StatusParser
             }
         }
 
-        return new ProcessStatus(name, user, tables, hugetlb, resident, state);
+        return new ProcessStatus(name, user, tables, hugetlb, resident, state, threads);
     }
 
     private static long Kilobytes(ReadOnlySpan<byte> line)

@@ -42,4 +42,9 @@ public sealed record MachineReport(
     long Empty,
     long Unplaced,
     long ErrorBytes,
-    IReadOnlyList<SupportReport> Support);
+    IReadOnlyList<SupportReport> Support)
+{
+    /// <summary>Why there are processes on the machine that could not be seen (another PID namespace, hidepid, the time
+    /// budget), in a few words; null if all that have tables were.</summary>
+    public string? Unseen { get; init; }
+}

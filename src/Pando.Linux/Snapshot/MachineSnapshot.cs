@@ -13,6 +13,8 @@ namespace Pando.Linux.Snapshot;
 /// <param name="Cgroups">Cgroups of these processes.</param>
 /// <param name="Probes">Looks at huge pages.</param>
 /// <param name="Notes">What could not be read, and what would help.</param>
+/// <param name="Unseen">Why there are processes that are not in the snapshot (another PID namespace, hidepid, the time budget), in
+/// a few words; null if all that have tables are.</param>
 public sealed record MachineSnapshot(
     DateTimeOffset TakenAt,
     double ScanSeconds,
@@ -22,4 +24,5 @@ public sealed record MachineSnapshot(
     IReadOnlyList<ProcessFacts> Processes,
     IReadOnlyList<CgroupFacts> Cgroups,
     IReadOnlyList<HugetlbProbe> Probes,
-    IReadOnlyList<string> Notes);
+    IReadOnlyList<string> Notes,
+    string? Unseen = null);

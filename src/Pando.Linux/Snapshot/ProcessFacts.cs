@@ -1,3 +1,5 @@
+using System.Text.Json.Serialization;
+
 namespace Pando.Linux.Snapshot;
 
 /// <summary>What was read of one process.</summary>
@@ -14,6 +16,9 @@ namespace Pando.Linux.Snapshot;
 /// <param name="VmFlags">VmFlags of smaps by number of mapping, where they were needed.</param>
 /// <param name="StuckState">Of a process that was given up because the kernel gave no answer about it: the letter of
 /// its state (D as a rule). Null of all others.</param>
+/// <param name="Thread">The thread through which its memory is read, where the first thread has ended and others run; 0 otherwise.</param>
+/// <param name="SameSpace">Other processes that run in this one's address space (vfork, clone), which are not in the snapshot
+/// themselves: an address space counts once.</param>
 /// <param name="OtherCgroups">Its cgroups in other hierarchies, where they differ from <paramref name="Cgroup"/>.</param>
 public sealed record ProcessFacts(
     int Pid,
@@ -28,4 +33,14 @@ public sealed record ProcessFacts(
     long Unread = 0,
     IReadOnlyDictionary<int, string>? VmFlags = null,
     string? StuckState = null,
-    CgroupPaths? OtherCgroups = null);
+    CgroupPaths? OtherCgroups = null,
+    int Thread = 0,
+    IReadOnlyList<int>? SameSpace = null)
+{
+    /// <summary>The number below which /proc has its memory.</summary>
+    [JsonIgnore]
+    public int Reader => Thread == 0 ? Pid : Thread;
+
+    /// <summary>True if this process, or one in its address space, has the number.</summary>
+    public bool Has(int pid) => Pid == pid || SameSpace?.Contains(pid) == true;
+}
