@@ -10,7 +10,11 @@ namespace Pando.Linux.Tests;
 [CollectionDefinition(nameof(LiveLinux), DisableParallelization = true)]
 public class LiveLinux
 {
-    public const string TestObject = "memfd:pando-test";
+    /// <summary>What the memfds of the test processes are called without a name of their own: this program's, since others may test
+    /// beside it.</summary>
+    public static readonly string TestName = $"pando-test-{Environment.ProcessId}.";
+
+    public static readonly string TestObject = $"memfd:{TestName}";
 
     internal static bool IsRoot => LibC.EffectiveUser() == 0;
 

@@ -34,7 +34,9 @@ internal sealed class TestProcessGroup : IDisposable
         start.Environment["DOTNET_EnableWriteXorExecute"] = "0"; // else the runtime's own memory is shared by forked processes
         foreach (var step in steps)
         {
-            start.ArgumentList.Add(step);
+            var makesMemfd = step.StartsWith("memfd,", StringComparison.Ordinal) || step.StartsWith("hugetlb,", StringComparison.Ordinal);
+            var hasName = step.Contains(",path=", StringComparison.Ordinal) || step.Contains(",hex=", StringComparison.Ordinal);
+            start.ArgumentList.Add(makesMemfd && !hasName ? $"{step},path={LiveLinux.TestName}" : step);
         }
 
         var process = Process.Start(start)!;
