@@ -8,7 +8,7 @@ namespace Pando.Linux.TestProcess;
 internal readonly record struct Step(int Only, Verb Verb, ulong Address, ulong Shift, ulong Size, ulong Value, int Rights, byte[]? Path = null)
 {
     /// <summary>Words are key=value: at (hexadecimal), shift (bytes for each process number), size, value, rights
-    /// (r or rw), path (without commas), hex (the path's bytes).</summary>
+    /// (r, rw or none), path (without commas), hex (the path's bytes).</summary>
     public static Step Parse(string text)
     {
         var colon = char.IsAsciiDigit(text[0]) ? text.IndexOf(':', StringComparison.Ordinal) : -1;
@@ -26,7 +26,7 @@ internal readonly record struct Step(int Only, Verb Verb, ulong Address, ulong S
                 "value" => step with { Value = ulong.Parse(pair[1], CultureInfo.InvariantCulture) },
                 "path" => step with { Path = Encoding.UTF8.GetBytes(pair[1] + "\0") },
                 "hex" => step with { Path = [.. Convert.FromHexString(pair[1]), 0] },
-                "rights" => step with { Rights = pair[1] == "rw" ? 3 : 1 },
+                "rights" => step with { Rights = pair[1] switch { "rw" => 3, "none" => 0, _ => 1 } },
                 _ => throw new ArgumentException($"unknown word '{word}'"),
             };
         }

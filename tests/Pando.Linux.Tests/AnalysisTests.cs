@@ -190,4 +190,62 @@ public class AnalysisTests
     [InlineData("custom", true, true)]
     public void What_PageTables_counts_follows_from_the_kernels_version(string release, bool pud, bool root) =>
         Assert.Equal((pud, root), KernelCounters.Of(release));
+
+    [Fact]
+    public void Empty_tables_below_memory_without_rights_are_placed()
+    {
+        const ulong GiB = 1UL << 30;
+        // 80 MiB of tables over 40 GiB that was given back and lost its rights, and a heap with 1,000 free windows.
+        MappingFacts[] mappings = [new(GiB, GiB + (2002UL << 20), 0, MappingRights.Read | MappingRights.Write, 0), new(64 * GiB, 104 * GiB, 0, MappingRights.None, 0)];
+        var process = new ProcessFacts(1, "runtime", 0, "/", (20_480 + 43) * Table, 0, 0, mappings, [new PopulatedRun(0, GiB, GiB + (2UL << 20), 0)]);
+
+        var report = ScanAnalysis.Analyse(Machine([Anonymous], [process]), new ReportOptions());
+        var row = Assert.Single(report.Objects);
+
+        Assert.Equal((3 * Table, 20_520 * Table, 0L), (row.Live.Total, row.Empty, report.Machine.Unplaced));
+        Assert.Equal((row.Empty, row.Empty), (row.EmptyLow, row.EmptyHigh)); // there is no other object
+        Assert.Equal(process.TableBytes, report.Processes[0].Live + report.Processes[0].Empty);
+    }
+
+    [Fact]
+    public void Bounds_of_empty_tables_enclose_the_guess_and_tables_of_devices_are_not_called_empty()
+    {
+        const ulong GiB = 1UL << 30;
+        MappingFacts[] mappings =
+        [
+            new(GiB, GiB + (20UL << 20), 0, ReadWrite, 1), // 10 windows, 4 of them with entries
+            new(GiB + (20UL << 20), GiB + (21UL << 20), 0, MappingRights.Read | MappingRights.Write, 0), // half a window
+            new(GiB + (21UL << 20), GiB + (24UL << 20), 0, MappingRights.Read | MappingRights.Write, 2), // shares it, and has one more
+            new(16 * GiB, 16 * GiB + (8UL << 20), 0, ReadWrite, 3), // 4 windows of a device, and its own PMD table
+        ];
+        ObjectFacts[] objects =
+        [
+            Anonymous, new(1, ObjectKind.Memfd, "/memfd:a (deleted)", "00:01", 1), new(2, ObjectKind.File, "/b", "08:01", 2), new(3, ObjectKind.Special, "/dev/gpu", "00:06", 3),
+        ];
+        ProcessFacts Process(int beyond) => new(1, "x", 0, "/", (4 + 2 + beyond) * Table, 0, 0, mappings, [new PopulatedRun(0, GiB, GiB + (8UL << 20), 0)]);
+        (double Low, double Guess, double High)[] Bounds(int beyond)
+        {
+            var report = ScanAnalysis.Analyse(Machine(objects, [Process(beyond)]), new ReportOptions());
+            return [.. Enumerable.Range(0, 3).Select(n => report.Objects.Single(o => o.Number == n)).Select(o => ((double)o.EmptyLow / Table, (double)o.Empty / Table, (double)o.EmptyHigh / Table)), (0, (double)report.Machine.Unplaced / Table, 0)];
+        }
+
+        // 8 places: 6 of the memfd's alone, 1 of the file's alone, 1 of two; 5 tables may be the device's.
+        Assert.Equal([(0, 0, 1), (0, 0, 3), (0, 0, 2), (0, 3, 0)], Bounds(3));
+        Assert.Equal([(0, 0, 1), (0, 2, 6), (0, 0, 2), (0, 5, 0)], Bounds(7));
+        Assert.Equal([(0, 0, 1), (6, 6, 6), (1, 2, 2), (0, 5, 0)], Bounds(13));
+        Assert.Equal([(0, 0, 1), (6, 6, 6), (1, 2, 2), (0, 9, 0)], Bounds(17)); // tables of something that came or went during the scan
+    }
+
+    [Fact]
+    public void Three_views_of_one_object_in_one_process_are_three_sets_of_tables()
+    {
+        const ulong GiB = 1UL << 30;
+        var heap = new ObjectFacts(1, ObjectKind.Memfd, "/memfd:java_heap (deleted)", "00:01", 7);
+        MappingFacts[] mappings = [.. new ulong[] { 4, 8, 16 }.Select(t => new MappingFacts(t << 40, (t << 40) + GiB, 0, ReadWrite, 1))];
+        var process = new ProcessFacts(1, "java", 0, "/", 3 * 514 * Table, 0, 0, mappings, [.. mappings.Select((m, i) => new PopulatedRun(i, m.Start, m.End, 0))]);
+
+        var report = ScanAnalysis.Analyse(Machine([Anonymous, heap], [process]), new ReportOptions()).Objects.Single(o => o.Number == 1);
+
+        Assert.Equal((3 * 514 * Table, 514 * Table, 2 * 514 * Table), (report.TableBytes, report.NeededOnce, report.Duplicate));
+    }
 }

@@ -87,12 +87,61 @@ public class LiveTableTests
         var (_, report) = LiveLinux.Scan();
         var tables = LiveLinux.TestObjectOf(report);
 
-        Assert.Equal(0, emptyBefore);
-        Assert.Equal(300 * Table, report.Processes.Single(p => p.Pid == group.Pids[0]).Empty);
-        Assert.Equal(300 * Table, tables.Empty);
+        // The runtime of the test process may have emptied a table or two of its own heap meanwhile.
+        Assert.InRange(emptyBefore, 0, 7 * Table);
+        Assert.InRange(report.Processes.Single(p => p.Pid == group.Pids[0]).Empty, 300 * Table, 307 * Table);
+        Assert.InRange(tables.Empty, 300 * Table, 307 * Table);
         Assert.InRange(300 * Table, tables.EmptyLow, tables.EmptyHigh);
         Assert.Equal(new TablesByLevel(724 * Table, 2 * Table, Table), tables.Live);
         Assert.Equal(0, tables.Duplicate);
+    }
+
+    [Fact]
+    public void Empty_tables_below_memory_that_lost_its_rights_are_placed()
+    {
+        const string FourGiB = "size=4294967296";
+        string[] steps = [$"anonymous,at=400000000000,{FourGiB}", $"write,at=400000000000,{FourGiB},{Stride}", $"dontneed,at=400000000000,{FourGiB},value=1048576", $"protect,at=400000000000,{FourGiB},rights=none"];
+        using var group = TestProcessGroup.Start(1, steps);
+        using var control = TestProcessGroup.Start(1, steps[..2]);
+
+        var (snapshot, report) = LiveLinux.Scan();
+        var (ours, full) = (report.Processes.Single(p => p.Pid == group.Pids[0]), report.Processes.Single(p => p.Pid == control.Pids[0]));
+        var row = Assert.Single(ScanAnalysis.Analyse(snapshot, new ReportOptions { Pid = group.Pids[0] }).Objects, o => o.Number == 0);
+
+        // VmPTE has not changed: the 2,048 PTE tables, 4 PMD tables and the PUD table are all there. The runtime of the test
+        // process may have emptied a table or two of its own heap meanwhile.
+        Assert.InRange(ours.TableBytes - full.TableBytes, -8 * Table, 8 * Table);
+        Assert.Equal(ours.TableBytes, ours.Live + ours.Empty);
+        Assert.Equal(full.TableBytes, full.Live + full.Empty);
+        Assert.InRange(ours.Empty - full.Empty, (2053 - 8) * Table, (2053 + 8) * Table);
+        Assert.InRange(row.Empty, row.EmptyLow, row.EmptyHigh);
+        Assert.InRange(row.Empty, (2053 - 8) * Table, (2053 + 8) * Table);
+    }
+
+    [Fact]
+    public void Guard_pages_are_entries_and_their_tables_are_not_empty()
+    {
+        const string Small = "size=67108864"; // 32 windows
+        TestProcessGroup group;
+        try
+        {
+            group = TestProcessGroup.Start(1, $"anonymous,at=400000000000,{Small}", $"guard,at=400000000000,{Small}");
+        }
+        catch (InvalidOperationException)
+        {
+            Assert.Skip("The kernel has no MADV_GUARD_INSTALL (Linux 6.13).");
+            throw;
+        }
+
+        using (group)
+        {
+            var (snapshot, report) = LiveLinux.Scan();
+            var process = snapshot.Processes.Single(p => p.Pid == group.Pids[0]);
+            var windows = process.Populated!.Where(r => process.Mappings![r.Mapping].Start == 0x400000000000).Sum(r => (long)(r.End - r.Start) >> 21);
+
+            Assert.Equal(32, windows);
+            Assert.InRange(report.Processes.Single(p => p.Pid == process.Pid).Empty, 0, 7 * Table);
+        }
     }
 
     [Fact]
@@ -220,6 +269,25 @@ public class LiveTableTests
         Assert.Equal(5000 * Table, cures.Single(c => c.Id == "hugetlb-1g").AtBytesAfter);
         Assert.Equal(5000 * 3 * Table, cures.Single(c => c.Id == "shmem-thp").AtBytesAfter);
         Assert.NotNull(cures.Single(c => c.Id == "dax-pmd-shared").WhyNot);
+    }
+
+    [Fact]
+    public void Views_of_one_object_in_one_process_are_duplicates_and_explain_names_them()
+    {
+        string View(string at, int offset = 0) => $"map,at={at},size=1073741824,rights=rw,value={offset}";
+        string Touch(string at) => $"touch,at={at},size=1073741824,{Stride}";
+        using var group = TestProcessGroup.Start(1, "memfd,size=2147483648", View("400000000000"), View("480000000000"), View("500000000000"), View("580000000000", 1073741824),
+            Touch("400000000000"), Touch("480000000000"), Touch("500000000000"), Touch("580000000000"));
+
+        var report = LiveLinux.TestObjectOf(LiveLinux.Scan().Report);
+        var range = RangeReader.Explain(group.Pids[0], 0x480000200000, new ScanOptions());
+
+        Assert.Equal(4 * 514 * Table, report.Live.Total);
+        Assert.Equal((1024 + 2 + 1) * Table, report.NeededOnce);
+        Assert.Equal([0x400000200000UL, 0x500000200000, null], range.OtherMappings.Select(m => m.SameAt));
+        Assert.Equal((3, 1), (range.OtherMappingCount, range.Mappers));
+        Assert.Equal([(0, 2), (0, 2), (0, 2)], range.Levels.Select(l => (l.CouldShareWith, l.CouldShareHere)));
+        Assert.All(range.Levels, l => Assert.Null(l.WhyNot));
     }
 
     [Fact]

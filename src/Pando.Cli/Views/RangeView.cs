@@ -13,13 +13,23 @@ internal static class RangeView
         Line($"  mapping   0x{r.Start:x}-0x{r.End:x} {r.Rights}, {ByteText.Size((long)(r.End - r.Start))}{(r.KernelPageSize > 0 ? $", KernelPageSize {ByteText.Size((long)r.KernelPageSize)}" : "")}");
         Line($"  VmFlags   {(r.VmFlags.Length > 0 ? r.VmFlags : "(not readable)")}");
         Line($"  object    {r.ObjectName} ({ScanView.Kind(r.ObjectKind)}), at offset 0x{r.ObjectOffset:x}; mapped by {r.Mappers} process{(r.Mappers == 1 ? "" : "es")}");
+        foreach (var other in r.OtherMappings)
+        {
+            Line($"  also here 0x{other.Start:x}-0x{other.End:x} {other.Rights}, from offset 0x{other.Offset:x}{(other.SameAt is { } same ? $"; the same page at 0x{same:x}" : "")}");
+        }
+
+        if (r.OtherMappingCount > r.OtherMappings.Count)
+        {
+            Line($"            and {r.OtherMappingCount - r.OtherMappings.Count} more mappings of it in this process");
+        }
+
         Line($"  entry     {r.Entry}");
         Line(r.Frame is { } frame
             ? $"  frame     0x{frame:x}, {MapCount(r)}{(r.FrameFlags.Count > 0 ? $"; {string.Join(" ", r.FrameFlags)}" : "")}"
             : "  frame     not readable or none");
         foreach (var level in r.Levels)
         {
-            Line($"  {level.Table} table of 0x{level.SpanStart:x}-0x{level.SpanEnd:x}: {(level.Populated ? "has entries" : "no entries found")}; {(level.WhyNot is { } why ? $"its own: {why}" : $"by Pando's rule the same table could serve {level.CouldShareWith} more process{(level.CouldShareWith == 1 ? "" : "es")}")}");
+            Line($"  {level.Table} table of 0x{level.SpanStart:x}-0x{level.SpanEnd:x}: {(level.Populated ? "has entries" : "no entries found")}; {(level.WhyNot is { } why ? $"its own: {why}" : $"by Pando's rule the same table could serve {CouldServe(level)}")}");
         }
 
         if (r.Sharing is { } s)
@@ -43,6 +53,13 @@ internal static class RangeView
         {
             Line($"Note: {note}");
         }
+    }
+
+    private static string CouldServe(RangeLevel level)
+    {
+        var processes = $"{level.CouldShareWith} more process{(level.CouldShareWith == 1 ? "" : "es")}";
+        var here = $"{level.CouldShareHere} more span{(level.CouldShareHere == 1 ? "" : "s")} of this process";
+        return (level.CouldShareWith, level.CouldShareHere) switch { (_, 0) => processes, (0, _) => here, _ => $"{processes} and {here}" };
     }
 
     private static string MapCount(RangeReport r) => r.MapCount switch

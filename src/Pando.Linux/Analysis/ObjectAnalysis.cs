@@ -27,7 +27,7 @@ internal static class ObjectAnalysis
                 own[level] += tables.Own[level];
                 if (process.IsRead)
                 {
-                    most[level] = Math.Max(most[level], tables.Live[level] - tables.Own[level]);
+                    most[level] = Math.Max(most[level], tables.View[level]);
                 }
             }
 
@@ -79,8 +79,8 @@ internal static class ObjectAnalysis
 
     /// <summary>
     /// Tables that would do for all: at each level as many as pieces of the object (2 MiB, 1 GiB, 512 GiB of file
-    /// offsets) that anybody has entries for; but not fewer than the process with the most has by itself, whose
-    /// mapping may lie across the borders of pieces.
+    /// offsets) that anybody has entries for; but not fewer than the view with the most has by itself, which
+    /// may lie across the borders of pieces.
     /// </summary>
     private static double NeededOnce(ObjectFacts facts, List<ProcessTables> mappers, double[] live, double[] own, double[] most)
     {

@@ -10,6 +10,10 @@ internal sealed class ObjectTables
     /// <summary>Of these: tables of private writable mappings, which hold copies of the process's own.</summary>
     public double[] Own { get; } = new double[TableAttribution.Levels + 1];
 
+    /// <summary>Of those that are not its own: the most that the process has for one view of the object (mappings in which address and
+    /// offset differ by the same number).</summary>
+    public double[] View { get; } = new double[TableAttribution.Levels + 1];
+
     /// <summary>Tables without entries: best guess, and the least and the most that it can be.</summary>
     public double Empty { get; set; }
 

@@ -1,3 +1,4 @@
+using System.Runtime.InteropServices;
 using Pando.Linux.Snapshot;
 using Pando.Tables;
 
@@ -26,7 +27,7 @@ internal sealed class ProcessTables
 
     public Dictionary<int, ObjectTables> Objects { get; }
 
-    /// <summary>Tables that no mapping explains: neither entries nor windows without entries.</summary>
+    /// <summary>Tables of what cannot be seen: of device memory, or of all where no page was read.</summary>
     public double Unplaced { get; }
 
     public bool IsRead => ReferenceEquals(Facts, Source);
@@ -38,18 +39,26 @@ internal sealed class ProcessTables
     {
         var charges = TableAttribution.Charge(process);
         var objects = new Dictionary<int, ObjectTables>();
+        var views = new Dictionary<(int ObjectNumber, ulong Phase), double[]>();
         long live = 0;
         for (var i = 0; i < process.Mappings!.Count; i++)
         {
             var mapping = process.Mappings[i];
             var tables = Of(objects, mapping.ObjectNumber);
+            var isOwn = !mapping.IsShared && (mapping.Rights & MappingRights.Write) != 0;
+            var view = CollectionsMarshal.GetValueRefOrAddDefault(views, (mapping.ObjectNumber, mapping.Start - (ulong)mapping.Offset), out _) ??= new double[TableAttribution.Levels + 1];
             for (var level = 1; level <= TableAttribution.Levels; level++)
             {
                 live += charges[i, level];
                 tables.Live[level] += charges[i, level];
-                if (!mapping.IsShared && (mapping.Rights & MappingRights.Write) != 0)
+                if (isOwn)
                 {
                     tables.Own[level] += charges[i, level];
+                }
+                else
+                {
+                    view[level] += charges[i, level];
+                    tables.View[level] = Math.Max(tables.View[level], view[level]);
                 }
             }
         }
@@ -83,37 +92,43 @@ internal sealed class ProcessTables
         new(process, null, [], (double)process.TableBytes / TableCounts.TableBytes);
 
     /// <summary>
-    /// Puts empty tables down to objects. Their number is exact (VmPTE less the tables with entries); where they
-    /// are, no interface tells. They can be only in windows without entries; the object with the most such windows
-    /// gets them first. What must be (all others' windows full of them) and what can be is kept with it.
+    /// Puts empty tables down to objects. Their number is exact (VmPTE less the tables with entries) where all entries can be seen; where they
+    /// are, no interface tells. Tables of device memory are taken to be full first; then the object with the most accessible
+    /// places gets the empty ones, and memory without rights the rest. What must be and what can be is kept with it.
+    /// Returns what is not taken to be empty: tables of what cannot be seen.
     /// </summary>
-    private static double PlaceEmpty(ProcessFacts process, IReadOnlyList<ObjectFacts> facts, Dictionary<int, ObjectTables> objects, long empty)
+    private static double PlaceEmpty(ProcessFacts process, IReadOnlyList<ObjectFacts> facts, Dictionary<int, ObjectTables> objects, long beyond)
     {
-        if (empty == 0)
+        if (beyond == 0)
         {
             return 0;
         }
 
-        var free = TableAttribution.EmptyWindows(process, facts);
-        var windows = new Dictionary<int, long>();
-        for (var i = 0; i < process.Mappings!.Count; i++)
-        {
-            var number = process.Mappings[i].ObjectNumber;
-            windows[number] = windows.GetValueOrDefault(number) + free[i];
-        }
-
-        var all = windows.Values.Sum();
-        var left = empty;
-        foreach (var (number, count) in windows.Where(w => w.Value > 0).OrderByDescending(w => w.Value))
+        var places = EmptyTables.Find(process, facts);
+        var least = Math.Min(beyond - Math.Min(beyond, places.Unseen), places.Places);
+        var most = Math.Min(beyond, places.Places);
+        var left = least;
+        foreach (var (number, spans) in places.ByObject)
         {
             var tables = Of(objects, number);
-            tables.Empty = Math.Min(left, count);
-            tables.EmptyLow = Math.Max(0, empty - (all - count));
-            tables.EmptyHigh = Math.Min(empty, count);
-            left -= (long)tables.Empty;
+            tables.EmptyLow = Math.Max(0, least - (places.Places - spans.Own));
+            tables.EmptyHigh = Math.Min(most, spans.All);
+            tables.Empty = tables.EmptyLow;
+            left -= (long)tables.EmptyLow;
         }
 
-        return left;
+        foreach (var accessible in new[] { true, false })
+        {
+            foreach (var (number, spans) in places.ByObject.OrderByDescending(p => p.Value.Accessible).ThenByDescending(p => p.Value.All).ThenBy(p => p.Key))
+            {
+                var tables = Of(objects, number);
+                var more = Math.Clamp((accessible ? spans.Accessible : spans.All) - (long)tables.Empty, 0, left);
+                tables.Empty += more;
+                left -= more;
+            }
+        }
+
+        return beyond - least + left;
     }
 
     private static ObjectTables Of(Dictionary<int, ObjectTables> objects, int number)

@@ -25,32 +25,6 @@ internal static class TableAttribution
         return charges;
     }
 
-    /// <summary>
-    /// For each mapping, the 2 MiB windows in which it has no entry: where tables without entries can be. Mappings
-    /// without any right are left out: nothing was ever entered there, as a rule.
-    /// </summary>
-    public static long[] EmptyWindows(ProcessFacts process, IReadOnlyList<ObjectFacts> objects)
-    {
-        var shift = TableCensus.ShiftOf(1);
-        var windows = new long[process.Mappings!.Count];
-        for (var i = 0; i < windows.Length; i++)
-        {
-            var mapping = process.Mappings[i];
-            if ((mapping.Rights & (MappingRights.Read | MappingRights.Write | MappingRights.Execute)) != 0 &&
-                objects[mapping.ObjectNumber].Kind is not (ObjectKind.Hugetlb or ObjectKind.Special or ObjectKind.DaxDevice))
-            {
-                windows[i] = (long)(((mapping.End - 1) >> shift) - (mapping.Start >> shift) + 1);
-            }
-        }
-
-        foreach (var run in process.Populated!)
-        {
-            windows[run.Mapping] = Math.Max(0, windows[run.Mapping] - (long)(((run.End - 1) >> shift) - (run.Start >> shift) + 1));
-        }
-
-        return windows;
-    }
-
     private static void ChargeLevel(ProcessFacts process, int level, long[,] charges)
     {
         var shift = TableCensus.ShiftOf(level);

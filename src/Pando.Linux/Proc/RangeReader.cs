@@ -30,7 +30,7 @@ public static class RangeReader
             throw ReportException.NoMaps(process);
         }
 
-        var index = process.Mappings.TakeWhile(m => m.End <= address).Count();
+        var index = process.Mappings.FirstEndingAbove(address);
         if (index == process.Mappings.Count || process.Mappings[index].Start > address)
         {
             throw new ReportException($"Nothing is mapped at 0x{address:x} in process {pid}. {Nearest(process.Mappings, index)}");
@@ -88,7 +88,21 @@ public static class RangeReader
                 [.. Levels().Select(Level)],
                 isHugetlb ? HugetlbSharingAnalysis.Analyse(snapshot, _object, mappers) : null,
                 _object.Dax is null ? null : DaxText(),
-                snapshot.Notes);
+                snapshot.Notes)
+            {
+                OtherMappings = [.. Others().OrderByDescending(m => m.SameAt is not null).ThenBy(m => m.Start).Take(RangeReport.MostMappings)],
+                OtherMappingCount = Others().Count(),
+            };
+        }
+
+        /// <summary>The process's other mappings of the object: views of the same pages, and other parts.</summary>
+        private IEnumerable<RangeMapping> Others()
+        {
+            var offset = _mapping.Offset + (long)(address - _mapping.Start);
+            return _object.Kind is ObjectKind.Anonymous or ObjectKind.Special ? [] : process.Mappings!
+                .Where(m => m.ObjectNumber == _object.Number && m != _mapping)
+                .Select(m => new RangeMapping(m.Start, m.End, m.RightsText(), m.Offset,
+                    offset >= m.Offset && offset < m.Offset + (long)m.Length ? m.Start + (ulong)(offset - m.Offset) : null));
         }
 
         private (string Entry, ulong? Frame) Entry()
@@ -128,33 +142,32 @@ public static class RangeReader
             var span = TableCensus.SpanOf(level);
             var start = address & ~(span - 1);
             var end = start + span;
-            var others = process.Mappings!.Count(m => m.Start < end && m.End > start && m != _mapping);
+            var others = process.Mappings!.CountIn(start, end) - 1;
             var populated = process.Populated?.Any(r => r.Start < end && r.End > start && r.LeafLevel < level) ?? false;
             var key = Key(process.Mappings!, _mapping, start, end);
-            var sharers = key is null ? 0 : snapshot.Processes.Count(p => p.Pid != process.Pid && p.Mappings is not null && HasTable(p.Mappings, key.Value, span));
+            var sharers = key is null ? 0 : snapshot.Processes.Count(p => p.Pid != process.Pid && p.Mappings is not null && Tables(p.Mappings, key.Value, span).Any());
+            var here = key is null ? 0 : Tables(process.Mappings!, key.Value, span).Distinct().Count(t => t != start);
             var whyNot = !_mapping.IsShared ? "the mapping is private"
                 : _object.Kind is ObjectKind.Anonymous or ObjectKind.Special ? "not a file's memory"
                 : others > 0 ? $"{others} other mapping{(others == 1 ? " lies" : "s lie")} in the span"
-                : sharers == 0 ? "no other process shows the same part of the object in such a span" : null;
-            return new RangeLevel(level switch { 1 => "PTE", 2 => "PMD", _ => "PUD" }, start, end, populated, others, whyNot is null ? sharers : 0, whyNot);
+                : sharers + here == 0 ? "nobody else shows the same part of the object in such a span" : null;
+            return new RangeLevel(level switch { 1 => "PTE", 2 => "PMD", _ => "PUD" }, start, end, populated, others, whyNot is null ? sharers : 0, whyNot)
+            {
+                CouldShareHere = whyNot is null ? here : 0,
+            };
         }
 
-        private bool HasTable(IReadOnlyList<MappingFacts> mappings, (long OffsetAtSpan, long From, long To) key, ulong span) =>
-            mappings.Any(m =>
-            {
-                if (m.ObjectNumber != _object.Number || !m.IsShared)
-                {
-                    return false;
-                }
-
-                var start = m.Start + unchecked((ulong)(key.OffsetAtSpan - m.Offset));
-                return (start & (span - 1)) == 0 && Key(mappings, m, start, start + span) == key;
-            });
+        /// <summary>Where spans of other mappings begin that the same table could serve.</summary>
+        private IEnumerable<ulong> Tables(IReadOnlyList<MappingFacts> mappings, (long OffsetAtSpan, long From, long To) key, ulong span) => mappings
+            .Where(m => m.ObjectNumber == _object.Number && m.IsShared)
+            .Select(m => (Mapping: m, Start: m.Start + unchecked((ulong)(key.OffsetAtSpan - m.Offset))))
+            .Where(t => (t.Start & (span - 1)) == 0 && Key(mappings, t.Mapping, t.Start, t.Start + span) == key)
+            .Select(t => t.Start);
 
         /// <summary>What tells a shared table from others, or null if the span shows more than this mapping.</summary>
         private static (long OffsetAtSpan, long From, long To)? Key(IReadOnlyList<MappingFacts> mappings, MappingFacts mapping, ulong start, ulong end)
         {
-            if (!mapping.IsShared || mappings.Any(m => m.Start < end && m.End > start && m != mapping))
+            if (!mapping.IsShared || mappings.CountIn(start, end) > 1)
             {
                 return null;
             }

@@ -5,4 +5,8 @@ namespace Pando.Linux.Report;
 /// the process lies in the span, how many other processes could use the very same table under Pando's rule, and if
 /// it cannot be shared, why.
 /// </summary>
-public sealed record RangeLevel(string Table, ulong SpanStart, ulong SpanEnd, bool Populated, int OtherMappings, int CouldShareWith, string? WhyNot);
+public sealed record RangeLevel(string Table, ulong SpanStart, ulong SpanEnd, bool Populated, int OtherMappings, int CouldShareWith, string? WhyNot)
+{
+    /// <summary>How many other spans of the process itself, in other mappings of the object, the table could serve.</summary>
+    public int CouldShareHere { get; init; }
+}

@@ -23,4 +23,15 @@ public sealed record RangeReport(
     IReadOnlyList<RangeLevel> Levels,
     HugetlbSharing? Sharing,
     string? Dax,
-    IReadOnlyList<string> Notes);
+    IReadOnlyList<string> Notes)
+{
+    /// <summary>The process's other mappings of the object, those that show the page first, then in order of address; the first
+    /// <see cref="MostMappings"/>. Empty for anonymous memory.</summary>
+    public IReadOnlyList<RangeMapping> OtherMappings { get; init; } = [];
+
+    /// <summary>How many other mappings of the object the process has.</summary>
+    public int OtherMappingCount { get; init; }
+
+    /// <summary>The most of these that are named.</summary>
+    public const int MostMappings = 16;
+}
