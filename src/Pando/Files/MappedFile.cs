@@ -59,6 +59,9 @@ public abstract class MappedFile : IDisposable
     /// <summary>What has been written; null for files that are never written back.</summary>
     internal virtual DirtySet? Dirty => null;
 
+    /// <summary>Where files end, at the latest: no size, and no mapped part, goes beyond. (Linux: s_maxbytes, which for most is 2^63 - 1.)</summary>
+    public const long MaxSize = long.MaxValue / 4;
+
     /// <summary>Whether the file is neither open nor mapped, and has given everything back.</summary>
     public bool HasEnded => Volatile.Read(ref _users) == 0;
 
@@ -159,14 +162,26 @@ public abstract class MappedFile : IDisposable
     /// Parts of pages at the ends are filled with zeroes. Private copies stay.
     /// </summary>
     /// <returns>
-    /// EINVAL for a negative offset or a length that is not positive; ENOSPC if an end cuts a page where other files lie
+    /// EINVAL for a negative offset or a length that is not positive; EFBIG for an end past 2^63; ENOSPC if an end cuts a page where other files lie
     /// too, and there is no room to copy it.
     /// </returns>
     public Errno PunchHole(long offset, long length)
     {
-        if (offset < 0 || length <= 0 || offset > (long.MaxValue / 4) - length)
+        if (offset < 0 || length <= 0)
         {
             return Errno.EINVAL;
+        }
+
+        if (offset > long.MaxValue - length)
+        {
+            return Errno.EFBIG;
+        }
+
+        // Past where files end there is nothing to take away.
+        length = Math.Min(length, MaxSize - Math.Min(offset, MaxSize));
+        if (length == 0)
+        {
+            return Errno.None;
         }
 
         long start = (offset + MappingAlignment - 1) & -MappingAlignment;

@@ -16,22 +16,20 @@ public sealed partial class AddressSpace
     /// </returns>
     public Errno Advise(VirtualAddress address, long length, Advice advice)
     {
-        if (address.PageOffset != 0 || length < 0 || !Enum.IsDefined(advice) || length > long.MaxValue - Level.PageSize)
+        if (address.PageOffset != 0 || !Enum.IsDefined(advice))
         {
             return Errno.EINVAL;
         }
 
-        if (length == 0)
+        var (form, _, range) = RangeArgument.Of(address, length, UserEnd);
+        switch (form)
         {
-            return Errno.None;
+            case RangeForm.Nothing:
+                return Errno.None;
+            case RangeForm.RoundsToNothing or RangeForm.WrapsRound:
+                return Errno.EINVAL;
         }
 
-        if (!IsUserRange(address, length))
-        {
-            return Errno.ENOMEM;
-        }
-
-        var range = AddressRange.FromLength(address, (length + Level.PageSize - 1) & -(long)Level.PageSize);
         return advice switch
         {
             Advice.PopulateRead => PopulateAdvised(range, AccessKind.Read),

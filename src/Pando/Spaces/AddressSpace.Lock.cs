@@ -76,9 +76,9 @@ public sealed partial class AddressSpace
             return Errno.EINVAL;
         }
 
-        long length = (long)resident.Length * Level.PageSize;
-        var range = AddressRange.FromLength(address, length);
-        if (length > 0 && !IsUserRange(address, length))
+        // Also of no page, the address must be the user's (Linux: access_ok).
+        var (_, _, range) = RangeArgument.Of(address, (long)resident.Length * Level.PageSize, UserEnd);
+        if (address > UserEnd)
         {
             return Errno.ENOMEM;
         }
@@ -107,22 +107,20 @@ public sealed partial class AddressSpace
     /// <returns>EINVAL if the address is not aligned; ENOMEM if a part is not mapped; EBUSY for a locked part with <paramref name="invalidate"/>.</returns>
     public Errno Sync(VirtualAddress address, long length, bool invalidate = false)
     {
-        if (address.PageOffset != 0 || length < 0)
+        if (address.PageOffset != 0)
         {
             return Errno.EINVAL;
         }
 
-        if (length == 0)
+        var (form, _, range) = RangeArgument.Of(address, length, UserEnd);
+        switch (form)
         {
-            return Errno.None;
+            case RangeForm.Nothing or RangeForm.RoundsToNothing:
+                return Errno.None;
+            case RangeForm.WrapsRound:
+                return Errno.ENOMEM;
         }
 
-        if (!IsUserRange(address, length))
-        {
-            return Errno.ENOMEM;
-        }
-
-        var range = AddressRange.FromLength(address, (length + Level.PageSize - 1) & -(long)Level.PageSize);
         using var parts = new FileParts();
         using (_lock.Read())
         {
@@ -157,22 +155,20 @@ public sealed partial class AddressSpace
     /// <returns>EINVAL if the address is not aligned, or the range cuts a page of a file whose pages are fixed; ENOMEM if a part is not mapped.</returns>
     public Errno Seal(VirtualAddress address, long length)
     {
-        if (address.PageOffset != 0 || length < 0)
+        if (address.PageOffset != 0)
         {
             return Errno.EINVAL;
         }
 
-        if (length == 0)
+        var (form, _, range) = RangeArgument.Of(address, length, UserEnd);
+        switch (form)
         {
-            return Errno.None;
+            case RangeForm.Nothing:
+                return Errno.None;
+            case RangeForm.RoundsToNothing or RangeForm.WrapsRound:
+                return Errno.EINVAL;
         }
 
-        if (!IsUserRange(address, length))
-        {
-            return Errno.ENOMEM;
-        }
-
-        var range = AddressRange.FromLength(address, (length + Level.PageSize - 1) & -(long)Level.PageSize);
         using var held = _lock.Write();
         var error = !IsMapped(range) ? Errno.ENOMEM : MayCutAt(range) ? Errno.None : Errno.EINVAL;
         if (error == Errno.None)
@@ -190,30 +186,15 @@ public sealed partial class AddressSpace
     /// <summary>What locking changes at once; the pages are faulted in afterwards.</summary>
     internal Errno SetLock(VirtualAddress address, long length, AreaFlags flag, out AddressRange range)
     {
-        range = default;
-        if (length < 0)
+        (var form, _, range) = RangeArgument.Around(address, length, UserEnd);
+        switch (form)
         {
-            return Errno.EINVAL;
+            case RangeForm.Nothing or RangeForm.RoundsToNothing:
+                return Errno.None;
+            case RangeForm.WrapsRound:
+                return Errno.EINVAL;
         }
 
-        var start = address.PageStart;
-        long bytes = (length + address.PageOffset + Level.PageSize - 1) & -(long)Level.PageSize;
-        if (bytes == 0)
-        {
-            return Errno.None;
-        }
-
-        if (bytes < 0 || start.Value + (ulong)bytes < start.Value)
-        {
-            return Errno.EINVAL;
-        }
-
-        if (!IsUserRange(start, bytes))
-        {
-            return Errno.ENOMEM;
-        }
-
-        range = AddressRange.FromLength(start, bytes);
         using var held = _lock.Write();
         bool mapped = IsMapped(range);
         if (mapped)

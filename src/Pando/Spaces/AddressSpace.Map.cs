@@ -35,32 +35,22 @@ public sealed partial class AddressSpace
         }
 
         long alignment = request.File?.MappingAlignment ?? Level.PageSize;
-        if (request.Length <= 0 || (request.Offset & (Level.PageSize - 1)) != 0 || request.Offset < 0
-            || (request.Rights & ~Rights.All) != 0)
+        // In whole pages, of the file if its pages are fixed; so near 2^64 it comes to nothing, which then is no length (Linux: ksys_mmap_pgoff).
+        ulong length = unchecked((ulong)request.Length + (ulong)alignment - 1) & ~(ulong)(alignment - 1);
+        if (request.Length == 0 || (request.Offset & (Level.PageSize - 1)) != 0 || (request.Rights & ~Rights.All) != 0
+            || (length == 0 && alignment > Level.PageSize))
         {
             return MapResult.Failed(Errno.EINVAL);
         }
 
-        if (request.Synchronous && !(request.Shared && request.File is { SupportsSynchronousMappings: true }))
-        {
-            return MapResult.Failed(Errno.EOPNOTSUPP);
-        }
-
-        if ((ulong)request.Length > UserEnd.Value)
+        if (length == 0 || length > UserEnd.Value)
         {
             return MapResult.Failed(Errno.ENOMEM);
         }
 
-        if (request.Offset > (long.MaxValue / 4) - request.Length)
-        {
-            return MapResult.Failed(Errno.EOVERFLOW);
-        }
-
-        long length = (request.Length + alignment - 1) & -alignment;
-
         // A file that has ended is refused before anything changes; one that ends meanwhile does so afterwards.
         using var use = FileUse.Of(request.File);
-        return Map(request, length);
+        return Map(request, (long)length);
     }
 
     private MapResult Map(in MapRequest request, long length)
@@ -69,18 +59,18 @@ public sealed partial class AddressSpace
         using var unnamed = request.File is null && request.Shared ? _memory.CreateUnnamedFile(length) : null;
         var file = request.File ?? unnamed;
         long alignment = file?.MappingAlignment ?? Level.PageSize;
+        long offset = request.File is null ? 0 : request.Offset; // memory without a name has none
         Area area;
         bool locked;
         using (_lock.Write())
         {
             ThrowIfExited();
 
-            // In the order of Linux's do_mmap: the place, how the file was opened, what lies there.
+            // In the order of Linux's do_mmap: the place, the part of the file, how the file was opened, what lies there.
             var error = Place(request, file, length, out var range);
-            if (error == Errno.None && request.File is not null
-                && ((request.OpenedFor & Rights.Read) == 0 || (request.Rights & ~request.Traits.MostRights) != 0))
+            if (error == Errno.None)
             {
-                error = Errno.EACCES;
+                error = WhyNotMapFile(request, length);
             }
 
             if (error != Errno.None)
@@ -89,7 +79,7 @@ public sealed partial class AddressSpace
             }
 
             error = WhyNotRemove(range);
-            if (error == Errno.None && file is not null && request.Offset % file.MappingAlignment != 0)
+            if (error == Errno.None && file is not null && offset % file.MappingAlignment != 0)
             {
                 error = Errno.EINVAL;
             }
@@ -108,7 +98,7 @@ public sealed partial class AddressSpace
             }
 
             // The pages of a file with fixed pages are in memory always: they are faulted in, and not locked (Linux: __mmap_complete).
-            area = new Area(this, range, traits.With(0, alignment > Level.PageSize ? AnyLock : 0), file, file is null ? 0 : request.Offset);
+            area = new Area(this, range, traits.With(0, alignment > Level.PageSize ? AnyLock : 0), file, offset);
             Remove(range);
             Insert(area);
         }
@@ -116,7 +106,7 @@ public sealed partial class AddressSpace
         if (alignment > Level.PageSize && (request.Rights & Rights.Write) != 0)
         {
             // Such a file becomes as long as what may be stored to (Linux: hugetlbfs_file_mmap).
-            file!.GrowTo(request.Offset + length);
+            file!.GrowTo(offset + length);
         }
 
         if ((area.Traits.Flags & AreaFlags.LockedOnFault) != 0)
@@ -139,6 +129,12 @@ public sealed partial class AddressSpace
         return new MapResult(area.Range.Start, Errno.None);
     }
 
+    private static Errno WhyNotMapFile(in MapRequest request, long length) =>
+        request.File is not null && (request.Offset < 0 || request.Offset > MappedFile.MaxSize - length) ? Errno.EOVERFLOW
+        : request.Synchronous && !(request.Shared && request.File is { SupportsSynchronousMappings: true }) ? Errno.EOPNOTSUPP
+        : request.File is not null && ((request.OpenedFor & Rights.Read) == 0 || (request.Rights & ~request.Traits.MostRights) != 0) ? Errno.EACCES
+        : Errno.None;
+
     /// <summary>Unmaps a range (munmap(2)). Addresses where nothing is mapped are no error.</summary>
     /// <returns>
     /// EINVAL if the address is not a multiple of 4 KiB, the length is 0, the range leaves what user code may map, or
@@ -146,12 +142,12 @@ public sealed partial class AddressSpace
     /// </returns>
     public Errno Unmap(VirtualAddress address, long length)
     {
-        if (address.PageOffset != 0 || length <= 0 || !IsUserRange(address, length))
+        var (form, _, range) = RangeArgument.Of(address, length, UserEnd);
+        if (address.PageOffset != 0 || form != RangeForm.User)
         {
             return Errno.EINVAL;
         }
 
-        var range = AddressRange.FromLength(address, (length + Level.PageSize - 1) & -(long)Level.PageSize);
         using var held = _lock.Write();
         ThrowIfExited();
         var error = WhyNotRemove(range);
@@ -240,7 +236,7 @@ public sealed partial class AddressSpace
             }
         }
 
-        if (!TryChoose(file, request.Offset, length, out var start))
+        if (!TryChoose(file, request.File is null ? 0 : request.Offset, length, out var start))
         {
             return Errno.ENOMEM;
         }

@@ -24,22 +24,26 @@ public sealed partial class AddressSpace
     /// </returns>
     public Errno Protect(VirtualAddress address, long length, Rights rights, int protectionKey = -1)
     {
-        if (address.PageOffset != 0 || (rights & ~Rights.All) != 0)
+        // In the order of Linux's do_mprotect_pkey.
+        if (address.PageOffset != 0)
         {
             return Errno.EINVAL;
         }
 
-        if (length == 0)
+        var (form, _, range) = RangeArgument.Of(address, length, UserEnd);
+        switch (form)
         {
-            return Errno.None;
+            case RangeForm.Nothing:
+                return Errno.None;
+            case RangeForm.RoundsToNothing or RangeForm.WrapsRound:
+                return Errno.ENOMEM;
         }
 
-        if (length < 0 || !IsUserRange(address, length))
+        if ((rights & ~Rights.All) != 0)
         {
-            return Errno.ENOMEM;
+            return Errno.EINVAL;
         }
 
-        var range = AddressRange.FromLength(address, (length + Level.PageSize - 1) & -(long)Level.PageSize);
         AddressRange[] copied;
         using (_lock.Write())
         {

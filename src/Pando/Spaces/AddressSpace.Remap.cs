@@ -34,24 +34,26 @@ public sealed partial class AddressSpace
     public MapResult Remap(VirtualAddress oldAddress, long oldLength, long newLength, RemapFlags flags = RemapFlags.None, VirtualAddress newAddress = default)
     {
         const RemapFlags known = RemapFlags.MayMove | RemapFlags.Fixed | RemapFlags.DontUnmap;
-        if ((flags & ~known) != 0 || oldAddress.PageOffset != 0 || oldLength < 0 || newLength <= 0
-            || oldLength > long.MaxValue / 2 || (ulong)newLength > UserEnd.Value)
+        ulong oldBytes = RangeArgument.Of(oldAddress, oldLength, UserEnd).Length;
+        ulong newBytes = RangeArgument.Of(default, newLength, UserEnd).Length;
+        if ((flags & ~known) != 0 || oldAddress.PageOffset != 0 || newBytes == 0 || newBytes > UserEnd.Value)
         {
             return MapResult.Failed(Errno.EINVAL);
         }
 
-        oldLength = (oldLength + Level.PageSize - 1) & -(long)Level.PageSize;
-        newLength = (newLength + Level.PageSize - 1) & -(long)Level.PageSize;
-        var old = AddressRange.FromLength(oldAddress, oldLength);
+        newLength = (long)newBytes;
         if (NamesTarget(flags)
             && (newAddress.PageOffset != 0
                 || !IsUserRange(newAddress, newLength)
                 || (flags & RemapFlags.MayMove) == 0
-                || ((flags & RemapFlags.DontUnmap) != 0 && oldLength != newLength)
-                || old.Overlaps(AddressRange.FromLength(newAddress, newLength))))
+                || ((flags & RemapFlags.DontUnmap) != 0 && oldBytes != newBytes)
+                || new AddressRange(oldAddress, new VirtualAddress(unchecked(oldAddress.Value + oldBytes))).Overlaps(AddressRange.FromLength(newAddress, newLength))))
         {
             return MapResult.Failed(Errno.EINVAL);
         }
+
+        // Beyond the user's addresses it makes no difference how long it is.
+        var old = AddressRange.FromLength(oldAddress, (long)Math.Min(oldBytes, 1UL << 62));
 
         AddressRange populate;
         MapResult result;
@@ -63,7 +65,7 @@ public sealed partial class AddressSpace
             using var reserve = new ReserveScope(this);
             ThrowIfExited();
             populate = default;
-            result = (flags & RemapFlags.Fixed) != 0 && oldLength == newLength
+            result = (flags & RemapFlags.Fixed) != 0 && oldBytes == newBytes
                 ? MoveAll(old, newAddress, (flags & RemapFlags.DontUnmap) != 0)
                 : RemapOne(old, newLength, flags, newAddress, out populate);
             lacksFrames = _lacksFrames;
@@ -143,7 +145,7 @@ public sealed partial class AddressSpace
         }
 
         long offset = area.File is null ? 0 : area.Offset + (old.Start - area.Range.Start);
-        if (area.File is not null && offset > (long.MaxValue / 4) - newLength)
+        if (area.File is not null && offset > MappedFile.MaxSize - newLength)
         {
             return MapResult.Failed(Errno.EINVAL);
         }

@@ -13,6 +13,7 @@ internal static class KernelArguments
     private const ulong Anonymous = 0x20;
     private const ulong NoReserve = 0x4000;
     private const ulong Populate = 0x8000;
+    private const long Large = 1L << 30;
     private const ulong FixedNoReplace = 0x100000;
 
     public const ulong KeepSize = 1; // FALLOC_FL_KEEP_SIZE
@@ -23,10 +24,10 @@ internal static class KernelArguments
     /// <summary>Rights as PROT_ bits: PROT_READ 1, PROT_WRITE 2, PROT_EXEC 4.</summary>
     public static ulong Protection(Rights rights) => (ulong)rights & 7;
 
-    /// <summary>MAP_ flags. Pages of the huge-page pool are not set aside for what is never touched.</summary>
+    /// <summary>MAP_ flags. Neither pages of the huge-page pool nor memory for a large mapping is set aside for what is never touched.</summary>
     public static ulong Flags(MapAt map, bool isHuge) =>
         (map.Shared ? Shared : Private)
-        | (isHuge ? NoReserve : 0)
+        | (isHuge || map.Length > Large ? NoReserve : 0)
         | (map.File < 0 ? Anonymous : 0)
         | (map.Placement switch { MapPlacement.Fixed => Fixed, MapPlacement.FixedNoReplace => FixedNoReplace, _ => 0 })
         | (map.Populate == PopulateKind.None ? 0 : Populate);

@@ -184,6 +184,7 @@ internal sealed partial class LockstepWorld
         (0, _) => Touch.Allowed,
         (11, 1) => Touch.NotMapped,
         (11, 2) => Touch.NotAllowed,
+        (11, 128) => Touch.NotMapped, // SI_KERNEL: #GP, for an address that is not canonical
         (11, 4) => Touch.DeniedByKey,
         (7, _) => Touch.BusError,
         _ => throw new MismatchException($"the agent got signal {answer.Signal} with code {answer.Code}"),
@@ -192,7 +193,7 @@ internal sealed partial class LockstepWorld
     private static Touch OutcomeOf(Machines.AccessOutcome outcome) => outcome switch
     {
         Machines.AccessOutcome.Completed => Touch.Allowed,
-        Machines.AccessOutcome.NotMapped => Touch.NotMapped,
+        Machines.AccessOutcome.NotMapped or Machines.AccessOutcome.GeneralProtection => Touch.NotMapped,
         Machines.AccessOutcome.NotAllowed => Touch.NotAllowed,
         Machines.AccessOutcome.DeniedByKey => Touch.DeniedByKey,
         Machines.AccessOutcome.BusError => Touch.BusError,

@@ -102,13 +102,14 @@ internal sealed partial class LockstepWorld
         long result = !locked.Locked ? process.Agent.Call(SystemCall.Munlock, locked.Address, (ulong)locked.Length)
             : locked.OnFault ? process.Agent.Call(SystemCall.Mlock2, locked.Address, (ulong)locked.Length, KernelArguments.LockOnFault)
             : process.Agent.Call(SystemCall.Mlock, locked.Address, (ulong)locked.Length);
-        var error = DoLock(process, AddressRange.FromLength(at, locked.Length), locked);
+        var error = DoLock(process.Space, at, locked.Length, locked);
         Outcome(result, error);
         if (error == Errno.ENOMEM)
         {
             // Up to the first hole.
-            var first = MappedParts(process, at.PageStart, locked.Length + at.PageOffset).FirstOrDefault();
-            if (!first.IsEmpty && first.Start == at.PageStart && first.End < at + locked.Length)
+            var range = Clamped(locked.Address, locked.Length);
+            var first = MappedParts(process, range).FirstOrDefault();
+            if (!first.IsEmpty && first.Start == range.Start && first.End < range.End)
             {
                 // The kernel faults nothing in where it refuses.
                 process.Space.SetLock(
@@ -157,8 +158,10 @@ internal sealed partial class LockstepWorld
         var from = new VirtualAddress(remap.Address);
         var target = AddressRange.FromLength(new VirtualAddress(remap.NewAddress), (remap.NewLength + Page - 1) & -Page);
         if ((remap.Flags & RemapFlags.Fixed) == 0
-            || !IsPartial(process, Errno.EINVAL, from, remap.NewLength)
-            || !IsPartial(process, Errno.EINVAL, target.Start, remap.NewLength)
+            || from.PageOffset != 0
+            || target.Start.PageOffset != 0
+            || !IsUserRange(process, from, remap.NewLength)
+            || !IsUserRange(process, target.Start, remap.NewLength)
             || AddressRange.FromLength(from, remap.OldLength).Overlaps(target))
         {
             return;
@@ -247,8 +250,8 @@ internal sealed partial class LockstepWorld
         }
     }
 
-    private static Errno DoLock(TestProcess process, AddressRange range, LockAt locked) =>
-        locked.Locked ? process.Space.LockMemory(range.Start, range.Length, locked.OnFault) : process.Space.UnlockMemory(range.Start, range.Length);
+    private static Errno DoLock(AddressSpace space, VirtualAddress at, long length, LockAt locked) =>
+        locked.Locked ? space.LockMemory(at, length, locked.OnFault) : space.UnlockMemory(at, length);
 
     private void LockAllOfBoth(LockAllOf all)
     {
@@ -273,7 +276,7 @@ internal sealed partial class LockstepWorld
         if (LastOutcome == Errno.EINVAL && IsPartial(process, LastOutcome, new VirtualAddress(seal.Address), seal.Length))
         {
             // Up to the first cut through a huge page.
-            foreach (var piece in AreaPieces(process, AddressRange.FromLength(new VirtualAddress(seal.Address), seal.Length)))
+            foreach (var piece in AreaPieces(process, Clamped(seal.Address, seal.Length)))
             {
                 if (process.Space.Seal(piece.Start, piece.Length) != Errno.None)
                 {
@@ -297,12 +300,16 @@ internal sealed partial class LockstepWorld
 
     /// <summary>Whether a refusal may have come after a part was changed: not where the arguments alone were wrong.</summary>
     private static bool IsPartial(TestProcess process, Errno error, VirtualAddress at, long length) =>
-        error != Errno.None && at.PageOffset == 0 && length > 0 && at < process.Space.UserEnd && (ulong)length <= process.Space.UserEnd.Value - at.Value;
+        error != Errno.None && at.PageOffset == 0 && at < process.Space.UserEnd && !Clamped(at.Value, length).IsEmpty;
+
+    private static bool IsUserRange(TestProcess process, VirtualAddress at, long length) =>
+        at < process.Space.UserEnd && length > 0 && (ulong)length <= process.Space.UserEnd.Value - at.Value;
 
     /// <summary>The parts of a range without holes, in order.</summary>
-    private static List<AddressRange> MappedParts(TestProcess process, VirtualAddress at, long length)
+    private static List<AddressRange> MappedParts(TestProcess process, VirtualAddress at, long length) => MappedParts(process, Clamped(at.Value, length));
+
+    private static List<AddressRange> MappedParts(TestProcess process, AddressRange range)
     {
-        var range = AddressRange.FromLength(at, (length + Page - 1) & -Page);
         var parts = new List<AddressRange>();
         foreach (var area in process.Space.Areas)
         {

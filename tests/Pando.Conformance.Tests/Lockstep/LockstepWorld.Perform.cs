@@ -18,17 +18,17 @@ internal sealed partial class LockstepWorld
             ? Has(map.Space) && map.Address is 0 or >= AddressSpace.LowestAddress
             : IsFree(map.Space, map.Address, map.Length) && map.Address is 0 or >= AddressSpace.LowestAddress),
         UnmapAt unmap => IsFree(unmap.Space, unmap.Address, unmap.Length),
-        ProtectAt protect => IsFree(protect.Space, protect.Address, protect.Length),
+        ProtectAt protect => IsFree(protect.Space, protect.Address, protect.Length, Reach.UpToHole),
         RemapAt remap => IsFree(remap.Space, remap.Address, Math.Max(remap.OldLength, remap.NewLength))
             && ((remap.Flags & (RemapFlags.Fixed | RemapFlags.DontUnmap)) == 0 || IsFree(remap.Space, remap.NewAddress, remap.NewLength))
-            && remap.NewAddress is 0 or >= AddressSpace.LowestAddress
+            && (remap.NewAddress >= AddressSpace.LowestAddress || (remap.NewAddress == 0 && (remap.Flags & RemapFlags.Fixed) == 0))
             && !MayHangTheKernel(remap),
-        AdviseAt advise => IsFree(advise.Space, advise.Address, advise.Length),
-        LockAt locked => IsFree(locked.Space, locked.Address, locked.Length),
+        AdviseAt advise => IsFree(advise.Space, advise.Address, advise.Length, advise.Advice is Advice.PopulateRead or Advice.PopulateWrite ? Reach.UpToHole : Reach.All),
+        LockAt locked => IsFree(locked.Space, locked.Address, locked.Length, Reach.UpToHole),
         LockAllOf all => Has(all.Space),
-        SealAt seal => IsFree(seal.Space, seal.Address, seal.Length),
-        ResidentAt resident => IsFree(resident.Space, resident.Address, resident.Length),
-        SyncAt sync => IsFree(sync.Space, sync.Address, sync.Length),
+        SealAt seal => IsFree(seal.Space, seal.Address, seal.Length, Reach.UpToHole),
+        ResidentAt resident => IsFree(resident.Space, resident.Address, resident.Length, Reach.All),
+        SyncAt sync => Has(sync.Space),
         TouchAt touch => IsFree(touch.Space, touch.Address, 1),
         RegisterAt register => IsFree(register.Space, register.Address, register.Length),
         UnregisterAt unregister => IsFree(unregister.Space, unregister.Address, unregister.Length),
@@ -73,9 +73,48 @@ internal sealed partial class LockstepWorld
             && area.Range.Length >= 1L << 30
             && area.Range.Overlaps(AddressRange.FromLength(new VirtualAddress(remap.Address), Math.Max(Page, Math.Clamp(remap.OldLength, 0, 1L << 46)))));
 
-    private bool IsFree(int process, ulong address, long length) =>
-        Has(process) && !At(process).Agent.Own.Any(own =>
-            own.Start < Math.Max(address, address + (ulong)Math.Max(0, length) + (ulong)Page) && address < own.End);
+    /// <summary>How far an operation goes that is given a range.</summary>
+    private enum Reach
+    {
+        /// <summary>It refuses a range that is longer than all user addresses, and else goes through all of it.</summary>
+        UserAddresses,
+
+        /// <summary>It ends at the first address where nothing is mapped.</summary>
+        UpToHole,
+
+        /// <summary>It goes through all of any range.</summary>
+        All,
+    }
+
+    /// <summary>Whether nothing is done to what an agent has for itself. A range that wraps round is refused by all operations.</summary>
+    /// <param name="process">The process.</param>
+    /// <param name="address">The first address.</param>
+    /// <param name="length">Bytes; a negative number is a size_t from 2^63 on.</param>
+    /// <param name="reach">How far the operation goes.</param>
+    private bool IsFree(int process, ulong address, long length, Reach reach = Reach.UserAddresses)
+    {
+        if (!Has(process))
+        {
+            return false;
+        }
+
+        var range = Clamped(address, length);
+        ulong end = reach == Reach.UpToHole ? MappedParts(At(process), range).FirstOrDefault(part => part.Start == range.Start).End.Value
+            : reach == Reach.UserAddresses && Rounded(length) > At(process).Space.UserEnd.Value ? 0
+            : range.End.Value;
+        return !At(process).Agent.Own.Any(own => own.Start < Math.Max(end, address) && address < own.End);
+    }
+
+    /// <summary>A length as Linux rounds it up to pages (PAGE_ALIGN): so near 2^64 it comes to nothing.</summary>
+    private static ulong Rounded(long length) => ((ulong)length + (ulong)Page - 1) & ~((ulong)Page - 1);
+
+    /// <summary>The pages that a range has below 2^63; one that wraps round has none.</summary>
+    private static AddressRange Clamped(ulong address, long length)
+    {
+        ulong start = address & ~((ulong)Page - 1);
+        ulong end = start + Rounded(unchecked(length + (long)(address - start)));
+        return new AddressRange(new VirtualAddress(Math.Min(start, long.MaxValue)), new VirtualAddress(end < start ? Math.Min(start, long.MaxValue) : Math.Min(end, 1UL << 63)));
+    }
 
     private void Perform(Operation operation)
     {
@@ -146,7 +185,7 @@ internal sealed partial class LockstepWorld
                 Outcome(
                     At(0).Agent.Call(
                         SystemCall.Fallocate, (ulong)_files[punch.File].Descriptor, KernelArguments.PunchHole | KernelArguments.KeepSize, (ulong)punch.Offset, (ulong)punch.Length),
-                    (_files[punch.File].OpenedFor & Rights.Write) == 0 ? Errno.EBADF : _files[punch.File].Engine.PunchHole(punch.Offset, punch.Length));
+                    punch.Offset >= 0 && punch.Length > 0 && (_files[punch.File].OpenedFor & Rights.Write) == 0 ? Errno.EBADF : _files[punch.File].Engine.PunchHole(punch.Offset, punch.Length));
                 break;
         }
     }
@@ -173,6 +212,12 @@ internal sealed partial class LockstepWorld
             Populate = map.Populate,
             OpenedFor = file?.OpenedFor ?? Rights.All,
         };
+        if (map.Placement != MapPlacement.Anywhere && map.Address > ulong.MaxValue - 4095 && result == (long)map.Address)
+        {
+            Counts.Count(NamedDifference.AddressIsAnError);
+            result = -(long)Errno.ENOMEM;
+        }
+
         if (IsError(result))
         {
             Outcome(result, process.Space.Map(request).Error);

@@ -10,7 +10,7 @@ internal sealed partial class LockstepWorld
     private void ResidentBoth(ResidentAt resident)
     {
         var process = At(resident.Space);
-        int pages = (int)Math.Min(AgentProcess.ScratchSize, (resident.Length + Page - 1) / Page);
+        int pages = (int)Math.Min(AgentProcess.ScratchSize, Math.Max(0, resident.Length - 1 + Page) / Page);
         long result = process.Agent.Call(SystemCall.Mincore, resident.Address, (ulong)(pages * Page), process.Agent.Scratch);
         bool[] engine = new bool[pages];
         Outcome(result, process.Space.Resident(new VirtualAddress(resident.Address), engine));

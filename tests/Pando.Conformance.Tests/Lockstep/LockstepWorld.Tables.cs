@@ -108,10 +108,10 @@ internal sealed partial class LockstepWorld
     /// <summary>Faults past the end of a file fail; by then the kernel has mapped what lies around (Linux: do_fault_around).</summary>
     private void AfterFailedFaults(TestProcess process, VirtualAddress at, long length)
     {
-        if (_options.Sharing == SharingLevels.None && length > 0)
+        var range = Clamped(at.Value, length);
+        if (_options.Sharing == SharingLevels.None && !range.IsEmpty)
         {
-            var start = at.AlignDown((long)Window);
-            FaultInWhatTheKernelHas(process, new AddressRange(start, (at + length).AlignUp((long)Window)), NamedDifference.FaultAround);
+            FaultInWhatTheKernelHas(process, new AddressRange(range.Start.AlignDown((long)Window), range.End.AlignUp((long)Window)), NamedDifference.FaultAround);
         }
     }
 

@@ -89,6 +89,12 @@ internal enum NamedDifference
     SharesAgain,
 
     /// <summary>
+    /// mmap of a fixed address in the last 4,095 bytes of all: the kernel takes the address that it has found for the number of an
+    /// error (IS_ERR_VALUE in __get_unmapped_area), before it sees that it lies past the user's addresses. The engine says ENOMEM.
+    /// </summary>
+    AddressIsAnError,
+
+    /// <summary>
     /// Bytes that were stored past the end of a file, in the page that the end cuts, are no part of it when it grows: POSIX (ftruncate)
     /// wants zeroes there, and the engine clears them. The kernel's memory files (tmpfs, seen with 6.18) show them again;
     /// they are cleared there by a hole.

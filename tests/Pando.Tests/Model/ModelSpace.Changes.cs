@@ -53,11 +53,6 @@ internal sealed partial class ModelSpace
         }
 
         ulong end = address + RoundUp(length);
-        if (!IsUser(address, RoundUp(length)))
-        {
-            return Errno.ENOMEM;
-        }
-
         if (advice is Advice.PopulateRead or Advice.PopulateWrite)
         {
             return PopulateAdvised(address, end, advice == Advice.PopulateWrite);

@@ -1,3 +1,4 @@
+using Pando.Files;
 using Pando.Hardware;
 using Pando.Spaces;
 
@@ -32,24 +33,25 @@ internal sealed partial class ModelSpace(ulong userEnd)
     /// <summary>
     /// The error that mmap(2) gives, and the address where the arguments settle it; null where the kernel may choose.
     /// </summary>
-    public (Errno Error, ulong? Address) PlanMap(long length, long offset, ulong address, MapPlacement placement)
+    public (Errno Error, ulong? Address) PlanMap(long length, long offset, bool hasFile, ulong address, MapPlacement placement)
     {
-        if (length <= 0 || offset < 0 || offset % ModelPage.Size != 0)
+        if (length == 0 || offset % ModelPage.Size != 0)
         {
             return (Errno.EINVAL, null);
         }
 
         ulong bytes = RoundUp(length);
-        if (bytes > userEnd)
+        if (bytes == 0 || bytes > userEnd)
         {
             return (Errno.ENOMEM, null);
         }
 
-        if (offset > long.MaxValue - (long)bytes)
-        {
-            return (Errno.EOVERFLOW, null);
-        }
+        var place = PlanPlace(bytes, address, placement);
+        return place.Error == Errno.None && hasFile && (offset < 0 || offset > MappedFile.MaxSize - (long)bytes) ? (Errno.EOVERFLOW, null) : place;
+    }
 
+    private (Errno Error, ulong? Address) PlanPlace(ulong bytes, ulong address, MapPlacement placement)
+    {
         if (placement != MapPlacement.Anywhere)
         {
             if (address > userEnd - bytes)

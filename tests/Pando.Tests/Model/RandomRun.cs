@@ -147,7 +147,7 @@ internal sealed partial class RandomRun(int seed)
     }
 
     /// <summary>Arguments at the borders of what is allowed.</summary>
-    private (ulong Address, long Length, long Offset) Odd(ulong address, long length, long offset) => _random.Next(11) switch
+    private (ulong Address, long Length, long Offset) Odd(ulong address, long length, long offset) => _random.Next(15) switch
     {
         0 => (address, 0, offset),
         1 => (address + 1, length, offset),
@@ -159,6 +159,10 @@ internal sealed partial class RandomRun(int seed)
         7 => (address, 1L << 62, offset),
         8 => (address, length, long.MaxValue - 4095),
         9 => ((1UL << 56) - 4096 - (1 << 20), 1 << 20, offset),
+        10 => (address, length, -4096),
+        11 => (address, -1, offset),
+        12 => (address, long.MinValue + length, offset),
+        13 => (address, -(long)address, offset),
         _ => (0x800, length, offset),
     };
 

@@ -190,7 +190,7 @@ internal sealed partial class World : IDisposable
     {
         var model = _model[map.Space]!;
         var file = map.File < 0 ? null : _files[map.File];
-        var (error, address) = model.PlanMap(map.Length, map.Offset, map.Address, map.Placement);
+        var (error, address) = model.PlanMap(map.Length, map.Offset, map.File >= 0, map.Address, map.Placement);
         var request = new MapRequest(map.Length, map.Rights)
         {
             File = file?.Engine,

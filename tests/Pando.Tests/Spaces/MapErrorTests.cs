@@ -24,7 +24,10 @@ public sealed class MapErrorTests : IDisposable
     public static TheoryData<ulong, long, MapPlacement, Errno> Requests => new()
     {
         { 0, 0, MapPlacement.Anywhere, Errno.EINVAL },
-        { 0, -1, MapPlacement.Anywhere, Errno.EINVAL },
+        { 0, -1, MapPlacement.Anywhere, Errno.ENOMEM },
+        { 0, -4096, MapPlacement.Anywhere, Errno.ENOMEM },
+        { Taken, long.MinValue, MapPlacement.Fixed, Errno.ENOMEM },
+        { Taken + 1, -1, MapPlacement.Fixed, Errno.ENOMEM },
         { Taken + 1, 4096, MapPlacement.Fixed, Errno.EINVAL },
         { Taken + 1, 4096, MapPlacement.FixedNoReplace, Errno.EINVAL },
         { Last, 4096, MapPlacement.Fixed, Errno.None },
@@ -69,11 +72,31 @@ public sealed class MapErrorTests : IDisposable
     [Theory]
     [InlineData(1)]
     [InlineData(4095)]
-    [InlineData(-4096)]
+    [InlineData(-1)]
+    [InlineData(long.MinValue + 1)]
     public void An_offset_that_is_no_page_of_a_file_is_refused(long offset)
     {
         var file = _machine.CreateMemoryFile("file", 8192);
         Assert.Equal(Errno.EINVAL, _space.Map(MapRequest.SharedFile(file, Rights.Read) with { Offset = offset }).Error);
+    }
+
+    [Theory]
+    [InlineData(-4096)]
+    [InlineData(long.MinValue)]
+    [InlineData((long.MaxValue - 8191) & -4096)]
+    [InlineData(1L << 61)]
+    public void An_offset_beyond_where_files_end_is_refused_and_memory_without_a_name_has_none(long offset)
+    {
+        var file = _machine.CreateMemoryFile("file", 8192);
+        Assert.Equal(Errno.EOVERFLOW, _space.Map(MapRequest.SharedFile(file, Rights.Read) with { Offset = offset }).Error);
+        foreach (bool shared in new[] { false, true })
+        {
+            var at = _space.Map(MapRequest.Anonymous(8192, Rights.ReadWrite) with { Offset = offset, Shared = shared }).Value;
+            Assert.Equal(FaultKind.Populated, _space.Populate(AddressRange.FromLength(at, 8192), AccessKind.Write).Kind);
+            Assert.Equal(0, _space.Areas.Single(area => area.Range.Start == at).Offset);
+        }
+
+        _machine.Audit().ThrowIfUnsound();
     }
 
     [Fact]
@@ -84,10 +107,11 @@ public sealed class MapErrorTests : IDisposable
         var closed = MapRequest.SharedFile(file, Rights.ReadWrite) with { OpenedFor = Rights.Read, Address = new VirtualAddress(Taken) };
         Errno Map(MapRequest request) => _space.Map(request).Error;
 
-        // The length, the offset, the place, how the file was opened, what lies there.
+        // The length, the place, the offset, how the file was opened, what lies there.
         Assert.Equal(Errno.ENOMEM, Map(closed with { Length = 1L << 47, Offset = last, Placement = MapPlacement.FixedNoReplace }));
-        Assert.Equal(Errno.EOVERFLOW, Map(closed with { Offset = last, Placement = MapPlacement.FixedNoReplace }));
-        Assert.Equal(Errno.EEXIST, Map(closed with { Placement = MapPlacement.FixedNoReplace }));
+        Assert.Equal(Errno.ENOMEM, Map(closed with { Address = new VirtualAddress(Last + 4096), Offset = last, Placement = MapPlacement.Fixed }));
+        Assert.Equal(Errno.EEXIST, Map(closed with { Offset = last, Placement = MapPlacement.FixedNoReplace }));
+        Assert.Equal(Errno.EOVERFLOW, Map(closed with { Offset = last, Placement = MapPlacement.Fixed }));
         Assert.Equal(Errno.None, _space.Seal(new VirtualAddress(Taken), 8192));
         Assert.Equal(Errno.EACCES, Map(closed with { Placement = MapPlacement.Fixed }));
         Assert.Equal(Errno.EPERM, Map(closed with { OpenedFor = Rights.All, Placement = MapPlacement.Fixed }));

@@ -98,7 +98,8 @@ public sealed class MemoryLockTests
         bench.Does(process.Space.Sync(At, 2 * Mebi));
         Assert.Equal(2 * Mebi, file.DirtyBytes);
         bench.Fails(Errno.EINVAL, () => process.Space.Sync(At + 1, Page));
-        bench.Fails(Errno.EINVAL, () => process.Space.Sync(At, -1));
+        bench.Fails(Errno.ENOMEM, () => process.Space.Sync(At, -Page));
+        bench.Fails(Errno.None, () => process.Space.Sync(At, -1)); // rounded up, it is 0
         bench.Fails(Errno.ENOMEM, () => process.Space.Sync(At, 8 * Mebi));
         Assert.Equal(Errno.None, process.Space.LockMemory(At, Page));
         bench.Fails(Errno.EBUSY, () => process.Space.Sync(At, 4 * Mebi, invalidate: true));
@@ -124,7 +125,8 @@ public sealed class MemoryLockTests
         bench.Fails(Errno.ENOMEM, () => space.Seal(At, 8 * Mebi));
         bench.Fails(Errno.ENOMEM, () => space.LockMemory(At, 8 * Mebi));
         bench.Fails(Errno.ENOMEM, () => space.UnlockMemory(At, 8 * Mebi));
-        bench.Fails(Errno.EINVAL, () => space.LockMemory(At, -1));
+        bench.Fails(Errno.EINVAL, () => space.LockMemory(At, -Page));
+        bench.Fails(Errno.None, () => space.LockMemory(At, -1)); // rounded up, it is 0
         bench.Fails(Errno.EINVAL, () => space.LockAll(current: false, future: false));
         sharers[0].Map(MapRequest.SharedFile(bench.HugeFile(4 * Mebi), Rights.ReadWrite), At + Gibi);
         bench.Fails(Errno.EINVAL, () => space.Seal(At + Gibi, Page));

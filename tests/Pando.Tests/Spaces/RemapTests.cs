@@ -178,7 +178,8 @@ public sealed class RemapTests
         var space = process.Space;
         bench.Fails(Errno.EINVAL, () => space.Remap(At + 1, Page, Page));
         bench.Fails(Errno.EINVAL, () => space.Remap(At, Page, 0));
-        bench.Fails(Errno.EINVAL, () => space.Remap(At, -1, Page));
+        bench.Fails(Errno.EINVAL, () => space.Remap(At, -Page, Page));
+        bench.Fails(Errno.ENOMEM, () => space.Remap(At, -1, Page)); // rounded up, it is 0
         bench.Fails(Errno.EINVAL, () => space.Remap(At, Page, Page, (RemapFlags)8));
         bench.Fails(Errno.EINVAL, () => space.Remap(At, Page, Page, RemapFlags.Fixed, At + (4 * Gibi)));
         bench.Fails(Errno.EINVAL, () => space.Remap(At, Page, Page, RemapFlags.DontUnmap));
