@@ -1,6 +1,6 @@
 using System.Diagnostics;
 using System.Globalization;
-using Pando.Kvm.Machine;
+using Pando.Kvm.Guests;
 using Pando.Kvm.Native;
 using Pando.Kvm.Processor;
 using Pando.Kvm.Programs;

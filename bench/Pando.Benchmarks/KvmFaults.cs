@@ -2,6 +2,7 @@ using System.Diagnostics;
 using System.Globalization;
 using Pando.Hardware;
 using Pando.Kvm.Engine;
+using Pando.Kvm.Guests;
 using Pando.Kvm.Native;
 using Pando.Kvm.Processor;
 using Pando.Kvm.Programs;

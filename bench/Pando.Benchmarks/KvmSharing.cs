@@ -1,6 +1,7 @@
 using System.Globalization;
 using Pando.Hardware;
 using Pando.Kvm.Engine;
+using Pando.Kvm.Guests;
 using Pando.Kvm.Native;
 using Pando.Kvm.Processor;
 using Pando.Machines;
@@ -41,7 +42,7 @@ internal static class KvmSharing
         using (var machine = new Pando.Machines.Machine(new MachineOptions()))
         using (var kvm = new KvmMachine(machine))
         {
-            Console.WriteLine($"the CPU walks: {(kvm.Translation == Kvm.Machine.TranslationKind.Shadow ? "a shadow of the tables" : "the tables themselves")}");
+            Console.WriteLine($"the CPU walks: {(kvm.Translation == TranslationKind.Shadow ? "a shadow of the tables" : "the tables themselves")}");
         }
 
         Console.WriteLine("| who | memory | tables | spaces | page tables | first turn: faults | ns per access | second turn: faults | ns per access |");

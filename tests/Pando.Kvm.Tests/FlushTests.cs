@@ -1,4 +1,4 @@
-using Pando.Kvm.Machine;
+using Pando.Kvm.Guests;
 using Pando.Kvm.Processor;
 using Pando.Kvm.Programs;
 using static Iced.Intel.AssemblerRegisters;

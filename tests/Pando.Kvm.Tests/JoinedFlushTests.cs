@@ -1,6 +1,6 @@
 using Pando.Hardware;
 using Pando.Kvm.Engine;
-using Pando.Kvm.Machine;
+using Pando.Kvm.Guests;
 using Pando.Kvm.Processor;
 using Pando.Kvm.Programs;
 using Pando.Spaces;

@@ -1,4 +1,5 @@
-using Pando.Kvm.Machine;
+using Pando.Kvm.Physical;
+using Pando.Kvm.Guests;
 using Pando.Kvm.Native;
 
 namespace Pando.Kvm.Tests;

@@ -1,5 +1,6 @@
 using Pando.Hardware;
 using Pando.Kvm.Engine;
+using Pando.Kvm.Physical;
 using Pando.Kvm.Processor;
 using Pando.Kvm.Programs;
 using Pando.Spaces;

@@ -1,4 +1,5 @@
-using Pando.Kvm.Machine;
+using Pando.Kvm.Guests;
+using Pando.Kvm.Physical;
 using Pando.Kvm.Native;
 using Pando.Kvm.Processor;
 using Pando.Kvm.Programs;

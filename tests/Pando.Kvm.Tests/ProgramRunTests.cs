@@ -1,6 +1,6 @@
 using Pando.Cli.Run;
 using Pando.Hardware;
-using Pando.Kvm.Native;
+using Pando.Kvm.Guests;
 
 namespace Pando.Kvm.Tests;
 

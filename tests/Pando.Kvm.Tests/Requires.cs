@@ -1,4 +1,4 @@
-using Pando.Kvm.Native;
+using Pando.Kvm.Guests;
 
 namespace Pando.Kvm.Tests;
 

@@ -1,5 +1,5 @@
 using Pando.Hardware;
-using Pando.Kvm.Native;
+using Pando.Kvm.Guests;
 
 namespace Pando.Cli.Run;
 

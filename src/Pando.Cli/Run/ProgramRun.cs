@@ -2,7 +2,7 @@ using System.Diagnostics;
 using System.Runtime.InteropServices;
 using Pando.Files;
 using Pando.Kvm.Engine;
-using Pando.Kvm.Machine;
+using Pando.Kvm.Guests;
 
 namespace Pando.Cli.Run;
 

@@ -1,5 +1,5 @@
 using Pando.Hardware;
-using Pando.Kvm.Machine;
+using Pando.Kvm.Guests;
 
 namespace Pando.Kvm.Engine;
 

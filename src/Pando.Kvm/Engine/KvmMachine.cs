@@ -1,7 +1,8 @@
 using System.Runtime.InteropServices;
 using Pando.Concurrency;
 using Pando.Hardware;
-using Pando.Kvm.Machine;
+using Pando.Kvm.Guests;
+using Pando.Kvm.Physical;
 using Pando.Kvm.Native;
 using Pando.Kvm.Processor;
 using Pando.Machines;
@@ -88,7 +89,7 @@ public sealed class KvmMachine : ITranslationCache, ITableWatcher, IDisposable
             }
 
             _devices = new DeviceSlots(_vm, machine.Memory);
-            _vm.AttachMissing = _devices.TryAttach;
+            _vm.Memory.AttachMissing = _devices.TryAttach;
             _vm.AddMemory(0, (ulong)machine.Memory.RamBytes, machine.Memory.HostAddressOf(new PhysicalAddress(0)));
             var cpus = new VirtualProcessor[processors];
             for (int i = 0; i < processors; i++)

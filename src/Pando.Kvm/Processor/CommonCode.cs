@@ -1,3 +1,4 @@
+using Pando.Kvm.Physical;
 using Pando.Kvm.Programs;
 
 namespace Pando.Kvm.Processor;

@@ -1,6 +1,6 @@
 using System.Globalization;
 using System.Text;
-using Pando.Kvm.Machine;
+using Pando.Kvm.Physical;
 using Pando.Kvm.Native;
 
 namespace Pando.Kvm.Processor;
@@ -25,10 +25,10 @@ internal sealed class FailureReport
     /// <summary>The walk of CR2, or of RIP where CR2 is 0.</summary>
     internal TableWalk Walk { get; }
 
-    internal static FailureReport Of(string cause, in KvmRegisters registers, in KvmSpecialRegisters special, VirtualMachine machine)
+    internal static FailureReport Of(string cause, in KvmRegisters registers, in KvmSpecialRegisters special, GuestMemory memory)
     {
         var address = special.Cr2 != 0 ? special.Cr2 : registers.Rip;
-        return new FailureReport(cause, registers, special, TableWalk.From(machine, special.Cr3, address));
+        return new FailureReport(cause, registers, special, TableWalk.From(memory, special.Cr3, address));
     }
 
     /// <summary>KVM's own words for an exit that is none of the stub's.</summary>

@@ -1,4 +1,5 @@
 using Pando.Kvm.Native;
+using Pando.Kvm.Physical;
 
 namespace Pando.Kvm.Processor;
 
@@ -26,6 +27,7 @@ internal sealed class KernelImage
     {
         _memory = memory;
         _physicalBase = physicalBase;
+        ParkingSpace = parking & ~ProcessorState.NoFlush;
         Stub = StubCode.Assemble(KernelLayout.Virtual(KernelLayout.StubPage), parking);
         RootEntry = Physical(fiveLevels ? KernelLayout.Level4Page : KernelLayout.Level3Page) | SlotEntry;
         WriteTables();
@@ -40,6 +42,12 @@ internal sealed class KernelImage
     }
 
     internal StubCode Stub { get; }
+
+    /// <summary>
+    /// CR3 of a vCPU whose round has ended: a space of the machine's own, under PCID 0, that no user's space ends
+    /// under; the next round begins from it without a flush. 0 where there is none.
+    /// </summary>
+    internal ulong ParkingSpace { get; }
 
     /// <summary>What entry <see cref="KernelLayout.RootIndex"/> of every root table must hold.</summary>
     internal ulong RootEntry { get; }

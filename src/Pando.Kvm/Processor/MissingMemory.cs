@@ -1,10 +1,10 @@
 using System.Runtime.CompilerServices;
-using Pando.Kvm.Machine;
+using Pando.Kvm.Physical;
 
 namespace Pando.Kvm.Processor;
 
 /// <summary>What a vCPU does where memory is not attached yet: it has its machine's user attach it, and goes on.</summary>
-internal sealed unsafe class MissingMemory(VirtualMachine machine, VcpuFile file)
+internal sealed unsafe class MissingMemory(GuestMemory memory, VcpuFile file)
 {
     private ulong _codeAttachedAt;
 
@@ -17,7 +17,7 @@ internal sealed unsafe class MissingMemory(VirtualMachine machine, VcpuFile file
         var run = file.Run;
         var address = run->MmioAddress;
         var length = (int)run->MmioLength;
-        if (machine.AttachMissing is not { } attach || !attach(address, length) || !machine.TryGetBytes(address, length, out var memory))
+        if (memory.AttachMissing is not { } attach || !attach(address, length) || !memory.TryGetBytes(address, length, out var target))
         {
             return false;
         }
@@ -25,16 +25,16 @@ internal sealed unsafe class MissingMemory(VirtualMachine machine, VcpuFile file
         var data = new Span<byte>(&run->MmioData, length);
         if (run->MmioIsWrite == 0)
         {
-            memory.CopyTo(data);
+            target.CopyTo(data);
         }
         else if (length == 8 && (address & 7) == 0)
         {
             // In one piece, as the processor would.
-            Volatile.Write(ref Unsafe.As<byte, ulong>(ref memory[0]), run->MmioData);
+            Volatile.Write(ref Unsafe.As<byte, ulong>(ref target[0]), run->MmioData);
         }
         else
         {
-            data.CopyTo(memory);
+            data.CopyTo(target);
         }
 
         return true;
@@ -48,7 +48,7 @@ internal sealed unsafe class MissingMemory(VirtualMachine machine, VcpuFile file
     {
         const int LongestInstruction = 15;
         var instruction = file.Run->Registers.Rip;
-        if (machine.AttachMissing is not { } attach || (file.Run->SpecialRegisters.Cs.Selector & 3) == 0)
+        if (memory.AttachMissing is not { } attach || (file.Run->SpecialRegisters.Cs.Selector & 3) == 0)
         {
             return false;
         }
@@ -56,8 +56,8 @@ internal sealed unsafe class MissingMemory(VirtualMachine machine, VcpuFile file
         var attached = false;
         foreach (var address in (ReadOnlySpan<ulong>)[instruction, instruction + LongestInstruction - 1])
         {
-            attached |= TableWalk.From(machine, file.Run->SpecialRegisters.Cr3, address).Target() is { } target
-                && !machine.TryGetBytes(target, 1, out _)
+            attached |= TableWalk.From(memory, file.Run->SpecialRegisters.Cr3, address).Target() is { } target
+                && !memory.TryGetBytes(target, 1, out _)
                 && attach(target, 1);
         }
 

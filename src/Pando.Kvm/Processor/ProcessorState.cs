@@ -1,4 +1,4 @@
-using Pando.Kvm.Machine;
+using Pando.Kvm.Physical;
 using Pando.Kvm.Native;
 
 namespace Pando.Kvm.Processor;
@@ -47,7 +47,7 @@ internal static class ProcessorState
     internal static ulong FlagsOfUser(ulong flags) => (flags & UserFlags) | FixedFlag;
 
     /// <summary>Ring 3, in no space.</summary>
-    internal static KvmSpecialRegisters Initial(VirtualMachine machine, int processor, ulong apicBase)
+    internal static KvmSpecialRegisters Initial(int levels, bool hasPcid, int processor, ulong apicBase)
     {
         var special = default(KvmSpecialRegisters);
         special.ApicBase = apicBase;
@@ -65,7 +65,7 @@ internal static class ProcessorState
         special.Idt.Base = KernelLayout.Virtual(KernelLayout.IdtPage);
         special.Idt.Limit = (StubCode.Exceptions * 16) - 1;
         special.Cr0 = Cr0Value;
-        special.Cr4 = Cr4Value | (machine.Levels == 5 ? Cr4FiveLevels : 0) | (machine.HasPcid ? Cr4Pcid : 0);
+        special.Cr4 = Cr4Value | (levels == 5 ? Cr4FiveLevels : 0) | (hasPcid ? Cr4Pcid : 0);
         special.Efer = EferValue;
         return special;
     }

@@ -139,7 +139,7 @@ internal sealed class StubCode
         ExitBy(assembler, BreakpointVector);
     }
 
-    /// <summary>A 2-byte locked OR of 0 into each table: see <see cref="Machine.TableToucher"/> for why two bytes.</summary>
+    /// <summary>A 2-byte locked OR of 0 into each table: <c>TableToucher</c>, which has it run, says why two bytes.</summary>
     private static void TouchTables(Assembler assembler, Label touch)
     {
         assembler.lodsq();

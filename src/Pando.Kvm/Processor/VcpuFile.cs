@@ -1,5 +1,4 @@
 using System.Runtime.InteropServices;
-using Pando.Kvm.Machine;
 using Pando.Kvm.Native;
 
 namespace Pando.Kvm.Processor;
@@ -20,7 +19,7 @@ internal sealed unsafe class VcpuFile : IDisposable
     [ThreadStatic]
     private static ulong _threadMask;
 
-    internal VcpuFile(VirtualMachine machine, int device, int vm, int index)
+    internal VcpuFile(ProcessorAbilities abilities, int device, int vm, int index)
     {
         _index = index;
         _descriptor = LibC.Ioctl(vm, KvmRequest.CreateVcpu, (nuint)index);
@@ -51,7 +50,7 @@ internal sealed unsafe class VcpuFile : IDisposable
         Run = (KvmRun*)run;
         try
         {
-            fixed (KvmCpuid* cpuid = &machine.Cpuid)
+            fixed (KvmCpuid* cpuid = &abilities.Cpuid)
             {
                 Call(KvmRequest.SetCpuid2, cpuid, "KVM_SET_CPUID2");
             }

@@ -1,5 +1,5 @@
 using System.Runtime.InteropServices;
-using Pando.Kvm.Machine;
+using Pando.Kvm.Physical;
 using Pando.Kvm.Native;
 
 namespace Pando.Kvm.Processor;
@@ -18,7 +18,8 @@ internal sealed unsafe class VirtualProcessor : IDisposable
     private const int StopReason = 1;
     private const int TimeReason = 2;
 
-    private readonly VirtualMachine _machine;
+    private readonly GuestMemory _memory;
+    private readonly ProcessorAbilities _abilities;
     private readonly KernelImage _image;
     private readonly VcpuFile _file;
     private readonly KvmRun* _run;
@@ -32,14 +33,15 @@ internal sealed unsafe class VirtualProcessor : IDisposable
     private int _flushRequested;
     private int _firstOfRound = 1;
 
-    internal VirtualProcessor(VirtualMachine machine, KernelImage image, int device, int vm, int index)
+    internal VirtualProcessor(GuestMemory memory, ProcessorAbilities abilities, KernelImage image, int device, int vm, int index)
     {
-        _machine = machine;
+        _memory = memory;
+        _abilities = abilities;
         _image = image;
         Index = index;
-        _file = new VcpuFile(machine, device, vm, index);
+        _file = new VcpuFile(abilities, device, vm, index);
         _run = _file.Run;
-        _missing = new MissingMemory(machine, _file);
+        _missing = new MissingMemory(memory, _file);
         _limit = new RunLimit(Gate, TimeReason);
         try
         {
@@ -65,7 +67,7 @@ internal sealed unsafe class VirtualProcessor : IDisposable
     internal ref KvmRegisters Registers => ref _run->Registers;
 
     /// <summary>
-    /// CR3: the root table's guest-physical address, and where PCIDs are on (<see cref="VirtualMachine.HasPcid"/>) the
+    /// CR3: the root table's guest-physical address, and where PCIDs are on (<see cref="ProcessorAbilities.HasPcid"/>) the
     /// PCID in bits 0 to 11. A change here has KVM flush all that the vCPU keeps (arch/x86/kvm/x86.c, __set_sregs):
     /// <see cref="BeginRound"/> need not.
     /// </summary>
@@ -88,8 +90,8 @@ internal sealed unsafe class VirtualProcessor : IDisposable
     /// effect yet. Then other registers would take the effect away; the same ones, run again, bring it.
     /// </summary>
     internal bool IsBehindBreakpoint =>
-        TableWalk.From(_machine, Space, Registers.Rip - 1).Target() is { } target
-        && _machine.TryGetBytes(target, 1, out var before)
+        TableWalk.From(_memory, Space, Registers.Rip - 1).Target() is { } target
+        && _memory.TryGetBytes(target, 1, out var before)
         && before[0] == StubCode.BreakpointInstruction;
 
     /// <summary>How many spaces of a round have been entered after its first; the last of them is the present one.</summary>
@@ -104,7 +106,7 @@ internal sealed unsafe class VirtualProcessor : IDisposable
     /// <summary>Puts the vCPU into ring 3 with all registers zero and no space; needed after a failure.</summary>
     internal void Reset()
     {
-        _run->SpecialRegisters = ProcessorState.Initial(_machine, Index, _file.ApicBase);
+        _run->SpecialRegisters = ProcessorState.Initial(_memory.Levels, _abilities.HasPcid, Index, _file.ApicBase);
         _run->Registers = new KvmRegisters { Rflags = ProcessorState.FixedFlag };
         _specialChanged = true;
         ClearRound();
@@ -120,7 +122,7 @@ internal sealed unsafe class VirtualProcessor : IDisposable
     /// </param>
     internal void BeginRound(ReadOnlySpan<ulong> spaces)
     {
-        if (_machine.ParkingSpace == 0 || Space != _machine.ParkingSpace)
+        if (_image.ParkingSpace == 0 || Space != _image.ParkingSpace)
         {
             Space = spaces[0];
             QueueRound(spaces[1..]);
@@ -166,7 +168,7 @@ internal sealed unsafe class VirtualProcessor : IDisposable
 
     /// <summary>
     /// The vCPU's own TLB, all PCIDs, is flushed before it next runs ring 3; kick it to make that now. Of use where the
-    /// processor walks the tables itself (<see cref="TranslationKind.Hardware"/>).
+    /// processor walks the tables itself .
     /// </summary>
     internal void RequestFlush() => Volatile.Write(ref _flushRequested, 1);
 
@@ -477,8 +479,8 @@ internal sealed unsafe class VirtualProcessor : IDisposable
     // shutdown_interception): what it was entered with is the last that is known.
     private FailureReport Report(string cause) =>
         (_run->SpecialRegisters.Cr0 & ProcessorState.Cr0Paging) != 0
-            ? FailureReport.Of(cause, _run->Registers, _run->SpecialRegisters, _machine)
-            : FailureReport.Of($"{cause} The vCPU was reset; these are the registers that it was entered with.", _entryRegisters, _entrySpecial, _machine);
+            ? FailureReport.Of(cause, _run->Registers, _run->SpecialRegisters, _memory)
+            : FailureReport.Of($"{cause} The vCPU was reset; these are the registers that it was entered with.", _entryRegisters, _entrySpecial, _memory);
 
     // Each change of CR4.PGE makes KVM build the MMU context anew, and flush what the vCPU may hold on entry
     // (Linux arch/x86/kvm/x86.c, __set_sregs; a MOV to CR4 that changes PGE flushes all PCIDs, Intel SDM vol. 3A, 5.10.4.1).

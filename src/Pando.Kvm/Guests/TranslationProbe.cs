@@ -1,10 +1,11 @@
 using Iced.Intel;
+using Pando.Kvm.Physical;
 using Pando.Kvm.Native;
 using Pando.Kvm.Processor;
 using Pando.Kvm.Programs;
 using static Iced.Intel.AssemblerRegisters;
 
-namespace Pando.Kvm.Machine;
+namespace Pando.Kvm.Guests;
 
 /// <summary>Finds out by trying whether the CPU walks the machine's tables or a hypervisor's shadow of them.</summary>
 /// <remarks>

@@ -1,6 +1,6 @@
 using Pando.Kvm.Native;
 
-namespace Pando.Kvm.Machine;
+namespace Pando.Kvm.Physical;
 
 /// <summary>A virtual machine's physical memory: which host memory stands at which guest-physical address.</summary>
 /// <remarks>

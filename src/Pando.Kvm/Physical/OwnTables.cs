@@ -1,4 +1,4 @@
-namespace Pando.Kvm.Machine;
+namespace Pando.Kvm.Physical;
 
 /// <summary>A small address space in the machine's private memory, for the machine's own code; it only ever grows.</summary>
 internal sealed class OwnTables
@@ -23,7 +23,7 @@ internal sealed class OwnTables
     }
 
     /// <summary>The entry that leads to the kernel image.</summary>
-    internal ref ulong KernelEntry => ref _memory.Entry(Root, Processor.KernelLayout.RootIndex);
+    internal ref ulong KernelEntry => ref _memory.Entry(Root, KernelLayout.RootIndex);
 
     /// <summary>The root table's guest-physical address.</summary>
     internal ulong Root { get; }

@@ -1,7 +1,7 @@
 using System.Globalization;
 using System.Text;
 
-namespace Pando.Kvm.Machine;
+namespace Pando.Kvm.Physical;
 
 /// <summary>The raw entries that a walk from a CR3 value meets, read from memory: for reports.</summary>
 /// <remarks>
@@ -24,14 +24,14 @@ internal sealed class TableWalk
     /// <summary>Level (5 or 4 down to 1), the table, the index in it, and the entry: null where no slot holds the table.</summary>
     internal IReadOnlyList<(int Level, ulong Table, int Index, ulong? Entry)> Steps => _steps;
 
-    internal static TableWalk From(VirtualMachine machine, ulong cr3, ulong address)
+    internal static TableWalk From(GuestMemory memory, ulong cr3, ulong address)
     {
         var walk = new TableWalk(address);
         var table = cr3 & AddressBits;
-        for (var level = machine.Levels; level > 0; level--)
+        for (var level = memory.Levels; level > 0; level--)
         {
             var index = (int)(address >> (12 + (9 * (level - 1))) & 511);
-            var entry = machine.TryReadPhysical(table + ((ulong)index * 8), out var word) ? word : (ulong?)null;
+            var entry = memory.TryReadPhysical(table + ((ulong)index * 8), out var word) ? word : (ulong?)null;
             walk._steps.Add((level, table, index, entry));
             if (entry is not { } value || (value & PresentBit) == 0 || (level is 2 or 3 && (value & LargePageBit) != 0))
             {

@@ -1,8 +1,8 @@
-using System.Runtime.CompilerServices;
+using Pando.Kvm.Physical;
 using Pando.Kvm.Native;
 using Pando.Kvm.Processor;
 
-namespace Pando.Kvm.Machine;
+namespace Pando.Kvm.Guests;
 
 /// <summary>A KVM machine: physical memory made of host memory, vCPUs, and the flush that reaches them all.</summary>
 /// <remarks>
@@ -10,7 +10,7 @@ namespace Pando.Kvm.Machine;
 /// <see cref="KernelLayout.RootIndex"/> of its root table; no other preparation.</para>
 /// <para>Thread-safe but for <see cref="Dispose"/>.</para>
 /// </remarks>
-internal sealed unsafe class VirtualMachine : IDisposable
+internal sealed class VirtualMachine : IDisposable
 {
     // More tables than this cost more to touch (3.4 us each) than to forget everything and serve some of the faults
     // again; where the line is best drawn depends on how much is in use (docs/kvm-findings.md).
@@ -23,7 +23,7 @@ internal sealed unsafe class VirtualMachine : IDisposable
     private readonly KernelImage _image;
     private readonly MemorySlots _slots;
     private readonly TableToucher _toucher;
-    private readonly KvmCpuid _cpuid;
+    private readonly ProcessorAbilities _abilities;
     private VirtualProcessor[] _processors = []; // number 0 is the machine's own; replaced as a whole under the lock
 
     /// <summary>Creates the machine without memory and without vCPUs of its user's.</summary>
@@ -51,29 +51,22 @@ internal sealed unsafe class VirtualMachine : IDisposable
 
         try
         {
-            _cpuid.Count = KvmCpuid.Capacity;
-            fixed (KvmCpuid* cpuid = &_cpuid)
-            {
-                Require(LibC.Ioctl(_device, KvmRequest.GetSupportedCpuid, cpuid), "KVM_GET_SUPPORTED_CPUID");
-            }
-
-            ReadAbilities();
+            _abilities = new ProcessorAbilities(_device);
             if (levels == 5 && !KvmAvailability.OffersFiveLevels(_device))
             {
                 throw new KvmException("this host offers its guests no 5-level paging (CPUID 7.0 ECX bit 16, LA57); use 4 levels");
             }
 
-            Levels = levels;
             _vm = Require(LibC.Ioctl(_device, KvmRequest.CreateVm, 0), "KVM_CREATE_VM");
             _slots = new MemorySlots(_vm);
+            Memory = new GuestMemory(_slots, levels);
 
             // Below 2^46 even where more could be addressed: the last bits are the first that hypervisors use themselves.
             _private = new PrivateMemory((1UL << Math.Min(PhysicalAddressBits, 46)) - (2 * PrivateMemory.Length));
             _slots.Add(_private.PhysicalBase, PrivateMemory.Length, _private.Memory.Address, readOnly: false);
             var own = new OwnTables(_private, levels);
-            ParkingSpace = parks ?? HasPcid ? own.Root : 0;
-            _image = new KernelImage(
-                _private.Memory, _private.PhysicalBase, levels == 5, ParkingSpace | (ParkingSpace != 0 && HasPcid ? ProcessorState.NoFlush : 0));
+            var parking = !(parks ?? HasPcid) ? 0 : own.Root | (HasPcid ? ProcessorState.NoFlush : 0);
+            _image = new KernelImage(_private.Memory, _private.PhysicalBase, levels == 5, parking);
             own.KernelEntry = KernelEntry;
             var service = CreateProcessor();
             Translation = Probe(service, own);
@@ -86,23 +79,23 @@ internal sealed unsafe class VirtualMachine : IDisposable
         }
     }
 
+    /// <summary>Physical memory as vCPUs see it.</summary>
+    internal GuestMemory Memory { get; }
+
     /// <summary>Levels of page tables: 4 or 5.</summary>
-    internal int Levels { get; }
+    internal int Levels => Memory.Levels;
 
     /// <summary>What the CPU walks.</summary>
     internal TranslationKind Translation { get; }
 
     /// <summary>True where vCPUs run with CR4.PCIDE, so that <see cref="VirtualProcessor.Space"/> may carry a PCID.</summary>
-    internal bool HasPcid { get; private set; }
+    internal bool HasPcid => _abilities.HasPcid;
 
-    /// <summary>
-    /// CR3 of a vCPU whose round has ended: a space of the machine's own, under PCID 0, that no user's space ends
-    /// under; the next round begins from it without a flush. 0 where there is none.
-    /// </summary>
-    internal ulong ParkingSpace { get; }
+    /// <summary>See <see cref="KernelImage.ParkingSpace"/>.</summary>
+    internal ulong ParkingSpace => _image.ParkingSpace;
 
     /// <summary>MAXPHYADDR of the vCPUs; guest-physical memory ends at <see cref="MemoryEnd"/>.</summary>
-    internal int PhysicalAddressBits { get; private set; }
+    internal int PhysicalAddressBits => _abilities.PhysicalAddressBits;
 
     /// <summary>The first guest-physical address that is not for the user's memory.</summary>
     internal ulong MemoryEnd => _private!.PhysicalBase;
@@ -110,17 +103,8 @@ internal sealed unsafe class VirtualMachine : IDisposable
     /// <summary>The root-table entry that maps the stub: the same value in every root.</summary>
     internal ulong KernelEntry => _image.RootEntry;
 
-    /// <summary>
-    /// Asked, on a vCPU's thread, for memory that an access leads to and no slot holds (address, bytes): true where it
-    /// has attached the memory. It may take no lock that is held while a vCPU is kicked. Set before vCPUs run.
-    /// </summary>
-    internal Func<ulong, int, bool>? AttachMissing { get; set; }
-
     /// <summary>The user's vCPUs.</summary>
     internal ReadOnlySpan<VirtualProcessor> Processors => Volatile.Read(ref _processors).AsSpan(1);
-
-    /// <summary>The CPUID leaves that vCPUs get: all that KVM supports here.</summary>
-    internal ref readonly KvmCpuid Cpuid => ref _cpuid;
 
     /// <summary>Attaches host memory; see <see cref="MemorySlots.Add"/>.</summary>
     internal void AddMemory(ulong guestPhysical, ulong length, nint host, bool readOnly = false) =>
@@ -129,24 +113,6 @@ internal sealed unsafe class VirtualMachine : IDisposable
     /// <summary>Takes memory away, with every vCPU out of guest mode meanwhile.</summary>
     internal void RemoveMemory(ulong guestPhysical, ulong length) =>
         WithProcessorsOut(() => _slots.Remove(guestPhysical, length));
-
-    /// <summary>The 8 bytes at a guest-physical address; false where no slot holds it.</summary>
-    internal bool TryReadPhysical(ulong guestPhysical, out ulong word)
-    {
-        var host = _slots.HostOf(guestPhysical & ~7UL);
-        word = host != 0 ? Volatile.Read(ref Unsafe.AsRef<ulong>((void*)host)) : 0;
-        return host != 0;
-    }
-
-    /// <summary>The bytes behind a guest-physical range; false where one slot does not hold all of it.</summary>
-    internal bool TryGetBytes(ulong guestPhysical, int length, out Span<byte> bytes)
-    {
-        var host = _slots.HostOf(guestPhysical);
-        bytes = host != 0 && _slots.HostOf(guestPhysical + (ulong)length - 1) == host + length - 1
-            ? new Span<byte>((void*)host, length)
-            : default;
-        return !bytes.IsEmpty;
-    }
 
     /// <summary>
     /// How many pages the hypervisor may spend on shadows of tables; by default it has 2 % of the memory that is
@@ -165,7 +131,7 @@ internal sealed unsafe class VirtualMachine : IDisposable
                 throw new KvmException($"a machine has at most {KernelLayout.MostVcpus} vCPUs");
             }
 
-            var processor = new VirtualProcessor(this, _image, _device, _vm, _processors.Length);
+            var processor = new VirtualProcessor(Memory, _abilities, _image, _device, _vm, _processors.Length);
             _processors = [.. _processors, processor];
             return processor;
         }
@@ -284,25 +250,6 @@ internal sealed unsafe class VirtualMachine : IDisposable
         {
             throw new KvmException(
                 $"this host says that its guests may have 5-level paging (CPUID 7.0 ECX bit 16, LA57), but no vCPU runs with it: {exception.Message} Use 4 levels");
-        }
-    }
-
-    // CPUID leaves: Intel SDM vol. 2A, CPUID.
-    private void ReadAbilities()
-    {
-        PhysicalAddressBits = 36;
-        for (var i = 0; i < _cpuid.Count; i++)
-        {
-            ref readonly var leaf = ref _cpuid.Entries[i];
-            switch (leaf.Function)
-            {
-                case 1:
-                    HasPcid = (leaf.Ecx & (1u << 17)) != 0;
-                    break;
-                case 0x8000_0008:
-                    PhysicalAddressBits = (int)(leaf.Eax & 0xFF);
-                    break;
-            }
         }
     }
 }

@@ -1,4 +1,4 @@
-namespace Pando.Kvm.Machine;
+namespace Pando.Kvm.Guests;
 
 /// <summary>What the CPU walks when a vCPU's ring 3 misses its TLB.</summary>
 public enum TranslationKind

@@ -1,6 +1,7 @@
 using System.Runtime.InteropServices;
+using Pando.Kvm.Native;
 
-namespace Pando.Kvm.Native;
+namespace Pando.Kvm.Guests;
 
 /// <summary>Whether this host's /dev/kvm can run Pando's processors.</summary>
 /// <param name="IsUsable">True where a <c>VirtualMachine</c> can be created.</param>
@@ -80,7 +81,7 @@ public readonly record struct KvmAvailability(bool IsUsable, string Reason)
     {
         try
         {
-            using var machine = new Machine.VirtualMachine(5);
+            using var machine = new VirtualMachine(5);
             return "";
         }
         catch (KvmException exception)

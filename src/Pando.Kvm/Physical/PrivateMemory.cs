@@ -1,7 +1,6 @@
 using Pando.Kvm.Native;
-using Pando.Kvm.Processor;
 
-namespace Pando.Kvm.Machine;
+namespace Pando.Kvm.Physical;
 
 /// <summary>
 /// Guest-physical memory of the machine's own, at the top of what the processor can address: the kernel image, and

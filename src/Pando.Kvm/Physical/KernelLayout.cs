@@ -1,9 +1,9 @@
-namespace Pando.Kvm.Processor;
+namespace Pando.Kvm.Physical;
 
 /// <summary>Where the machine's own pages lie: in guest-physical memory and in every address space.</summary>
 /// <remarks>
 /// An address space needs one entry for them: the last (511) of its root table holds
-/// <see cref="Machine.VirtualMachine.KernelEntry"/>. All else below is built by this project. The range is
+/// <c>VirtualMachine.KernelEntry</c>. All else below is built by this project. The range is
 /// the last 512 GiB of the address space, where no user address can be; but for one page of programs, which ring 3 may
 /// read and execute (as Linux has its vsyscall page), it is supervisor-only.
 /// <code>
@@ -11,7 +11,7 @@ namespace Pando.Kvm.Processor;
 /// 0     level-4 table, used with 5 levels only      4   GDT
 /// 1     level-3 table (PUD)                         5   IDT
 /// 2     level-2 table (PMD)                         6   the stub's code
-/// 3     level-1 table (PTE)                         7   programs that every space has (<see cref="CommonCode"/>)
+/// 3     level-1 table (PTE)                         7   programs that every space has (<c>CommonCode</c>)
 /// 8+2i  vCPU i: TSS at the start, ring-0 stack from the end down
 /// 9+2i  vCPU i: run queue (a cursor and 511 CR3 values), or for the toucher its list of tables
 /// </code>

@@ -1,6 +1,7 @@
+using Pando.Kvm.Physical;
 using Pando.Kvm.Processor;
 
-namespace Pando.Kvm.Machine;
+namespace Pando.Kvm.Guests;
 
 /// <summary>Tells a hypervisor with shadow paging which page tables have changed.</summary>
 /// <remarks>
