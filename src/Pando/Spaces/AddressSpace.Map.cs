@@ -136,6 +136,10 @@ public sealed partial class AddressSpace
         : Errno.None;
 
     /// <summary>Unmaps a range (munmap(2)). Addresses where nothing is mapped are no error.</summary>
+    /// <remarks>
+    /// Needs no memory to succeed. But where it unmaps a part of a shared span while no frame is to be had, the rest of the span is
+    /// reached again only by faults, which may end in <see cref="FaultKind.OutOfMemory"/> until there is one.
+    /// </remarks>
     /// <returns>
     /// EINVAL if the address is not a multiple of 4 KiB, the length is 0, the range leaves what user code may map, or
     /// cuts a page of a file whose pages are fixed; EPERM if a part is sealed.

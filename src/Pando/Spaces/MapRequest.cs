@@ -4,7 +4,7 @@ using Pando.Hardware;
 namespace Pando.Spaces;
 
 /// <summary>What to map: the arguments of mmap(2).</summary>
-/// <param name="Length">Bytes; rounded up to whole pages.</param>
+/// <param name="Length">Bytes, a size_t: a negative number is one from 2^63 on. Rounded up to whole pages.</param>
 /// <param name="Rights">PROT_READ, PROT_WRITE, PROT_EXEC.</param>
 public readonly record struct MapRequest(long Length, Rights Rights)
 {

@@ -217,6 +217,33 @@ public sealed class AreaAndFileHazards
         bench.Sound();
     }
 
+    /// <summary>
+    /// The price: what was behind the slot that was given up is all there, but until there is memory again it cannot be reached from this
+    /// process. On Linux, whose tables are all a process's own, munmap leaves the other pages' entries alone.
+    /// </summary>
+    [Fact]
+    public void Hazard_47_pages_beside_one_that_was_unmapped_without_memory_fault_until_there_is_some()
+    {
+        using var bench = new OperationBench(device: 1L << 40);
+        var sharers = bench.StartSharers(2, bench.DaxFile(512 * Gibi));
+        VirtualAddress[] others = [At + Page, At + (300 * Gibi), At + (511 * Gibi)];
+        foreach (var at in others)
+        {
+            sharers[0].Store(at, 7);
+        }
+
+        Assert.Equal((0, 0, 0, 1), sharers[0].Own);
+        bench.Machine.Store.Frames.FailNext = () => true;
+        bench.Does(sharers[0].Space.Unmap(At, Page));
+        Assert.All(others, at => Assert.Equal(AccessOutcome.OutOfMemory, sharers[0].LoadOutcome(at)));
+        Assert.All(others, at => Assert.Equal(7, sharers[1].Load(at)));
+        bench.Sound();
+        bench.Machine.Store.Frames.FailNext = null;
+        Assert.All(others, at => Assert.Equal(7, sharers[0].Load(at)));
+        Assert.Equal(AccessOutcome.NotMapped, sharers[0].LoadOutcome(At));
+        bench.Sound();
+    }
+
     [Theory]
     [InlineData(SharingLevels.All)]
     [InlineData(SharingLevels.None)]
