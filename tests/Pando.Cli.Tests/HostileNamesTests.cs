@@ -37,7 +37,7 @@ public class HostileNamesTests
         return new MachineSnapshot(DateTimeOffset.UnixEpoch, 1, true,
             new MachineFacts($"6.12 {evil}", 4, 2, 24L << 30, 1L << 30, 0, false, [new HugePagePool(2 << 20, 0, 0, 0, 0)],
                 new Dictionary<string, string> { ["CONFIG_HUGETLB_PAGE"] = "y", ["CONFIG_HUGETLB_PMD_PAGE_TABLE_SHARING"] = "y", ["CONFIG_TRANSPARENT_HUGEPAGE"] = "y", ["CONFIG_FS_DAX_PMD"] = "y" }, evil, evil, new Dictionary<string, string>()),
-            objects, [Process(1), Process(2), Process(3)], [new CgroupFacts($"/{evil}", 4096)], [], [$"note {evil}"]);
+            objects, [Process(1), Process(2), Process(3)], [new CgroupFacts($"/{evil.Replace("\n", "", StringComparison.Ordinal)}", 4096)], [], [$"note {evil}"]);
     }
 
     private static List<string> Views(string evil)

@@ -15,11 +15,11 @@ internal static unsafe partial class LibC
     public const int DontNeed = 4; // MADV_DONTNEED
     public const int DontDump = 16; // MADV_DONTDUMP
     public const int HugePage = 14; // MADV_HUGEPAGE
-    public const uint HugetlbMemfd = 4; // MFD_HUGETLB
+    public const uint HugetlbMemfd = 4 | (21 << 26); // MFD_HUGETLB | MFD_HUGE_2MB: the default size may be another
     public const int ReadWrite = 2; // O_RDWR
     public const int Name = 15; // PR_SET_NAME
     public const int InstallGuards = 102; // MADV_GUARD_INSTALL
-    public const int HugeSegment = 0x800; // SHM_HUGETLB
+    public const int HugeSegment = 0x800 | (21 << 26); // SHM_HUGETLB | SHM_HUGE_2MB
     public const int CreateSegment = 0x200; // IPC_CREAT
     public const int RemoveSegment = 0; // IPC_RMID
     public const int SameSpace = 0x100; // CLONE_VM

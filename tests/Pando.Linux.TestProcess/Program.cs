@@ -44,7 +44,7 @@ internal static unsafe class Program
         for (var i = 0; i < steps.Length; i++)
         {
             ref readonly var step = ref steps[i];
-            if ((step.Only < 0 || step.Only == *_number) && !Run(step) && !isRehearsal)
+            if (step.IsFor(*_number) && !Run(step) && !isRehearsal)
             {
                 Say("failed "u8, i);
                 LibC.Exit(1);

@@ -128,7 +128,7 @@ public class AnalysisTests
         var report = ScanAnalysis.Analyse(Machine([Anonymous, segment], processes), new ReportOptions());
 
         var advice = report.Advice.Single(a => a.Title.StartsWith("Oracle", StringComparison.Ordinal));
-        Assert.Contains(advice.Lines, l => l.StartsWith("sysctl -w vm.nr_hugepages=4096 ", StringComparison.Ordinal));
+        Assert.Contains(advice.Lines, l => l.StartsWith("echo 4096 > /sys/kernel/mm/hugepages/hugepages-2048kB/nr_hugepages ", StringComparison.Ordinal));
         Assert.Contains("ALTER SYSTEM SET use_large_pages='ONLY' SCOPE=SPFILE;", advice.Lines);
 
         // Fifty times 4,096 PTE and 8 PMD tables go; 8 shared PMD tables stay.
@@ -152,18 +152,18 @@ public class AnalysisTests
     }
 
     [Fact]
-    public void The_pool_of_huge_pages_is_asked_for_all_objects_advised_so_far()
+    public void The_pool_of_huge_pages_is_asked_for_all_services_advised_so_far()
     {
         const ulong GiB = 1UL << 30;
         var objects = new[] { Anonymous, new ObjectFacts(1, ObjectKind.Memfd, "/memfd:small (deleted)", "00:01", 1), new ObjectFacts(2, ObjectKind.Memfd, "/memfd:large (deleted)", "00:01", 2) };
-        var snapshot = Machine(objects, [Mapper(1, new MappingFacts(GiB, 2 * GiB, 0, ReadWrite, 1), 0, 514), Mapper(2, new MappingFacts(GiB, 4 * GiB, 0, ReadWrite, 2), 0, 1540)]);
+        var snapshot = Machine(objects, [Mapper(1, new MappingFacts(GiB, 2 * GiB, 0, ReadWrite, 1), 0, 514) with { Name = "small" }, Mapper(2, new MappingFacts(GiB, 4 * GiB, 0, ReadWrite, 2), 0, 1540) with { Name = "large" }]);
         snapshot = snapshot with { Machine = snapshot.Machine with { Pools = [new HugePagePool(2 << 20, 100, 30, 10, 0)] } };
 
         var advice = ScanAnalysis.Analyse(snapshot, new ReportOptions()).Advice;
 
         // 70 in use and 10 reserved; then 1,536 for the large one, then 512 for the small one.
-        Assert.Equal(["sysctl -w vm.nr_hugepages=1616", "sysctl -w vm.nr_hugepages=2128"],
-            advice.Where(a => a.Lines[0].StartsWith("sysctl", StringComparison.Ordinal)).Select(a => a.Lines[0].Split("   #")[0]));
+        Assert.Equal(["echo 1616 > /sys/kernel/mm/hugepages/hugepages-2048kB/nr_hugepages", "echo 2128 > /sys/kernel/mm/hugepages/hugepages-2048kB/nr_hugepages"],
+            advice.Where(a => a.Pages > 0).Select(a => a.Lines.Single(l => l.StartsWith("echo ", StringComparison.Ordinal) && l.Contains("/sys/", StringComparison.Ordinal) && !l.Contains("tmpfiles", StringComparison.Ordinal)).Split("   #")[0]));
         var thp = Assert.Single(advice, a => a.Title.StartsWith("Transparent", StringComparison.Ordinal));
         Assert.Equal("Transparent huge pages for /memfd:large, /memfd:small", thp.Title);
         Assert.Equal((1536 + 512) * Table, thp.SavedBytes);

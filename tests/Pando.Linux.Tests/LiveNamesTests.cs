@@ -17,13 +17,13 @@ public class LiveNamesTests
             $"memfd,size=4194304,hex={Hex([.. "pando-"u8, 0xE8])}", "map,at=420000000000,size=4194304,rights=rw", "touch,at=420000000000,size=4194304,value=4096",
             "fork,value=1", $"1:name,hex={Hex([.. "a\n\u001b[7m<b>"u8, 0xFF])}");
 
-        var report = LiveLinux.Scan().Report;
+        var (snapshot, report) = LiveLinux.Scan();
 
         // The kernel writes a newline as \012 in maps, and as \n in status.
         Assert.Equal("/memfd:pando\u001b[31m\\012\u202e", Assert.Single(report.Objects, o => o.Name.StartsWith("/memfd:pando\u001b", StringComparison.Ordinal)).Label);
         Assert.Equal(["/memfd:pando-\\350", "/memfd:pando-\\351"], report.Objects.Select(o => o.Label).Where(l => l.StartsWith("/memfd:pando-\\", StringComparison.Ordinal)).Order(StringComparer.Ordinal));
         Assert.Equal("a\\n\u001b[7m<b>\\377", report.Processes.Single(p => p.Pid == group.Pids[1]).Name);
-        var html = HtmlReport.Render(report);
+        var html = HtmlReport.Render(Analysis.ScanAnalysis.Analyse(snapshot, new Analysis.ReportOptions { ObjectName = "pando" }));
         Assert.Contains("/memfd:pando\\033[31m\\012\\u202e", html, StringComparison.Ordinal);
         _ = XDocument.Parse(html[html.IndexOf("<body>", StringComparison.Ordinal)..].Replace("</html>", "", StringComparison.Ordinal).Replace("&plusmn;", "±", StringComparison.Ordinal));
         Assert.DoesNotContain('\u001b', ReportJson.Write(report));

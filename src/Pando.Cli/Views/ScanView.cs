@@ -105,11 +105,11 @@ internal sealed class ScanView(TextWriter output, int? width, ScanReport report,
 
     private void WriteObjects()
     {
-        var table = new TextTable(("object", 0), ("kind", 5), ("procs", 1), ("mapped", 4), ("pages", 3), ("tables", 0), ("PTE/PMD/PUD", 7), ("once", 2), ("duplicate", 0), ("empty", 0), ("±", 6));
+        var table = new TextTable(("object", 0), ("kind", 5), ("procs", 1), ("mapped", 4), ("resident", 8), ("touched", 9), ("pages", 3), ("tables", 0), ("PTE/PMD/PUD", 7), ("once", 2), ("duplicate", 0), ("empty", 0), ("±", 6));
         foreach (var o in report.Objects.Take(top))
         {
             table.Add(
-                o.Label, Kind(o.Kind), Count(o.Processes), Size(o.MappedBytes), o.PageSizes.Count == 0 ? "-" : string.Join("+", o.PageSizes.Keys),
+                o.Label, Kind(o.Kind), Count(o.Processes), Size(o.MappedBytes), Size(o.ResidentBytes), Size(o.TouchedBytes), o.PageSizes.Count == 0 ? "-" : string.Join("+", o.PageSizes.Keys),
                 Size(o.TableBytes), $"{Count(o.Live.Pte / 4096)}/{Count(o.Live.Pmd / 4096)}/{Count(o.Live.Pud / 4096)}", Size(o.NeededOnce), Size(o.Duplicate), Size(o.Empty), o.ErrorBytes == 0 ? "0" : Size(o.ErrorBytes));
         }
 
@@ -181,7 +181,7 @@ internal sealed class ScanView(TextWriter output, int? width, ScanReport report,
             Line($"  {o.Label}: {Size(o.Live.Total)} now, {Number(o.Processes, "process", "processes")}");
             foreach (var c in o.Cures.Where(c => c.WhyNot is null))
             {
-                Line($"    {c.Name,-44} {Size(c.BytesAfter),9} (saves {Size(c.SavedBytes)}){(c.Available ? "" : ", not on this kernel")}{(c.AtBytesNow is null ? "" : $"; {Size(c.AtBytesNow)} -> {Size(c.AtBytesAfter)}")}");
+                Line($"    {c.Name,-44} {Size(c.BytesAfter),9} (saves {Size(c.SavedBytes)}{Memory(o, c)}){(c.Available ? "" : ", not on this kernel")}{(c.AtBytesNow is null ? "" : $"; {Size(c.AtBytesNow)} -> {Size(c.AtBytesAfter)}")}");
             }
 
             // That a file is not a DAX file need not be said of each.
@@ -193,6 +193,9 @@ internal sealed class ScanView(TextWriter output, int? width, ScanReport report,
 
         Line();
     }
+
+    /// <summary>What a cure takes of memory beyond what the object has now.</summary>
+    private static string Memory(ObjectReport o, Cure cure) => cure.MemoryBytes is { } all && o.ResidentBytes is { } now && all - now >= WorthShowing ? $", takes {Size(all)} of memory for {Size(now)} now" : "";
 
     private void WriteProcesses()
     {
@@ -233,7 +236,7 @@ internal sealed class ScanView(TextWriter output, int? width, ScanReport report,
     {
         foreach (var advice in report.Advice.Take(top))
         {
-            Line($"Advice: {advice.Title}{(advice.SavedBytes is { } saved ? $", saves {Size(saved)}" : "")}");
+            Line($"Advice: {advice.Title}{(advice.SavedBytes is { } saved ? $", saves {Size(saved)} of page tables" : "")}");
             foreach (var line in advice.Lines)
             {
                 Line($"    {line}");

@@ -1,40 +1,47 @@
-using System.Globalization;
 using Pando.Linux.Report;
 using Pando.Linux.Snapshot;
 
 namespace Pando.Linux.Analysis;
 
-/// <summary>Writes advice that can be pasted, from the cures computed for each object and from who maps it.</summary>
+/// <summary>
+/// Writes advice that can be pasted, from the cures computed for each object and from who maps it. What cannot be given, or
+/// would cost more than it saves, is not advised; the notes say so.
+/// </summary>
 internal static class AdviceWriter
 {
-    private const long HugePage = 2L << 20;
     private const long Worthwhile = 1L << 20;
 
-    public static IReadOnlyList<Advice> Write(MachineSnapshot snapshot, KernelSupport support, IReadOnlyList<ObjectReport> objects, Dictionary<int, List<ProcessTables>> mappers)
+    // Below this saving an object does not make its processes a service.
+    private const long Worth = 64L << 10;
+
+    /// <summary>Advice for the objects of a report, the greatest saving first, and notes on what is not advised.</summary>
+    public static (IReadOnlyList<Advice> Advice, IReadOnlyList<string> Notes) Write(MachineSnapshot snapshot, KernelSupport support, IReadOnlyList<ObjectReport> objects, Dictionary<int, List<ProcessTables>> mappers, IReadOnlyList<ProcessTables> processes)
     {
+        var context = new AdviceContext(snapshot, mappers, processes);
+        var services = ServiceFinder.Find(
+            [.. objects.Where(o => o.Kind == ObjectKind.Hugetlb || o.Cures.Any(c => c.Id == "hugetlb-2m-shared" && c.SavedBytes >= Worth))], mappers, processes);
         var advice = new List<Advice>();
-        // Pages of one pool: each advice counts those above it in.
-        long promised = 0;
-        foreach (var report in objects.OrderByDescending(o => Saving(o, "hugetlb-2m-shared") ?? 0))
+        if (support.Hugetlb)
         {
-            var names = mappers[report.Number].Select(m => m.Facts.Name).Distinct().ToList();
+            advice.AddRange(new HugetlbAdvice(context).Write(services));
+        }
+
+        if (support.Thp)
+        {
+            advice.AddRange(new ThpAdvice(context).Write(objects));
+            advice.AddRange(RedisAdvice.Write(context, services));
+        }
+
+        foreach (var report in objects)
+        {
             if (report.Dax is not null)
             {
                 AddDax(advice, report);
-            }
-            else if (Saving(report, "hugetlb-2m-shared") is { } saved && saved >= Worthwhile && support.Hugetlb)
-            {
-                promised = AddHugetlb(advice, snapshot, report, names, saved, promised);
             }
 
             if (report.Sharing is { Outsiders.Count: > 0 } sharing && report.Processes > 1)
             {
                 AddAlignment(advice, report, sharing);
-            }
-
-            if (Saving(report, "shmem-thp") is { } thp && thp >= Worthwhile && support.Thp)
-            {
-                AddThp(advice, snapshot, report, thp);
             }
 
             if (report.Empty >= 64 * Worthwhile)
@@ -47,69 +54,11 @@ internal static class AdviceWriter
             }
         }
 
-        return [.. advice.OrderByDescending(a => a.SavedBytes ?? 0)];
+        // Lines are pasted: a name in them must not end its line.
+        return ([.. advice.OrderByDescending(a => a.SavedBytes ?? 0).Select(a => a with { Lines = [.. a.Lines.Select(Printable.Text)] })], context.Notes);
     }
 
     private static long? Saving(ObjectReport report, string cure) => report.Cures.FirstOrDefault(c => c.Id == cure)?.SavedBytes;
-
-    /// <summary>Adds the advice; returns the pages promised by it and all before.</summary>
-    private static long AddHugetlb(List<Advice> advice, MachineSnapshot snapshot, ObjectReport report, List<string> names, long saved, long promised)
-    {
-        var pages = (report.MappedBytes + HugePage - 1) / HugePage;
-        promised += pages;
-        var pool = snapshot.Machine.Pools.FirstOrDefault(p => p.PageSize == (ulong)HugePage);
-        var total = (pool?.Total ?? 0) - (pool?.Free ?? 0) + (pool?.Reserved ?? 0) + promised;
-        var reserve = string.Create(CultureInfo.InvariantCulture, $"sysctl -w vm.nr_hugepages={total}   # {pages} for {ByteText.Size(report.MappedBytes)}{(total > pages ? "; the rest is in use, reserved, or for objects above" : "")}");
-        var keep = string.Create(CultureInfo.InvariantCulture, $"echo 'vm.nr_hugepages={total}' > /etc/sysctl.d/90-hugepages.conf");
-        var cost = $"{ByteText.Size(pages * HugePage)} leave the general pool for good and cannot be swapped; the server must be restarted.";
-        if (names.Contains("postgres"))
-        {
-            advice.Add(new Advice("PostgreSQL: shared memory in huge pages", report.Number, saved,
-            [
-                reserve,
-                keep,
-                "# postgresql.conf",
-                "huge_pages = on",
-                "huge_page_size = 2MB",
-                Alignment(report),
-                string.Create(CultureInfo.InvariantCulture, $"# 'postgres -C shared_memory_size_in_huge_pages' (15 and later) should say about {pages}"),
-            ], cost));
-        }
-        else if (names.Any(n => n.StartsWith("ora_", StringComparison.Ordinal) || n.StartsWith("oracle", StringComparison.Ordinal)))
-        {
-            advice.Add(new Advice("Oracle: SGA in huge pages", report.Number, saved,
-            [
-                reserve,
-                keep,
-                string.Create(CultureInfo.InvariantCulture, $"echo 'oracle - memlock {pages * HugePage / 1024}' >> /etc/security/limits.d/90-oracle.conf"),
-                "ALTER SYSTEM SET use_large_pages='ONLY' SCOPE=SPFILE;",
-                "ALTER SYSTEM RESET memory_target SCOPE=SPFILE;   -- automatic memory management cannot use huge pages",
-                "ALTER SYSTEM RESET memory_max_target SCOPE=SPFILE;",
-                Alignment(report).Replace("#", "--", StringComparison.Ordinal),
-            ], cost));
-        }
-        else
-        {
-            advice.Add(new Advice($"Huge pages for {report.Label}", report.Number, saved,
-            [
-                reserve,
-                keep,
-                report.Kind switch
-                {
-                    ObjectKind.SystemV => "# shmget(key, size, SHM_HUGETLB | ...); vm.hugetlb_shm_group = the server's group",
-                    ObjectKind.Memfd => "# memfd_create(name, MFD_HUGETLB | MFD_HUGE_2MB)",
-                    ObjectKind.SharedAnonymous => "# mmap(..., MAP_SHARED | MAP_ANONYMOUS | MAP_HUGETLB, ...)",
-                    _ => "mount -t hugetlbfs none /mnt/huge   # and the file there instead of on tmpfs",
-                },
-                "# for PMD tables to be shared too: place it at a multiple of 1 GiB, a multiple of 1 GiB long",
-            ], cost));
-        }
-
-        return promised;
-    }
-
-    private static string Alignment(ObjectReport report) =>
-        string.Create(CultureInfo.InvariantCulture, $"# PMD tables are then shared for each whole aligned GiB that the segment covers: at most {report.MappedBytes >> 30} here");
 
     private static void AddAlignment(List<Advice> advice, ObjectReport report, HugetlbSharing sharing)
     {
@@ -126,35 +75,14 @@ internal static class AdviceWriter
             lines.Add("# map it with the same rights and madvise flags in every process");
         }
 
-        if (lines.Count > 0)
+        // Whole GiBs once for all; what is left of the last GiB is never shared.
+        var whole = report.MappedBytes >> 30;
+        var after = whole + ((report.MappedBytes & ((1L << 30) - 1)) > 0 ? report.Processes : 0);
+        var saved = (sharing.Tables - after) * 4096;
+        if (lines.Count > 0 && saved > 0)
         {
-            var once = (report.MappedBytes + (1L << 30) - 1) >> 30;
-            var saved = Math.Max(0, sharing.Tables - once) * 4096;
             advice.Add(new Advice($"Let {report.Label} share its PMD tables", report.Number, saved, lines, "None, but the layout must be kept."));
         }
-    }
-
-    /// <summary>The setting holds for the whole machine: one advice for all objects that it serves.</summary>
-    private static void AddThp(List<Advice> advice, MachineSnapshot snapshot, ObjectReport report, long saved)
-    {
-        var isTmpfs = report.Kind == ObjectKind.SharedMemory;
-        if (!isTmpfs && snapshot.Machine.ShmemHugePages is "always" or "within_size" or "force")
-        {
-            return; // switched on: what has 4 KiB pages was made before, or found no memory
-        }
-
-        IReadOnlyList<string> lines = isTmpfs
-            ? ["mount -o remount,huge=within_size /dev/shm   # or where it is mounted; then create the file anew"]
-            : ["echo within_size > /sys/kernel/mm/transparent_hugepage/shmem_enabled   # then restart the server"];
-        var at = advice.FindIndex(a => a.Lines[0] == lines[0]);
-        if (at >= 0)
-        {
-            advice[at] = advice[at] with { Title = $"{advice[at].Title}, {report.Label}", SavedBytes = advice[at].SavedBytes + saved };
-            return;
-        }
-
-        advice.Add(new Advice($"Transparent huge pages for {report.Label}", report.Number, saved, lines,
-            "Instead of hugetlb, not on top of it. Holds for all shared memory of the machine; where no 2 MiB of free memory are left, 4 KiB pages stay."));
     }
 
     private static void AddDax(List<Advice> advice, ObjectReport report)

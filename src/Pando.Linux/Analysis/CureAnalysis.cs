@@ -23,19 +23,20 @@ internal sealed class CureAnalysis
     private readonly long _liveBytes;
     private readonly int? _at;
     private readonly TableCounts _now;
+    private readonly ObjectExtent _extent;
 
-    private CureAnalysis(MachineSnapshot snapshot, ObjectFacts facts, List<Shape> shapes, long liveBytes, int? at)
+    private CureAnalysis(MachineSnapshot snapshot, ObjectFacts facts, List<Shape> shapes, long liveBytes, int? at, ObjectExtent extent)
     {
-        (_snapshot, _object, _shapes, _liveBytes, _at) = (snapshot, facts, shapes, liveBytes, at);
+        (_snapshot, _object, _shapes, _liveBytes, _at, _extent) = (snapshot, facts, shapes, liveBytes, at, extent);
         _processes = shapes.Sum(s => s.Count);
         _now = Count(SharingNow(), Same, keepNeighbours: true);
     }
 
     /// <summary>Computes all cures of an object.</summary>
-    public static IReadOnlyList<Cure> Compute(MachineSnapshot snapshot, ObjectFacts facts, IEnumerable<ProcessTables> mappers, long liveBytes, int? at)
+    public static IReadOnlyList<Cure> Compute(MachineSnapshot snapshot, ObjectFacts facts, IEnumerable<ProcessTables> mappers, long liveBytes, int? at, ObjectExtent extent)
     {
         var shapes = Shapes(facts, mappers);
-        return shapes.Count == 0 ? [] : new CureAnalysis(snapshot, facts, shapes, liveBytes, at).Compute();
+        return shapes.Count == 0 ? [] : new CureAnalysis(snapshot, facts, shapes, liveBytes, at, extent).Compute();
     }
 
     private IReadOnlyList<Cure> Compute()
@@ -57,13 +58,13 @@ internal sealed class CureAnalysis
         return
         [
             Make("hugetlb-2m", "hugetlb 2 MiB", support.Hugetlb, noRemap, SharingRule.None, m => Round(m, HugePage, 1),
-                "The pages are taken out of the machine's free memory for good, and are never swapped."),
+                "The pages are taken out of the machine's free memory for good, and are never swapped.", _extent.HugePages * (long)HugePage),
             Make("hugetlb-2m-shared", "hugetlb 2 MiB, PMD tables shared", support.HugetlbSharing, noRemap, SharingRule.LinuxPmd, m => Round(m, HugePage, 1),
-                "As above; only whole aligned GiBs with equal flags are shared, mprotect or munmap of a part ends it for that GiB."),
+                "As above; only whole aligned GiBs with equal flags are shared, mprotect or munmap of a part ends it for that GiB.", _extent.HugePages * (long)HugePage),
             Make("hugetlb-1g", "hugetlb 1 GiB", support.Hugetlb, noGiant, SharingRule.None, m => Round(m, GiantPage, 2),
-                "The size is rounded up to whole GiBs; pages must be reserved at boot on most machines."),
+                "The size is rounded up to whole GiBs; pages must be reserved at boot on most machines.", _extent.GiantPages * (long)GiantPage),
             Make("shmem-thp", "transparent huge pages for shmem", support.Thp, noThp, SharingRule.None, Aligned,
-                "Memory is taken in 2 MiB pieces where free memory allows; where it does not, 4 KiB pages stay."),
+                "Memory is taken in 2 MiB pieces where free memory allows; where it does not, 4 KiB pages stay.", _extent.TouchedBytes),
             Make("dax-2m", "DAX with 2 MiB leaves throughout", support.DaxPmd, noDax, SharingRule.None, Aligned,
                 "The file must lie in whole pieces of 2 MiB, and be mapped at an address congruent to it."),
             Make("dax-pmd-shared", "DAX, PMD tables shared (proposed in 2019)", false, noDax ?? noSharing, SharingRule.LinuxPmd, Aligned,
@@ -75,17 +76,20 @@ internal sealed class CureAnalysis
         ];
     }
 
-    private Cure Make(string id, string name, bool available, string? whyNot, SharingRule rule, Func<MappedPart, MappedPart> remap, string cost)
+    private Cure Make(string id, string name, bool available, string? whyNot, SharingRule rule, Func<MappedPart, MappedPart> remap, string cost, long? memory = null)
     {
         if (whyNot is not null)
         {
             return new Cure(id, name, available, whyNot, null, null, null, null, cost);
         }
 
-        // Cures that remake the mapping place it anew: neighbours of today say nothing about that place.
-        var after = Count(rule, remap, keepNeighbours: ReferenceEquals(remap.Method, ((Func<MappedPart, MappedPart>)Same).Method));
-        var saved = Math.Clamp(_now.BytesBelowRoot - after.BytesBelowRoot, 0, _liveBytes);
-        return new Cure(id, name, available, null, _liveBytes - saved, saved, AtBytes(_now), AtBytes(after), cost);
+        // Cures that remake the mapping place it anew: neighbours of today say nothing about that place. What lies at both ends
+        // moves together where it was, as the kernel lays mappings out: of two tables that show it too, one stays.
+        var isSame = ReferenceEquals(remap.Method, ((Func<MappedPart, MappedPart>)Same).Method);
+        var after = Count(rule, remap, keepNeighbours: isSame);
+        var kept = isSame ? 0 : _shapes.Sum(s => s.SharedWindows * s.Count) / 2 * TableCounts.TableBytes;
+        var saved = Math.Clamp(_now.BytesBelowRoot - after.BytesBelowRoot - kept, 0, _liveBytes);
+        return new Cure(id, name, available, null, _liveBytes - saved, saved, AtBytes(_now), AtBytes(after), cost) { MemoryBytes = memory };
     }
 
     /// <summary>Bytes at the number of processes asked for: private tables grow with them, shared ones do not.</summary>
@@ -241,11 +245,39 @@ internal sealed class CureAnalysis
             {
                 Mappings = [.. own.Select(i => new MappedPart(mappings[i], Runs(process, i)))],
                 Neighbours = [.. neighbours.Select(n => mappings[n])],
+                SharedWindows = SharedWindows(process.Source, facts.Number),
                 Count = 1,
             };
         }
 
         return [.. shapes.Values];
+    }
+
+    /// <summary>Windows of 2 MiB in which both the object and other memory have 4 KiB entries: their table stays when the
+    /// object goes. They can only lie where one of its mappings begins or ends.</summary>
+    private static long SharedWindows(ProcessFacts process, int number)
+    {
+        var shift = TableCensus.ShiftOf(1);
+        var own = new HashSet<ulong>();
+        foreach (var run in process.Populated!.Where(r => r.LeafLevel == 0 && process.Mappings![r.Mapping].ObjectNumber == number))
+        {
+            own.Add(run.Start >> shift);
+            own.Add((run.End - 1) >> shift);
+        }
+
+        var shared = new HashSet<ulong>();
+        foreach (var run in process.Populated!.Where(r => r.LeafLevel == 0 && process.Mappings![r.Mapping].ObjectNumber != number))
+        {
+            foreach (var window in (ReadOnlySpan<ulong>)[run.Start >> shift, (run.End - 1) >> shift])
+            {
+                if (own.Contains(window))
+                {
+                    shared.Add(window);
+                }
+            }
+        }
+
+        return shared.Count;
     }
 
     /// <summary>The populated runs of a mapping: its own, or those of the like process moved to its place.</summary>
@@ -283,6 +315,9 @@ internal sealed class CureAnalysis
         public required List<MappedPart> Mappings { get; init; }
 
         public required List<MappingFacts> Neighbours { get; init; }
+
+        /// <summary>PTE tables of one process that show the object and other memory too.</summary>
+        public required long SharedWindows { get; init; }
 
         public long Count { get; set; }
     }

@@ -49,6 +49,7 @@ internal static class ObjectAnalysis
         var needed = NeededOnce(facts, mappers, live, own, most);
         var levels = new TablesByLevel(Bytes(live[1]), Bytes(live[2]), Bytes(live[3]));
         var neededBytes = Math.Min(Bytes(needed), levels.Total);
+        var extent = ObjectExtent.Of(facts, mappers);
         return new ObjectReport(
             facts.Number,
             facts.Name,
@@ -56,7 +57,7 @@ internal static class ObjectAnalysis
             facts.Device,
             facts.Inode,
             mappers.Count,
-            MappedBytes(facts, mappers),
+            extent.MappedBytes,
             PageSizes(facts, mappers),
             levels.Total + Bytes(empty),
             levels,
@@ -69,9 +70,12 @@ internal static class ObjectAnalysis
             (long)estimate.ErrorBytes(facts.Number),
             sharing,
             facts.Dax is null ? null : DaxWindows.Count(snapshot, facts, mappers),
-            withCures && facts.Kind is not (ObjectKind.Anonymous or ObjectKind.Special) ? CureAnalysis.Compute(snapshot, facts, mappers, levels.Total, at) : [])
+            withCures && facts.Kind is not (ObjectKind.Anonymous or ObjectKind.Special) ? CureAnalysis.Compute(snapshot, facts, mappers, levels.Total, at, extent) : [])
         {
             Scope = facts.Scope,
+            ResidentBytes = facts.Kind == ObjectKind.Anonymous ? mappers.Sum(m => m.Facts.AnonymousBytes) : facts.AllocatedBytes,
+            TouchedBytes = extent.TouchedBytes,
+            HugePages = extent.HugePages,
         };
     }
 
@@ -117,22 +121,6 @@ internal static class ObjectAnalysis
                 pieces.Add(offset >> shift, ((offset + (long)(run.End - run.Start) - 1) >> shift) + 1);
             }
         }
-    }
-
-    private static long MappedBytes(ObjectFacts facts, List<ProcessTables> mappers)
-    {
-        if (facts.Kind == ObjectKind.Anonymous)
-        {
-            return mappers.Sum(m => m.Facts.Mappings!.Where(f => f.ObjectNumber == facts.Number).Sum(f => (long)f.Length));
-        }
-
-        var mapped = new IntervalSet();
-        foreach (var mapping in mappers.SelectMany(m => m.Facts.Mappings!).Where(m => m.ObjectNumber == facts.Number))
-        {
-            mapped.Add(mapping.Offset, mapping.Offset + (long)mapping.Length);
-        }
-
-        return mapped.Length;
     }
 
     private static SortedDictionary<string, long> PageSizes(ObjectFacts facts, List<ProcessTables> mappers)

@@ -67,6 +67,7 @@ public sealed class ScanAnalysis
         var machine = Machine(all);
         var processes = Processes(all);
         var support = KernelSupport.Of(_snapshot.Machine);
+        var (advice, adviceNotes) = AdviceWriter.Write(_snapshot, support, objects, _mappers, _estimate.Processes);
         return new ScanReport(
             ScanReport.FormatName,
             ScanReport.CurrentVersion,
@@ -78,9 +79,9 @@ public sealed class ScanAnalysis
             objects,
             processes,
             CgroupAnalysis.Analyse(_snapshot, processes, _options.Cgroup is { } top ? CgroupPath.Normal(top) : null),
-            AdviceWriter.Write(_snapshot, support, objects, _mappers),
+            advice,
             [.. objects.Where(o => o.Kind is not (ObjectKind.Anonymous or ObjectKind.Special) && o.Processes > 1).OrderByDescending(o => o.Sharing is not null).Take(MostPictures).Select(Cells)],
-            _snapshot.Notes);
+            [.. _snapshot.Notes, .. adviceNotes]);
     }
 
     private static MachineSnapshot OfCgroup(MachineSnapshot snapshot, string cgroup)

@@ -106,6 +106,9 @@ internal struct ExtendedStatus
     [FieldOffset(40)]
     public ulong Size;
 
+    [FieldOffset(48)]
+    public ulong Blocks;
+
     [FieldOffset(56)]
     public ulong AttributesMask;
 

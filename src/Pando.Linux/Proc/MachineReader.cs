@@ -10,6 +10,9 @@ internal sealed class MachineReader(ScanOptions options)
     private static readonly string[] Settings =
         ["vm/nr_hugepages", "vm/nr_overcommit_hugepages", "vm/hugetlb_shm_group", "kernel/shmmax", "kernel/shmall", "vm/overcommit_memory"];
 
+    /// <summary>Name among the settings of the chosen word of hugepages-2048kB/shmem_enabled (Linux 6.8).</summary>
+    public const string ShmemSetting = "hugepages-2048kB.shmem_enabled";
+
     private readonly FileContents _file = new();
 
     public MachineFacts Read(List<string> notes)
@@ -42,8 +45,11 @@ internal sealed class MachineReader(ScanOptions options)
             Chosen("kernel/mm/transparent_hugepage/shmem_enabled"),
             Settings
                 .Select(s => (Name: s.Replace('/', '.'), Value: Text(Path.Combine(options.Proc, "sys", s))))
+                .Append((Name: ShmemSetting, Value: Chosen("kernel/mm/transparent_hugepage/hugepages-2048kB/shmem_enabled")))
                 .Where(s => s.Value.Length > 0)
-                .ToDictionary(s => s.Name, s => s.Value));
+                .ToDictionary(s => s.Name, s => s.Value),
+            meminfo.TryGetValue("Hugepagesize", out var hugePageSize) && hugePageSize > 0 ? (ulong)hugePageSize : null,
+            meminfo.TryGetValue("MemAvailable", out var available) ? available : null);
     }
 
     /// <summary>The counters are kept for each processor and folded now and then; reading stat_refresh (root only)

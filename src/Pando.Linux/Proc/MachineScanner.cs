@@ -20,6 +20,8 @@ public sealed class MachineScanner
     private const long MostSmapsBytes = 64L << 30;
 
     private const int MostStuckTold = 8;
+    private const long SmallestService = 1L << 20;
+    private const int MostServices = 64;
 
     private readonly ScanOptions _options;
     private readonly ObjectTable _objects = new();
@@ -46,6 +48,8 @@ public sealed class MachineScanner
         var processes = list.Read(_notes);
         using var resolver = new ObjectResolver(_options, _reader, _objects, processes);
         var objects = resolver.Resolve(_notes);
+        objects = new ObjectSizes(_options, _reader).Read(objects, processes);
+        new ServiceReader(_options, _reader).Read(processes, () => OutOfTime);
         ReadPages(processes, objects);
         ReadFlags(processes, objects);
         var probes = new HugetlbProber(_options, _reader).Probe(objects, processes, _notes);
@@ -99,7 +103,11 @@ public sealed class MachineScanner
         var first = classes.Select(c => c.Members[c.Sample()[0]]);
         var rest = classes.SelectMany(c => c.Sample().Skip(1).Select(i => c.Members[i]));
         var asked = processes.Where(p => _options.Pid is { } pid && p.Has(pid) && p.Mappings is not null);
-        return [.. asked.Concat(first).Concat(rest).DistinctBy(p => p.Pid)];
+
+        // Servers whose memory is their own are advised one by one: what a like process has tells nothing of them.
+        var single = processes.Where(p => p.Mappings is not null && p.Service is { } s && p.TableBytes >= SmallestService && ServiceFinder.KindOf(p.Name, s.Executable) is ServiceKind.MySql or ServiceKind.Jvm or ServiceKind.Qemu)
+            .OrderByDescending(p => p.TableBytes).Take(MostServices);
+        return [.. asked.Concat(first).Concat(single).Concat(rest).DistinctBy(p => p.Pid)];
     }
 
     private bool KernelHasScan()

@@ -35,6 +35,10 @@ internal sealed record MountPoint(string Device, string Root, string Point, stri
         return found;
     }
 
+    /// <summary>True if the path is the mount point or lies below it.</summary>
+    public bool Shows(string path) =>
+        path.StartsWith(Point, StringComparison.Ordinal) && (Point.EndsWith('/') || path.Length == Point.Length || path[Point.Length] == '/');
+
     /// <summary>True if the file system's own options have this word.</summary>
     public bool Has(string option) => SuperOptions.Split(',').Contains(option);
 

@@ -69,7 +69,7 @@ internal sealed class ProcessLister(ScanOptions options, PatientReader reader, O
         }
 
         var (cgroup, others) = CgroupReader.PathsOf(file.Read(directory + "/cgroup", out _));
-        var process = new ProcessFacts(pid, status.Name, status.User, cgroup, tables, status.HugetlbBytes, status.ResidentBytes, null, OtherCgroups: others, Thread: thread);
+        var process = new ProcessFacts(pid, status.Name, status.User, cgroup, tables, status.HugetlbBytes, status.ResidentBytes, null, OtherCgroups: others, Thread: thread, AnonymousBytes: status.AnonymousBytes);
         if (!withMaps)
         {
             return (process with { StuckState = status.State }, false);

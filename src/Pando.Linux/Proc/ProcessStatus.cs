@@ -11,4 +11,16 @@ public readonly record struct ProcessStatus(string Name, int User, long? TableBy
 
     /// <summary>True for a thread of the kernel: it has no address space, and no end either (Z and X are ended).</summary>
     public bool IsOfKernel => TableBytes is null && Threads == 1 && State is not ("Z" or "X" or "");
+
+    /// <summary>RssAnon: resident private memory.</summary>
+    public long AnonymousBytes { get; init; }
+
+    /// <summary>PPid; 0 if it is not told.</summary>
+    public int ParentPid { get; init; }
+
+    /// <summary>CapEff: capabilities that hold now, a bit each.</summary>
+    public ulong Capabilities { get; init; }
+
+    /// <summary>True if THP_enabled says 0.</summary>
+    public bool RefusesHugePages { get; init; }
 }

@@ -14,7 +14,10 @@ public static class StatusParser
         var user = -1;
         var threads = 0;
         long? tables = null;
-        long hugetlb = 0, resident = 0;
+        long hugetlb = 0, resident = 0, anonymous = 0;
+        var parent = 0;
+        ulong capabilities = 0;
+        var refuses = false;
         while (ProcText.TryLine(ref text, out var line))
         {
             if (line.StartsWith("Name:\t"u8))
@@ -49,9 +52,28 @@ public static class StatusParser
             {
                 resident = Kilobytes(line);
             }
+            else if (line.StartsWith("RssAnon:"u8))
+            {
+                anonymous = Kilobytes(line);
+            }
+            else if (line.StartsWith("PPid:"u8))
+            {
+                line = line["PPid:"u8.Length..];
+                parent = (int)ProcText.Decimal(ProcText.Word(ref line));
+            }
+            else if (line.StartsWith("THP_enabled:"u8))
+            {
+                line = line["THP_enabled:"u8.Length..];
+                refuses = ProcText.Word(ref line).SequenceEqual("0"u8);
+            }
+            else if (line.StartsWith("CapEff:"u8))
+            {
+                line = line["CapEff:"u8.Length..];
+                capabilities = ProcText.Hexadecimal(ProcText.Word(ref line), out _);
+            }
         }
 
-        return new ProcessStatus(name, user, tables, hugetlb, resident, state, threads);
+        return new ProcessStatus(name, user, tables, hugetlb, resident, state, threads) { AnonymousBytes = anonymous, ParentPid = parent, Capabilities = capabilities, RefusesHugePages = refuses };
     }
 
     private static long Kilobytes(ReadOnlySpan<byte> line)

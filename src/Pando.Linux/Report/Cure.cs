@@ -21,4 +21,8 @@ public sealed record Cure(
     long? SavedBytes,
     long? AtBytesNow,
     long? AtBytesAfter,
-    string Cost);
+    string Cost)
+{
+    /// <summary>Memory that it takes for the object itself, in bytes; null where that does not change.</summary>
+    public long? MemoryBytes { get; init; }
+}

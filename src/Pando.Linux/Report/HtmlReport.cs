@@ -282,10 +282,10 @@ public static class HtmlReport
 
     private static void WriteTable(StringBuilder page, ScanReport report)
     {
-        page.Append("<h2>Objects</h2>\n<div class=\"wide\"><table><tr><th>object</th><th>processes</th><th>mapped</th><th>pages</th><th>tables</th><th>needed once</th><th>duplicate</th><th>empty</th></tr>\n");
+        page.Append("<h2>Objects</h2>\n<div class=\"wide\"><table><tr><th>object</th><th>processes</th><th>mapped</th><th>resident</th><th>touched</th><th>pages</th><th>tables</th><th>needed once</th><th>duplicate</th><th>empty</th></tr>\n");
         foreach (var o in report.Objects.Take(40))
         {
-            Append(page, $"<tr><td>{Text(o.Label)}</td><td>{o.Processes}</td><td>{Size(o.MappedBytes)}</td><td>{string.Join(" + ", o.PageSizes.Keys)}</td><td>{Size(o.TableBytes)}</td><td>{Size(o.NeededOnce)}</td><td>{Size(o.Duplicate)}</td><td>{Size(o.Empty)}</td></tr>\n");
+            Append(page, $"<tr><td>{Text(o.Label)}</td><td>{o.Processes}</td><td>{Size(o.MappedBytes)}</td><td>{(o.ResidentBytes is { } resident ? Size(resident) : "-")}</td><td>{Size(o.TouchedBytes)}</td><td>{string.Join(" + ", o.PageSizes.Keys)}</td><td>{Size(o.TableBytes)}</td><td>{Size(o.NeededOnce)}</td><td>{Size(o.Duplicate)}</td><td>{Size(o.Empty)}</td></tr>\n");
         }
 
         page.Append("</table></div>\n");

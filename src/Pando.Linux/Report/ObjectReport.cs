@@ -59,4 +59,15 @@ public sealed record ObjectReport(
     /// <summary>"DEVICE:INODE", and "@SCOPE" where there is one: what <c>--object</c> takes.</summary>
     [JsonIgnore]
     public string Place => Scope.Length > 0 ? $"{Device}:{Inode}@{Scope}" : $"{Device}:{Inode}";
+
+    /// <summary>Bytes of memory (or swap) that are allocated to it: for shared memory and huge pages what the file has, for
+    /// private memory what its processes have. Null where it is not known: files in the page cache, DAX.</summary>
+    public long? ResidentBytes { get; init; }
+
+    /// <summary>Bytes of its pieces of 2 MiB in which somebody has an entry: what it would take in huge pages where only these
+    /// are backed. Of processes that were read to the page.</summary>
+    public long TouchedBytes { get; init; }
+
+    /// <summary>Huge pages of 2 MiB that all that is mapped of it takes: what hugetlb reserves.</summary>
+    public long HugePages { get; init; }
 }

@@ -13,6 +13,8 @@ namespace Pando.Linux.Snapshot;
 /// <param name="TransparentHugePages">transparent_hugepage/enabled, the chosen word.</param>
 /// <param name="ShmemHugePages">transparent_hugepage/shmem_enabled, the chosen word.</param>
 /// <param name="Settings">vm.* settings that matter here.</param>
+/// <param name="DefaultHugePageSize">Hugepagesize of /proc/meminfo, in bytes: the size that vm.nr_hugepages counts in; null if not known.</param>
+/// <param name="AvailableBytes">MemAvailable; null if not known.</param>
 public sealed record MachineFacts(
     string KernelRelease,
     int Levels,
@@ -25,4 +27,6 @@ public sealed record MachineFacts(
     IReadOnlyDictionary<string, string> Config,
     string TransparentHugePages,
     string ShmemHugePages,
-    IReadOnlyDictionary<string, string> Settings);
+    IReadOnlyDictionary<string, string> Settings,
+    ulong? DefaultHugePageSize = null,
+    long? AvailableBytes = null);

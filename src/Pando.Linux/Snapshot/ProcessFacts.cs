@@ -20,6 +20,8 @@ namespace Pando.Linux.Snapshot;
 /// <param name="SameSpace">Other processes that run in this one's address space (vfork, clone), which are not in the snapshot
 /// themselves: an address space counts once.</param>
 /// <param name="OtherCgroups">Its cgroups in other hierarchies, where they differ from <paramref name="Cgroup"/>.</param>
+/// <param name="Service">More about a well-known server; null for others.</param>
+/// <param name="AnonymousBytes">RssAnon of status, in bytes: resident private memory.</param>
 public sealed record ProcessFacts(
     int Pid,
     string Name,
@@ -35,7 +37,9 @@ public sealed record ProcessFacts(
     string? StuckState = null,
     CgroupPaths? OtherCgroups = null,
     int Thread = 0,
-    IReadOnlyList<int>? SameSpace = null)
+    IReadOnlyList<int>? SameSpace = null,
+    ServiceFacts? Service = null,
+    long AnonymousBytes = 0)
 {
     /// <summary>The number below which /proc has its memory.</summary>
     [JsonIgnore]

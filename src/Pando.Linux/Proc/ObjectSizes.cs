@@ -1,0 +1,111 @@
+using System.Globalization;
+using Pando.Linux.Native;
+using Pando.Linux.Snapshot;
+
+namespace Pando.Linux.Proc;
+
+/// <summary>
+/// Asks how large objects of shared memory and of huge pages are, how much of them is allocated, and where the tmpfs is
+/// mounted that a file lies on. Once for each object; those file systems answer at once.
+/// </summary>
+internal sealed class ObjectSizes(ScanOptions options, PatientReader reader)
+{
+    private readonly Dictionary<string, IReadOnlyList<MountPoint>> _mounts = new(StringComparer.Ordinal);
+
+    /// <summary>The objects with what was found.</summary>
+    public IReadOnlyList<ObjectFacts> Read(IReadOnlyList<ObjectFacts> objects, IReadOnlyList<ProcessFacts> processes)
+    {
+        var found = objects.ToArray();
+        var seen = new bool[found.Length];
+        var own = Namespace("self");
+        reader.ForEach([.. processes.Where(p => p.Mappings is not null)], 1, p => p.Pid, "its files", (process, file) =>
+        {
+            var sizes = new List<ObjectFacts>();
+            var taken = new HashSet<int>();
+            foreach (var mapping in process.Mappings!)
+            {
+                var number = mapping.ObjectNumber;
+                if (!seen[number] && objects[number].Kind is ObjectKind.SharedMemory or ObjectKind.SystemV or ObjectKind.Memfd or ObjectKind.SharedAnonymous or ObjectKind.Hugetlb && taken.Add(number))
+                {
+                    sizes.Add(With(objects[number], process, mapping, own, file));
+                    file.Heart.Beat();
+                }
+            }
+
+            return sizes;
+        }, (_, sizes) =>
+        {
+            foreach (var facts in sizes)
+            {
+                // Asked again of the next process that maps it, where this one could not tell.
+                found[facts.Number] = facts;
+                seen[facts.Number] = facts.SizeBytes is not null;
+            }
+        });
+        return found;
+    }
+
+    private ObjectFacts With(ObjectFacts facts, ProcessFacts process, in MappingFacts mapping, string own, FileContents file)
+    {
+        var link = string.Create(CultureInfo.InvariantCulture, $"{options.Proc}/{process.Reader}/map_files/{mapping.Start:x}-{mapping.End:x}");
+        var space = Namespace(process.Reader.ToString(CultureInfo.InvariantCulture));
+        var isOwn = space.Length == 0 || own.Length == 0 || space == own;
+        var answer = MemoryFile.Ask(link);
+        if (answer is null && isOwn && facts.Kind is ObjectKind.SharedMemory or ObjectKind.Hugetlb && facts.Name.StartsWith('/') && MemoryFile.Ask(facts.Name) is { } named && named.Inode == facts.Inode)
+        {
+            answer = named; // an ordinary user may not follow map_files
+        }
+
+        if (answer is not { } a)
+        {
+            return facts;
+        }
+
+        facts = facts with { SizeBytes = a.Size, AllocatedBytes = a.Allocated };
+        if (facts.Kind != ObjectKind.SharedMemory)
+        {
+            return facts;
+        }
+
+        var point = Mounts(space, process.Reader, file)
+            .Where(m => m.Type == "tmpfs" && m.Device == DecimalDevice(facts.Device) && m.Shows(facts.Name))
+            .MaxBy(m => m.Point.Length);
+        return point is null ? facts : facts with
+        {
+            Mount = new MountFacts(point.Point, point.SuperOptions, isOwn ? null : process.Pid, a.SystemSize, a.SystemFree, a.SystemFiles),
+        };
+    }
+
+    /// <summary>"00:1b" of maps as mountinfo writes it: "0:27".</summary>
+    private static string DecimalDevice(string device) => device.Split(':') is [var major, var minor]
+        && int.TryParse(major, NumberStyles.AllowHexSpecifier, CultureInfo.InvariantCulture, out var high)
+        && int.TryParse(minor, NumberStyles.AllowHexSpecifier, CultureInfo.InvariantCulture, out var low)
+        ? string.Create(CultureInfo.InvariantCulture, $"{high}:{low}")
+        : "";
+
+    /// <summary>"mnt:[4026531841]"; empty if it may not be read.</summary>
+    private string Namespace(string pid)
+    {
+        try
+        {
+            return new FileInfo($"{options.Proc}/{pid}/ns/mnt").LinkTarget ?? "";
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            return "";
+        }
+    }
+
+    private IReadOnlyList<MountPoint> Mounts(string space, int pid, FileContents file)
+    {
+        lock (_mounts)
+        {
+            if (!_mounts.TryGetValue(space, out var mounts))
+            {
+                _mounts[space] = mounts = MountPoint.Parse(file.Read($"{options.Proc}/{(space.Length == 0 ? "self" : pid.ToString(CultureInfo.InvariantCulture))}/mountinfo", out _));
+            }
+
+            return mounts;
+        }
+    }
+}
