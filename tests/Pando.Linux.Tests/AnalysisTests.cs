@@ -116,6 +116,7 @@ public class AnalysisTests
         Assert.StartsWith("PageSize", Assert.Single(report.Sharing!.Remarks), StringComparison.Ordinal);
         Assert.Equal((0L, 0L, Table), (report.Live.Pte, report.Live.Pmd, report.Live.Pud));
         Assert.Equal(["1 GiB"], report.PageSizes.Keys);
+        Assert.Equal((0L, 0L, 0), (report.Sharing.TablesIfPrivate, report.Sharing.Tables, report.Sharing.SharingProcesses));
     }
 
     [Fact]

@@ -103,6 +103,51 @@ public class LiveHugetlbTests
     }
 
     [Fact]
+    public void Files_opened_for_reading_alone_make_a_second_group_and_the_reason_is_named()
+    {
+        // All four map for reading; two of them could not make it writable (VM_MAYWRITE).
+        SkipWithoutSharing();
+        using var pages = LiveLinux.ReserveHugePages(512);
+        using var mount = TestMount.Make("hugetlbfs", "none", "pagesize=2M");
+        var path = Path.Combine(mount.Path, LiveLinux.TestName);
+        using (var file = File.Create(path))
+        {
+            file.SetLength(1 << 30);
+        }
+
+        const string OneGiB = "size=1073741824";
+        using var group = TestProcessGroup.Start(4, "fork,value=3", $"0:file,path={path}", $"1:file,path={path}", $"2:readfile,path={path}", $"3:readfile,path={path}",
+            $"map,at=400000000000,{OneGiB},rights=r", $"touch,at=400000000000,{OneGiB},value=2097152");
+
+        var report = Assert.Single(LiveLinux.Scan().Report.Objects, o => o.Name == path);
+        var sharing = report.Sharing!;
+
+        Assert.True(sharing.Measured);
+        Assert.Empty(sharing.Remarks); // kpagecount says the same
+        Assert.Equal((4L, 2L, 4), (sharing.TablesIfPrivate, sharing.Tables, sharing.SharingProcesses));
+        Assert.Equal(2 * Table, report.Live.Pmd);
+        Assert.Equal(2, sharing.Outsiders.Count);
+        Assert.All(sharing.Outsiders, o => Assert.Equal((0, 1), (o.OwnTables, o.ApartTables)));
+        Assert.All(sharing.Outsiders.SelectMany(o => o.Reasons), r => Assert.Equal(ShareRefusal.FlagsDiffer, r.Reason));
+        Assert.All(sharing.Outsiders.SelectMany(o => o.Reasons), r => Assert.Contains("opened for reading alone", r.Detail, StringComparison.Ordinal));
+    }
+
+    [Fact]
+    public void Private_writers_of_a_file_of_huge_pages_have_a_table_each_and_all_are_counted()
+    {
+        using var pages = LiveLinux.ReserveHugePages(64);
+        using var group = TestProcessGroup.Start(40, "hugetlb,size=2097152", "fork,value=39", "private,at=400000000000,size=2097152,rights=rw", "write,at=400000000000,size=2097152,value=2097152");
+
+        var (snapshot, scanned) = LiveLinux.Scan(exact: false);
+        var report = LiveLinux.TestObjectOf(scanned);
+
+        Assert.Equal((40L, 40L, 0), (report.Sharing!.TablesIfPrivate, report.Sharing.Tables, report.Sharing.SharingProcesses));
+        Assert.Equal((40, 40), (report.Sharing.Processes, report.Sharing.ProcessesCounted));
+        Assert.Equal(40 * Table, report.Live.Pmd);
+        Assert.All(snapshot.Processes.Where(p => group.Pids.Contains(p.Pid)), p => Assert.True(p.Populated is not null || p.HugeRuns is not null));
+    }
+
+    [Fact]
     public void Flags_that_changed_after_the_first_touch_are_told_from_sharing_that_goes_on()
     {
         SkipWithoutSharing();

@@ -34,10 +34,16 @@ internal static class RangeView
 
         if (r.Sharing is { } s)
         {
-            Line($"  hugetlb   {s.Tables} PMD tables for {s.Processes} processes ({s.TablesIfPrivate} if private), {(s.Measured ? "counted by kpagecount" : "by the kernel's rules")}");
-            Line(s.Outsiders.FirstOrDefault(o => o.Pid == r.Pid) is { } own
-                ? $"    this process has {own.OwnTables} of its own"
-                : "    this process shares all of its");
+            Line(s.TablesIfPrivate == 0
+                ? $"  hugetlb   no PMD tables of 2 MiB pages for {s.Processes} process{(s.Processes == 1 ? "" : "es")}: {string.Join(" ", s.Remarks)}"
+                : $"  hugetlb   {s.Tables} PMD tables for {s.Processes} processes ({s.TablesIfPrivate} if private), {(s.Measured ? "counted by kpagecount" : "by the kernel's rules")}{ScanView.OfSample(s)}");
+            if (s.TablesIfPrivate > 0)
+            {
+                Line(s.Outsiders.FirstOrDefault(o => o.Pid == r.Pid) is { } own
+                    ? $"    this process has {Tables(own)}"
+                    : "    this process shares all of its");
+            }
+
             foreach (var outsider in s.Outsiders.OrderByDescending(o => o.Pid == r.Pid).Take(5))
             {
                 Line($"    outside: {outsider.Pid} ({outsider.Name}): {string.Join("; ", outsider.Reasons.Select(x => $"{x.Reason}: {x.Detail}"))}");
@@ -54,6 +60,13 @@ internal static class RangeView
             Line($"Note: {note}");
         }
     }
+
+    private static string Tables(Outsider outsider) => (outsider.OwnTables, outsider.ApartTables) switch
+    {
+        (var own, 0) => $"{own} of its own",
+        (0, var apart) => $"{apart} that fewer share than could",
+        var (own, apart) => $"{own} of its own, and {apart} that fewer share than could",
+    };
 
     private static string CouldServe(RangeLevel level)
     {

@@ -121,7 +121,9 @@ internal sealed class ScanView(TextWriter output, int? width, ScanReport report,
         foreach (var o in report.Objects.Where(o => o.Sharing is { Processes: > 0 }).Take(top))
         {
             var s = o.Sharing!;
-            Line($"Is it shared: {o.Label}: {Number(s.Tables, "PMD table")} for {Number(s.Processes, "process", "processes")}, {s.TablesIfPrivate} if each had its own; {s.SharingProcesses} share{(s.Measured ? " (counted by kpagecount)" : " (by the kernel's rules; not counted)")}");
+            Line(s.TablesIfPrivate == 0
+                ? $"Is it shared: {o.Label}: no PMD tables of 2 MiB pages for {Number(s.Processes, "process", "processes")}"
+                : $"Is it shared: {o.Label}: {Number(s.Tables, "PMD table")} for {Number(s.Processes, "process", "processes")}, {s.TablesIfPrivate} if each had its own; {s.SharingProcesses} share{(s.Measured ? " (counted by kpagecount)" : " (by the kernel's rules; not counted)")}{OfSample(s)}");
             WriteOutsiders(s);
             foreach (var remark in s.Remarks)
             {
@@ -132,14 +134,19 @@ internal sealed class ScanView(TextWriter output, int? width, ScanReport report,
         }
     }
 
+    /// <summary>What is said of a sample is said to be of one.</summary>
+    internal static string OfSample(HugetlbSharing sharing) => sharing.ProcessesCounted >= sharing.Processes ? ""
+        : $"; of a sample: {sharing.ProcessesCounted} of {sharing.Processes} processes were looked at, the rest are taken to be like these";
+
     /// <summary>Processes that are outside for the same reasons are told once.</summary>
     private void WriteOutsiders(HugetlbSharing sharing)
     {
-        foreach (var like in sharing.Outsiders.GroupBy(o => (o.OwnTables, Reasons: string.Join("; ", o.Reasons.Select(r => $"{r.Reason} for {r.Spans} GiB"))))
+        foreach (var like in sharing.Outsiders.GroupBy(o => (o.OwnTables, o.ApartTables, Reasons: string.Join("; ", o.Reasons.Select(r => $"{r.Reason} for {r.Spans} GiB"))))
             .OrderByDescending(g => g.Count()).Take(top))
         {
             var pids = string.Join(", ", like.Take(4).Select(o => $"{o.Pid} ({o.Name})"));
-            Line($"  outside with {Number(like.Key.OwnTables, "table")} of its own: {Number(like.Count(), "process", "processes")}: {pids}{(like.Count() > 4 ? ", ..." : "")}");
+            var apart = like.Key.ApartTables == 0 ? "" : $"{(like.Key.OwnTables == 0 ? "" : " and ")}{Number(like.Key.ApartTables, "table")} that fewer share than could";
+            Line($"  outside with {(like.Key.OwnTables == 0 && apart.Length > 0 ? "" : $"{Number(like.Key.OwnTables, "table")} of its own")}{apart}: {Number(like.Count(), "process", "processes")}: {pids}{(like.Count() > 4 ? ", ..." : "")}");
             foreach (var reason in like.First().Reasons)
             {
                 Line($"    {reason.Reason} in {Number(reason.Spans, "span")} of 1 GiB{(reason.Spans > 1 ? ", the first" : "")}: {reason.Detail}");

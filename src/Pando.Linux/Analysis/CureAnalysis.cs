@@ -281,32 +281,7 @@ internal sealed class CureAnalysis
     }
 
     /// <summary>The populated runs of a mapping: its own, or those of the like process moved to its place.</summary>
-    internal static List<CensusRun> Runs(ProcessTables process, int index)
-    {
-        var mapping = process.Facts.Mappings![index];
-        var source = process.Source!;
-        var from = index;
-        if (!process.IsRead)
-        {
-            from = -1;
-            for (var i = 0; i < source.Mappings!.Count && from < 0; i++)
-            {
-                var other = source.Mappings[i];
-                if (other.ObjectNumber == mapping.ObjectNumber && other.Offset == mapping.Offset && other.Length == mapping.Length && other.Rights == mapping.Rights)
-                {
-                    from = i;
-                }
-            }
-
-            if (from < 0)
-            {
-                return [];
-            }
-        }
-
-        var shift = mapping.Start - source.Mappings![from].Start;
-        return [.. source.Populated!.Where(r => r.Mapping == from).Select(r => new CensusRun(r.Start + shift, r.End + shift, r.LeafLevel))];
-    }
+    internal static List<CensusRun> Runs(ProcessTables process, int index) => [.. process.Runs(index).Select(r => new CensusRun(r.Start, r.End, r.LeafLevel))];
 
     private sealed record MappedPart(MappingFacts Mapping, IReadOnlyList<CensusRun> Runs);
 

@@ -12,10 +12,12 @@ internal sealed class ProcessTables
 {
     private const int NearlyEqual = 64;
 
-    private ProcessTables(ProcessFacts facts, ProcessFacts? source, Dictionary<int, ObjectTables> objects, double unplaced)
+    private MappedRuns? _hugeRuns;
+
+    private ProcessTables(ProcessFacts facts, SourcePages? source, Dictionary<int, ObjectTables> objects, double unplaced)
     {
         Facts = facts;
-        Source = source;
+        Pages = source;
         Objects = objects;
         Unplaced = unplaced;
     }
@@ -23,7 +25,10 @@ internal sealed class ProcessTables
     public ProcessFacts Facts { get; }
 
     /// <summary>The process whose pages were read; null if no page of its class was.</summary>
-    public ProcessFacts? Source { get; }
+    public ProcessFacts? Source => Pages?.Process;
+
+    /// <summary>Its pages.</summary>
+    public SourcePages? Pages { get; }
 
     public Dictionary<int, ObjectTables> Objects { get; }
 
@@ -31,6 +36,16 @@ internal sealed class ProcessTables
     public double Unplaced { get; }
 
     public bool IsRead => ReferenceEquals(Facts, Source);
+
+    /// <summary>True if the process's own huge pages were looked at, to the page or to the GiB.</summary>
+    public bool HasSpans => IsRead || Facts.HugeRuns is not null;
+
+    /// <summary>The populated runs of a mapping: its own, or those of the like process moved to its place.</summary>
+    public IEnumerable<PopulatedRun> Runs(int mapping) => Pages is null ? [] : IsRead ? Pages.Of(mapping) : Pages.Moved(Facts.Mappings![mapping], mapping);
+
+    /// <summary>Addresses of a mapping of huge pages in which every GiB has an entry.</summary>
+    public IEnumerable<(ulong Start, ulong End)> HugeSpans(int mapping) =>
+        (IsRead || Facts.HugeRuns is null ? Runs(mapping) : (_hugeRuns ??= new MappedRuns(Facts.HugeRuns, Facts.Mappings!.Count)).Of(mapping)).Select(r => (r.Start, r.End));
 
     public double Empty => Objects.Values.Sum(o => o.Empty);
 
@@ -64,7 +79,7 @@ internal sealed class ProcessTables
         }
 
         var empty = Math.Max(0, (process.TableBytes / TableCounts.TableBytes) - live);
-        return new ProcessTables(process, process, objects, PlaceEmpty(process, facts, objects, empty));
+        return new ProcessTables(process, new SourcePages(process), objects, PlaceEmpty(process, facts, objects, empty));
     }
 
     /// <summary>
@@ -84,7 +99,7 @@ internal sealed class ProcessTables
             anonymous.Live[1] = Math.Max(0, anonymous.Live[1] + difference);
         }
 
-        return new ProcessTables(process, Source, objects, Unplaced * factor);
+        return new ProcessTables(process, Pages, objects, Unplaced * factor);
     }
 
     /// <summary>A process of which no more than VmPTE is known.</summary>

@@ -231,7 +231,7 @@ public sealed class ScanAnalysis
                     var last = (mapping.Offset + (long)(run.End - 1 - mapping.Start)) >> shift;
                     for (var cell = Math.Max(0, first); cell <= last && cell < columns; cell++)
                     {
-                        row[cell] = report.Sharing?.SharedCells.Contains((process.Facts.Pid, cell)) == true ? 2 : 1;
+                        row[cell] = report.Sharing?.IsShared(process.Facts.Pid, cell) == true ? 2 : 1;
                     }
                 }
             }

@@ -15,6 +15,7 @@ internal sealed unsafe class PageMap : IDisposable
 {
     private const ulong PageSize = 4096;
     private const ulong WindowSize = 2UL << 20;
+    private const ulong GiB = 1UL << 30;
     private const int EntriesPerRead = 64 * 1024;
 
     // Without PAGEMAP_SCAN every page of address space costs 8 bytes; inaccessible reserves of this size are not read.
@@ -51,6 +52,29 @@ internal sealed unsafe class PageMap : IDisposable
     /// </summary>
     public bool TryAddRuns(List<PopulatedRun> runs, int index, in MappingFacts mapping, int hugeLeaf, bool useScan) =>
         useScan ? TryScan(runs, index, mapping, hugeLeaf) : TryReadEntries(runs, index, mapping, hugeLeaf);
+
+    /// <summary>
+    /// Finds the GiBs of mapping number <paramref name="index"/> that have an entry, as runs of whole GiBs within the mapping: one call for each GiB.
+    /// Returns false if the process ended or may not be read. Needs PAGEMAP_SCAN.
+    /// </summary>
+    public bool TryAddGiBs(List<PopulatedRun> runs, int index, in MappingFacts mapping)
+    {
+        PageRegion region;
+        for (var address = mapping.Start; address < mapping.End;)
+        {
+            var found = Scan(address, mapping.End, &region, out _);
+            if (found <= 0)
+            {
+                return found == 0;
+            }
+
+            var next = Math.Min((region.Start | (GiB - 1)) + 1, mapping.End);
+            AddWindow(runs, index, Math.Max(region.Start & ~(GiB - 1), mapping.Start), next, 1);
+            address = next;
+        }
+
+        return true;
+    }
 
     /// <summary>True if entries one by one would be too many for too little: a big reserve without rights.</summary>
     public static bool IsTooLongToRead(in MappingFacts mapping) =>

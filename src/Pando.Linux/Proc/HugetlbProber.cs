@@ -45,13 +45,11 @@ internal sealed class HugetlbProber(ScanOptions options, PatientReader reader)
 
     private IEnumerable<HugetlbProbe> ProbeObject(int number, List<(ProcessFacts Process, MappingFacts Mapping)> mappings, List<string> notes)
     {
-        var groups = CandidateOffsets(number, mappings);
         var most = Math.Max(1, MostReads / Math.Max(1, 4L * mappings.Count));
-        if (groups.Count > most)
+        var groups = CandidateOffsets(mappings, most, out var standsFor);
+        if (standsFor > 1)
         {
-            var step = (groups.Count + most - 1) / most;
-            notes.Add($"Sharing of hugetlb object {number} was looked at in every {step}th GiB only.");
-            groups = [.. groups.Where((_, i) => i % step == 0)];
+            notes.Add($"Sharing of hugetlb object {number} was looked at in every {standsFor}th GiB only.");
         }
 
         var offsets = groups.SelectMany(g => g).Distinct().ToArray();
@@ -76,7 +74,7 @@ internal sealed class HugetlbProber(ScanOptions options, PatientReader reader)
             .Select(g => g.OrderByDescending(o => present[o].Count).First())
             .Where(o => present[o].Count > 0)
             .Distinct();
-        return [.. chosen.Select(o => new HugetlbProbe(number, o, present[o], TablesOf(frames[o])))];
+        return [.. chosen.Select(o => new HugetlbProbe(number, o, present[o], TablesOf(frames[o]), standsFor))];
     }
 
     /// <summary>The pages of these offsets that are in the process's tables, with their frames.</summary>
@@ -109,38 +107,53 @@ internal sealed class HugetlbProber(ScanOptions options, PatientReader reader)
         return found;
     }
 
-    /// <summary>For each 1 GiB span of each layout: up to four pages to look at.</summary>
-    private static List<long[]> CandidateOffsets(int number, List<(ProcessFacts Process, MappingFacts Mapping)> mappings)
+    /// <summary>For each 1 GiB span of each layout (the same part of the object at the same place within a GiB): up to four pages to look at. Of more than
+    /// <paramref name="most"/> spans evenly spaced ones, each of which stands for several.</summary>
+    private static List<long[]> CandidateOffsets(List<(ProcessFacts Process, MappingFacts Mapping)> mappings, long most, out int standsFor)
     {
+        var layouts = mappings
+            .GroupBy(m => (m.Mapping.Offset, m.Mapping.Length, Place: m.Mapping.Start & (PmdSpan - 1)))
+            .Select(g => g.FirstOrDefault(m => m.Process.Populated is not null || m.Process.HugeRuns is not null, g.First()))
+            .OrderBy(m => m.Mapping.Offset).ThenBy(m => m.Mapping.Start)
+            .ToList();
+        var spans = layouts.Sum(l => (long)(((l.Mapping.End - 1) / PmdSpan) - (l.Mapping.Start / PmdSpan) + 1));
+        standsFor = (int)Math.Min(int.MaxValue, (spans + most - 1) / most);
         var groups = new Dictionary<(long Start, long End), long[]>();
-        foreach (var (process, mapping) in mappings)
+        long index = 0;
+        foreach (var (process, mapping) in layouts)
         {
+            var runs = process.Populated ?? process.HugeRuns ?? [];
             for (var span = mapping.Start & ~(PmdSpan - 1); span < mapping.End; span += PmdSpan)
             {
-                var from = Math.Max(span, mapping.Start);
-                var to = Math.Min(span + PmdSpan, mapping.End);
-                var start = mapping.Offset + (long)(from - mapping.Start);
-                var end = mapping.Offset + (long)(to - mapping.Start);
-                if (groups.ContainsKey((start, end)))
+                if (index++ % standsFor != 0)
                 {
                     continue;
                 }
 
-                var offsets = new List<long> { start, start + ((end - start) / 2 / HugePage * HugePage), end - HugePage };
-                foreach (var run in process.Populated ?? [])
-                {
-                    if (process.Mappings![run.Mapping].ObjectNumber == number && run.Start < to && run.End > from && run.Start >= mapping.Start && run.End <= mapping.End)
-                    {
-                        offsets.Insert(0, mapping.Offset + (long)(Math.Max(run.Start, from) - mapping.Start));
-                        break;
-                    }
-                }
-
-                groups[(start, end)] = [.. offsets.Distinct()];
+                var from = Math.Max(span, mapping.Start);
+                var to = Math.Min(span + PmdSpan, mapping.End);
+                var start = mapping.Offset + (long)(from - mapping.Start);
+                var end = mapping.Offset + (long)(to - mapping.Start);
+                var first = FirstRun(runs, from);
+                long[] populated = first < runs.Count && runs[first].Start < to ? [mapping.Offset + (long)(Math.Max(runs[first].Start, from) - mapping.Start)] : [];
+                groups.TryAdd((start, end), [.. populated.Append(start).Append(start + ((end - start) / 2 / HugePage * HugePage)).Append(end - HugePage).Distinct()]);
             }
         }
 
         return [.. groups.OrderBy(g => g.Key).Select(g => g.Value)];
+    }
+
+    /// <summary>The index of the first run that ends above an address.</summary>
+    private static int FirstRun(IReadOnlyList<PopulatedRun> runs, ulong address)
+    {
+        var (low, high) = (0, runs.Count);
+        while (low < high)
+        {
+            var middle = (low + high) / 2;
+            (low, high) = runs[middle].End <= address ? (middle + 1, high) : (low, middle);
+        }
+
+        return low;
     }
 
     // Frame numbers are hidden from ordinary users: they read as zero.

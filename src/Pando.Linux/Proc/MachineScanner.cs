@@ -23,6 +23,9 @@ public sealed class MachineScanner
     private const long SmallestService = 1L << 20;
     private const int MostServices = 64;
 
+    // GiBs of huge pages of processes that are not read to the page, at about a microsecond each.
+    private const long MostHugeGiBs = 1 << 20;
+
     private readonly ScanOptions _options;
     private readonly ObjectTable _objects = new();
     private readonly List<string> _notes = [];
@@ -51,6 +54,7 @@ public sealed class MachineScanner
         objects = new ObjectSizes(_options, _reader).Read(objects, processes);
         new ServiceReader(_options, _reader).Read(processes, () => OutOfTime);
         ReadPages(processes, objects);
+        ReadHugePages(processes, objects);
         ReadFlags(processes, objects);
         var probes = new HugetlbProber(_options, _reader).Probe(objects, processes, _notes);
         MarkStuck(processes);
@@ -148,6 +152,46 @@ public sealed class MachineScanner
 
         var read = process with { Populated = runs, Unread = unread };
         return useScan ? read : new PlainLeaves(_options, objects, file).Of(read);
+    }
+
+    /// <summary>Finds for processes that were not read to the page in which GiBs they have huge pages: what is said of sharing is then counted for all. Chosen
+    /// at random if there are too many GiBs for all.</summary>
+    private void ReadHugePages(ProcessFacts[] processes, IReadOnlyList<ObjectFacts> objects)
+    {
+        if (_options.PlainPagemap || !KernelHasScan())
+        {
+            return;
+        }
+
+        bool IsHuge(in MappingFacts mapping) => objects[mapping.ObjectNumber] is { Kind: ObjectKind.Hugetlb, HugePageSize: 2 << 20 };
+        var left = MostHugeGiBs;
+        var chosen = new List<int>();
+        var unread = Enumerable.Range(0, processes.Length).Where(i => processes[i] is { Populated: null, Mappings: { } mappings } && mappings.Any(m => IsHuge(m))).ToArray();
+        new Random(unread.Length).Shuffle(unread);
+        foreach (var i in unread)
+        {
+            left -= processes[i].Mappings!.Where(m => IsHuge(m)).Sum(m => (long)(m.Length >> 30) + 1);
+            if (left >= 0)
+            {
+                chosen.Add(i);
+            }
+        }
+
+        _reader.ForEach(chosen, Environment.ProcessorCount, i => processes[i].Pid, "its huge pages", (i, file) =>
+        {
+            using var pageMap = OutOfTime ? null : PageMap.Open($"{_options.Proc}/{processes[i].Reader}/pagemap", file.Heart, out _);
+            var runs = new List<PopulatedRun>();
+            for (var m = 0; m < processes[i].Mappings!.Count; m++)
+            {
+                var mapping = processes[i].Mappings![m];
+                if (pageMap is null || (IsHuge(mapping) && !pageMap.TryAddGiBs(runs, m, mapping)))
+                {
+                    return null;
+                }
+            }
+
+            return runs;
+        }, (i, runs) => processes[i] = processes[i] with { HugeRuns = runs });
     }
 
     /// <summary>Reads the flags of hugetlb mappings: sharing of their tables hangs on them, and only smaps has them.</summary>

@@ -298,7 +298,7 @@ public static class HtmlReport
             Append(page, $"<h2>Outside the sharing of {Text(o.Label)}</h2>\n<table><tr><th>process</th><th>own tables</th><th class=\"why\">why</th></tr>\n");
             foreach (var outsider in o.Sharing!.Outsiders.Take(40))
             {
-                Append(page, $"<tr><td>{outsider.Pid} {Text(outsider.Name)}</td><td>{outsider.OwnTables}</td><td class=\"why\">{string.Join("<br/>", outsider.Reasons.Select(r => Text($"{r.Reason}: {r.Detail}")))}</td></tr>\n");
+                Append(page, $"<tr><td>{outsider.Pid} {Text(outsider.Name)}</td><td>{outsider.OwnTables}{(outsider.ApartTables > 0 ? $", and {outsider.ApartTables} that fewer share than could" : "")}</td><td class=\"why\">{string.Join("<br/>", outsider.Reasons.Select(r => Text($"{r.Reason}: {r.Detail}")))}</td></tr>\n");
             }
 
             page.Append("</table>\n");

@@ -10,7 +10,7 @@ namespace Pando.Linux.Report;
 /// <param name="TablesIfPrivate">PMD tables as VmPTE counts them: once for each process.</param>
 /// <param name="Tables">PMD tables that exist.</param>
 /// <param name="SharingProcesses">Processes that share at least one table.</param>
-/// <param name="Outsiders">Processes with tables of their own.</param>
+/// <param name="Outsiders">Processes with tables of their own, or with some that fewer share than could.</param>
 /// <param name="Remarks">Where rules and measurement differ.</param>
 public sealed record HugetlbSharing(
     bool Measured,
@@ -21,7 +21,11 @@ public sealed record HugetlbSharing(
     IReadOnlyList<Outsider> Outsiders,
     IReadOnlyList<string> Remarks)
 {
-    /// <summary>Process and GiB of the object, for each part that the process has in a shared table; for the picture.</summary>
+    /// <summary>Processes whose own tables were looked at. Where these are fewer than all, the rest are taken to be as the like processes
+    /// that were: the figures are of a sample.</summary>
+    public int ProcessesCounted { get; init; }
+
+    /// <summary>Tells whether a process has a GiB of the object in a table that it shares; for the picture.</summary>
     [JsonIgnore]
-    public IReadOnlySet<(int Pid, long Cell)> SharedCells { get; init; } = new HashSet<(int, long)>();
+    public Func<int, long, bool> IsShared { get; init; } = (_, _) => false;
 }

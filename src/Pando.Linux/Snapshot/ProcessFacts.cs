@@ -19,6 +19,8 @@ namespace Pando.Linux.Snapshot;
 /// <param name="Thread">The thread through which its memory is read, where the first thread has ended and others run; 0 otherwise.</param>
 /// <param name="SameSpace">Other processes that run in this one's address space (vfork, clone), which are not in the snapshot
 /// themselves: an address space counts once.</param>
+/// <param name="HugeRuns">Of a process that was not read to the page: addresses of its mappings of 2 MiB huge pages in which every GiB has
+/// an entry; null if these were not looked at.</param>
 /// <param name="OtherCgroups">Its cgroups in other hierarchies, where they differ from <paramref name="Cgroup"/>.</param>
 /// <param name="Service">More about a well-known server; null for others.</param>
 /// <param name="AnonymousBytes">RssAnon of status, in bytes: resident private memory.</param>
@@ -39,7 +41,8 @@ public sealed record ProcessFacts(
     int Thread = 0,
     IReadOnlyList<int>? SameSpace = null,
     ServiceFacts? Service = null,
-    long AnonymousBytes = 0)
+    long AnonymousBytes = 0,
+    IReadOnlyList<PopulatedRun>? HugeRuns = null)
 {
     /// <summary>The number below which /proc has its memory.</summary>
     [JsonIgnore]
