@@ -134,12 +134,10 @@ public abstract class MappedFile : IDisposable
         Size = size;
         NoteMetadata();
 
-        // The leaf that holds the old end may be large, or become so: it is decided anew.
-        long from = Math.Min(before, size) & -Level.EntrySpan(Level.Pmd);
         long pastEnd = (size + MappingAlignment - 1) & -MappingAlignment;
         if (size < before)
         {
-            ChangeLeaves(from, pastEnd, new RemoveLeaves(Store, includingCopies: false));
+            // A large leaf that the end cuts goes as a whole; small ones before it stay.
             var remove = new RemoveLeaves(Store, includingCopies: true);
             ChangeLeaves(pastEnd, long.MaxValue / 4, remove);
             Store.Shootdown.FlushShared(Tables);
@@ -153,7 +151,10 @@ public abstract class MappedFile : IDisposable
             // size stays (Linux: shmem_truncate_range).
             long cut = (before + PageSize - 1) & -PageSize;
             ClearBytes(before, size == before ? cut : Math.Min(size, cut));
-            JoinLargePages(from, (before & -Level.EntrySpan(Level.Pmd)) + Level.EntrySpan(Level.Pmd));
+
+            // What holds the old end may be shown by a large leaf now.
+            long block = before & -Level.EntrySpan(Level.Pmd);
+            JoinLargePages(block, block + Level.EntrySpan(Level.Pmd));
         }
     }
 

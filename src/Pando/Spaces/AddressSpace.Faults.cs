@@ -46,11 +46,13 @@ public sealed partial class AddressSpace
     /// Faults in every page of a range, as if each were accessed (MADV_POPULATE_READ, MADV_POPULATE_WRITE).
     /// </summary>
     /// <returns>The outcome for the first address that could not be populated; a resolved one if all could.</returns>
-    public FaultResult Populate(AddressRange range, AccessKind access)
+    public FaultResult Populate(AddressRange range, AccessKind access) => Populate(range, access, asks: true);
+
+    private FaultResult Populate(AddressRange range, AccessKind access, bool asks)
     {
         for (var address = range.Start; address < range.End;)
         {
-            var kind = ResolveWithHelp(address, access, range.End, keys: null, out long advanced);
+            var kind = ResolveWithHelp(address, access, range.End, keys: null, out long advanced, asks);
             if (kind > FaultKind.Spurious)
             {
                 return new FaultResult(kind, address);
@@ -64,9 +66,10 @@ public sealed partial class AddressSpace
 
     /// <summary>
     /// Resolves a fault and gets, without any lock, what it needs from outside: memory by reclaiming, an answer from
-    /// a user-fault handler. A handler that says so often, in a row, that it has resolved what it has not is taken to refuse.
+    /// a user-fault handler. A handler that says so often, in a row, that it has resolved what it has not is taken to refuse;
+    /// so is every handler where none may be asked.
     /// </summary>
-    private FaultKind ResolveWithHelp(VirtualAddress address, AccessKind access, VirtualAddress end, ProtectionKeyRights? keys, out long advanced)
+    private FaultKind ResolveWithHelp(VirtualAddress address, AccessKind access, VirtualAddress end, ProtectionKeyRights? keys, out long advanced, bool asks = true)
     {
         var shortage = new MemoryShortage(_memory);
         for (int asked = 0; ;)
@@ -78,14 +81,14 @@ public sealed partial class AddressSpace
                 kind = Resolve(address, access, end, FaultPurpose.Access, Frame.None, out advanced, out question, keys ?? KeysOfOperations);
             }
 
-            if (question is { } asks)
+            if (question is { } open)
             {
                 // It may take as long as it likes, and use everything.
                 LockOrder.AssertNoneHeld();
                 Epochs.AssertOutside();
 
                 // Others may undo what a handler has resolved, but not this many times in a row: it resolves nothing.
-                if (++asked > MostQuestions || !asks.Handler.Handle(this, asks.Page, asks.Kind, access))
+                if (!asks || ++asked > MostQuestions || !open.Handler.Handle(this, open.Page, open.Kind, access))
                 {
                     return FaultKind.BusError;
                 }

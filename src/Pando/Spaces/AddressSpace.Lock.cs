@@ -209,7 +209,7 @@ public sealed partial class AddressSpace
     /// Faults in what has been locked, area by area, but for what stays only once it is faulted in; as on Linux, mlock
     /// ends with the first page that cannot be had.
     /// </summary>
-    private Errno FaultInLocked(AddressRange range, bool ignoresErrors = true)
+    private Errno FaultInLocked(AddressRange range, bool ignoresErrors = true, bool asks = true)
     {
         // Private writable memory is written to, so that no later store needs a frame. What may not be read cannot be
         // faulted in, which mlock reports although the lock is there (Linux: __mlock_posix_error_return).
@@ -223,7 +223,7 @@ public sealed partial class AddressSpace
             }
 
             bool write = !area.Shared && (area.Rights & Rights.Write) != 0;
-            if (!Populate(part, write ? AccessKind.Write : AccessKind.Read).IsResolved)
+            if (!Populate(part, write ? AccessKind.Write : AccessKind.Read, asks).IsResolved)
             {
                 result = Errno.ENOMEM;
             }

@@ -71,7 +71,8 @@ public sealed partial class AddressSpace
 
         foreach (var part in copied)
         {
-            FaultInLocked(part);
+            // Up to where a user-fault handler would have to be asked (Linux: the space's lock is held for writing here).
+            FaultInLocked(part, asks: false);
         }
 
         return Errno.None;

@@ -83,18 +83,9 @@ public sealed partial class AddressSpace
 
         using var held = _lock.Write();
         ThrowIfExited();
-        var areas = _areas.Overlapping(range);
-        if (areas.IsEmpty || !MayCutAt(range))
+        if (!MayUnregister(range, handler))
         {
             return Errno.EINVAL;
-        }
-
-        foreach (var area in areas)
-        {
-            if (area.File is not (null or MemoryFile) || (handler is not null && area.Traits.UserFaults is { } other && other != handler))
-            {
-                return Errno.EINVAL;
-            }
         }
 
         _protectedPages.Remove(range);
@@ -166,7 +157,11 @@ public sealed partial class AddressSpace
         }
 
         var narrow = new ProtectVisitor();
-        _memory.Walker.Change(this, range, range, default, ref narrow, in gather);
+        if (_memory.LeaveRights?.Invoke() is not true)
+        {
+            _memory.Walker.Change(this, range, range, default, ref narrow, in gather);
+        }
+
         return Errno.None;
     }
 
@@ -203,8 +198,8 @@ public sealed partial class AddressSpace
     }
 
     /// <summary>
-    /// Leaves the files' tables where an area is to have its own. A table that the range has only a part of is copied; what came
-    /// into the range by that is taken out, so that pages that only others have touched are not there.
+    /// Leaves the files' tables where an area is to have its own, and takes out what shows a file: by a table that was shared, or copied
+    /// from one, the space may show pages that only others have touched, and would not be asked for them.
     /// </summary>
     private void LeaveFileTables(AddressRange range, AreaFlags flags)
     {
@@ -216,9 +211,8 @@ public sealed partial class AddressSpace
                 continue;
             }
 
-            var (low, high) = _memory.Walker.AttachedAcrossEnds(this, part, WithGaps(part));
             PrepareToDiverge(part, WithGaps(part));
-            var leave = new LeaveVisitor(low, high);
+            var leave = new LeaveVisitor();
             FlushGather.State state = default;
             using var gather = new FlushGather(Store, this, ref state);
             _memory.Walker.Change(this, part, WithGaps(part), default, ref leave, in gather);
@@ -233,8 +227,7 @@ public sealed partial class AddressSpace
 
     private bool IsUserFaultRange(VirtualAddress address, long length, out AddressRange range)
     {
-        bool isRange = address.PageOffset == 0 && address.Value >= LowestAddress
-            && length > 0 && (length & (Level.PageSize - 1)) == 0 && IsUserRange(address, length);
+        bool isRange = address.PageOffset == 0 && length > 0 && (length & (Level.PageSize - 1)) == 0 && IsUserRange(address, length);
         range = isRange ? AddressRange.FromLength(address, length) : default;
         return isRange;
     }
@@ -242,7 +235,7 @@ public sealed partial class AddressSpace
     private Errno WhyNotRegister(AddressRange range, UserFaultModes modes, IUserFaultHandler handler)
     {
         var areas = _areas.Overlapping(range);
-        if (areas.IsEmpty)
+        if (areas.First is not { } first || !range.Start.IsAligned(first.File?.MappingAlignment ?? Level.PageSize))
         {
             return Errno.EINVAL;
         }
@@ -262,6 +255,20 @@ public sealed partial class AddressSpace
         }
 
         return Errno.None;
+    }
+
+    /// <summary>Only what is registered is cut; a page that is fixed may not be cut by the start, whatever it is (userfaultfd_unregister).</summary>
+    private bool MayUnregister(AddressRange range, IUserFaultHandler? handler)
+    {
+        var areas = _areas.Overlapping(range);
+        bool fits = areas.First is { } first && range.Start.IsAligned(first.File?.MappingAlignment ?? Level.PageSize);
+        foreach (var area in areas)
+        {
+            fits &= area.File is null or MemoryFile
+                && (area.Traits.UserFaults is not { } other || ((handler is null || other == handler) && MayCutAt(area.Range.Intersect(range))));
+        }
+
+        return fits;
     }
 
     /// <summary>The first area at fault decides, as on Linux (mwriteprotect_range).</summary>
@@ -290,12 +297,12 @@ public sealed partial class AddressSpace
         return Errno.None;
     }
 
-    /// <summary>Takes out the slots that lead to files' tables, and what shows a file in the parts where such a table was copied.</summary>
-    private readonly struct LeaveVisitor(AddressRange low, AddressRange high) : IEntryVisitor
+    /// <summary>Takes out slots and leaves that show a file; private pages stay.</summary>
+    private readonly struct LeaveVisitor : IEntryVisitor
     {
         public void Visit(EntryRef entry, in FlushGather gather)
         {
-            if (!entry.IsLeaf || (entry.AnonymousFrame.IsNone && (low.Overlaps(entry.Range) || high.Overlaps(entry.Range))))
+            if (entry.AnonymousFrame.IsNone)
             {
                 entry.Clear(in gather);
             }

@@ -144,7 +144,7 @@ public sealed partial class AddressSpace
         if (contents.IsEmpty && !area.IsShared && IsProtected(area, page.Start))
         {
             // As on Linux, the page of zeroes does not take the place of the protection (mfill_atomic_pte_zeropage).
-            return Errno.EEXIST;
+            return area.File is { } file && file.IsPastEnd((long)page.Start.Value + area.Delta) ? Errno.EFAULT : Errno.EEXIST;
         }
 
         using var protection = new ProtectionChange(_protectedPages, page, writeProtect, isAlone);

@@ -242,6 +242,12 @@ internal sealed class AgentProcess : IDisposable
     /// <summary>The kernel's entry for a page: 0 if there is none. Bit 63 present, 62 swapped, 0-54 the frame (for root).</summary>
     public ulong PageEntry(ulong address) => Pages.EntryAt(address);
 
+    /// <summary>
+    /// Whether an entry shows a page, or says where it was swapped out to. The mark of a page that is protected and not there
+    /// (PTE_MARKER_UFFD_WP) looks like the latter; no load brings anything for it.
+    /// </summary>
+    public static bool IsPage(ulong entry) => (entry >> 63) != 0 || ((entry >> 62) != 0 && (entry & (1UL << 57)) == 0);
+
     /// <summary>The same for each page of a range.</summary>
     public ulong[] PageEntries(ulong address, long length)
     {

@@ -30,6 +30,9 @@ internal sealed record KernelFeatures(string? WhyNoAgents, string? WhyNoPageEntr
     /// <summary>Why no user faults can be handled (userfaultfd is not there, not allowed, or not to be had from the agents); null where they can.</summary>
     public string? WhyNoUserFaults { get; init; }
 
+    /// <summary>Why handlers of user faults are told of a process's own accesses alone, and not of what the kernel touches for it; null where they are.</summary>
+    public string? WhyNoKernelFaults { get; init; }
+
     /// <summary>The page tables that processes have: what decides where user addresses end.</summary>
     public X64Format Format { get; init; } = X64Format.FourLevels;
 
@@ -41,7 +44,7 @@ internal sealed record KernelFeatures(string? WhyNoAgents, string? WhyNoPageEntr
 
     /// <summary>What is missing, in words for a report: nothing where all is there.</summary>
     public override string ToString() =>
-        string.Concat(((string?[])[WhyNoAgents, WhyNoPageEntries, WhyNoSeals, WhyNoWideMoves, WhyNoExecuteOnly, WhyNoKeys, WhyNoUserFaults]).Where(why => why is not null).Select(why => $", {why}"));
+        string.Concat(((string?[])[WhyNoAgents, WhyNoPageEntries, WhyNoSeals, WhyNoWideMoves, WhyNoExecuteOnly, WhyNoKeys, WhyNoUserFaults, WhyNoKernelFaults]).Where(why => why is not null).Select(why => $", {why}"));
 
     /// <summary>Asks the kernel that an agent runs on. The agent has mapped nothing before, and has nothing after.</summary>
     public static KernelFeatures Of(AgentProcess agent) => new(null, agent.WhyNoPageEntries(), AskForSeals(agent), AskForWideMoves(agent))
@@ -49,6 +52,7 @@ internal sealed record KernelFeatures(string? WhyNoAgents, string? WhyNoPageEntr
         WhyNoExecuteOnly = AskForExecuteOnly(agent),
         WhyNoKeys = AskForKeys(agent),
         WhyNoUserFaults = agent.TryAddUserFaults(out string? whyNot) ? null : whyNot,
+        WhyNoKernelFaults = agent.UserFaults is { IsUserModeOnly: true } ? "userfaultfd tells this user of user mode alone (vm.unprivileged_userfaultfd)" : null,
         Format = AskForFiveLevels(agent) ? X64Format.FiveLevels : X64Format.FourLevels,
     };
 

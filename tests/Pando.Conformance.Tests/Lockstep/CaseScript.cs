@@ -43,6 +43,7 @@ namespace Pando.Conformance.Tests.Lockstep;
 ///                                 ContinueProtected; for wp Unprotect, UnprotectArea; for all Unregister
 /// asked 0 missing load, 2M wp store   what it was asked since the last "asked"; a case states all of it
 /// asked nothing
+/// needs kernel faults             handlers that are told of what the kernel touches for the process, too
 /// fork 1
 /// exit
 /// store 0 42
@@ -121,6 +122,9 @@ internal sealed class CaseScript(CaseBench bench)
             case "asked":
                 bench.Asked([.. ends[0][(ends[0].IndexOf("asked", StringComparison.Ordinal) + 5)..].Split(',', StringSplitOptions.TrimEntries)
                     .Where(question => question != "nothing").Select(question => (process, Question(question.Split(' '))))]);
+                break;
+            case "needs":
+                Replay.SkipFor(bench.World.Features.WhyNoKernelFaults);
                 break;
             case "answer":
                 Answer(rest);

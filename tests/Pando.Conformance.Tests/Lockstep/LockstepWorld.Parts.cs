@@ -52,6 +52,11 @@ internal sealed partial class LockstepWorld
         Outcome(result, error);
         AfterDropping(process, before);
         AfterAnyRefusal(process, error, advise.Address, advise.Length);
+        if (advise.Advice == Advice.Remove)
+        {
+            process.Areas().Where(area => area.File is not null).Select(area => area.File!).Distinct().ToList().ForEach(DropZeroesThatTheKernelDropped);
+        }
+
         if (error == Errno.None && advise.Advice == Advice.PageOut)
         {
             NotePageOut(process, AddressRange.FromLength(at, (advise.Length + Page - 1) & -Page));
@@ -246,6 +251,21 @@ internal sealed partial class LockstepWorld
             {
                 process.Space.SetLock(part.Start, part.Length, AreaFlags.None, out _);
                 Counts.Count(NamedDifference.MovedStaysLocked);
+            }
+        }
+    }
+
+    /// <summary>See <see cref="NamedDifference.MovedStaysRegistered"/>.</summary>
+    private void UnregisterWhatTheKernelUnregisters(TestProcess process, AddressRange old)
+    {
+        var kernel = process.Agent.AreaFlags().ToList();
+        foreach (var area in process.Areas().FindAll(area => (area.Flags & AnyUserFault) != 0 && area.Range.Overlaps(old)))
+        {
+            var part = area.Range.Intersect(old);
+            if ((kernel.FindLast(one => one.Start <= part.Start.Value).Flags & AnyUserFault) == 0)
+            {
+                process.Space.UnregisterUserFaults(part.Start, part.Length);
+                Counts.Count(NamedDifference.MovedStaysRegistered);
             }
         }
     }

@@ -186,6 +186,7 @@ internal sealed partial class LockstepWorld
                     At(0).Agent.Call(
                         SystemCall.Fallocate, (ulong)_files[punch.File].Descriptor, KernelArguments.PunchHole | KernelArguments.KeepSize, (ulong)punch.Offset, (ulong)punch.Length),
                     punch.Offset >= 0 && punch.Length > 0 && (_files[punch.File].OpenedFor & Rights.Write) == 0 ? Errno.EBADF : _files[punch.File].Engine.PunchHole(punch.Offset, punch.Length));
+                DropZeroesThatTheKernelDropped(_files[punch.File].Engine);
                 break;
         }
     }
@@ -256,10 +257,7 @@ internal sealed partial class LockstepWorld
         {
             // Here the kernel's finer areas decide, which no address of the engine's can tell.
             Counts.Count(NamedDifference.RemapAcrossKeptApart);
-            if (MovesToGivenAddress(remap))
-            {
-                RemapParts(process, remap, finer);
-            }
+            RemapParts(process, remap, finer);
 
             AfterRefusedRemap(process, remap);
             return;
@@ -305,6 +303,7 @@ internal sealed partial class LockstepWorld
             {
                 LockWhatTheKernelLeavesLocked(process, finer, coarser, target);
                 UnlockWhatTheKernelUnlocks(process, target);
+                UnregisterWhatTheKernelUnregisters(process, old);
             }
 
             AfterMove(process, old, (ulong)result, remap.NewLength, (remap.Flags & RemapFlags.DontUnmap) != 0, before);
@@ -363,6 +362,12 @@ internal sealed partial class LockstepWorld
         Outcome(
             At(0).Agent.Call(SystemCall.Ftruncate, (ulong)file.Descriptor, (ulong)size),
             (file.OpenedFor & Rights.Write) == 0 ? Errno.EINVAL : file.Engine.SetSize(size));
+        if (LastOutcome == Errno.None && size < before)
+        {
+            ProtectWhatTheKernelForgot(file);
+            DropZeroesThatTheKernelDropped(file.Engine);
+        }
+
         if (LastOutcome == Errno.None && before < cut)
         {
             Counts.Count(NamedDifference.GrowthClears);

@@ -22,7 +22,7 @@ internal sealed partial class LockstepWorld
             {
                 bool kernelHas = (kernel[i] & 1) != 0;
                 var page = new VirtualAddress(resident.Address) + (i * Page);
-                bool hasEntry = (process.Agent.PageEntry(page.Value) >> 62) != 0;
+                bool hasEntry = AgentProcess.IsPage(process.Agent.PageEntry(page.Value));
                 if (kernelHas && !engine[i] && hasEntry)
                 {
                     // An entry that the kernel has kept, and the engine leaves to a fault.

@@ -1,3 +1,4 @@
+using Pando.Conformance.Tests.Kernel;
 using Pando.Hardware;
 using Pando.Linux.Snapshot;
 using Pando.Machines;
@@ -17,6 +18,7 @@ internal sealed partial class LockstepWorld
     {
         if (_options.Sharing != SharingLevels.None)
         {
+            FaultInWhatTheKernelHas(process, AddressRange.FromLength(new VirtualAddress(to), newLength));
             return;
         }
 
@@ -54,18 +56,19 @@ internal sealed partial class LockstepWorld
     private void AfterFork(TestProcess parent, TestProcess child)
     {
         child.MayBeCut.UnionWith(parent.MayBeCut);
-        if (_options.Sharing != SharingLevels.None)
-        {
-            return;
-        }
-
         foreach (var area in child.Areas())
         {
             FaultInWhatTheKernelHas(child, area.Range);
         }
 
-        // copy_page_range goes down wherever the parent has a table.
-        var copied = child.Areas().FindAll(area => !area.Shared && (area.Flags & AreaFlags.WipeOnFork) == 0);
+        if (_options.Sharing != SharingLevels.None)
+        {
+            return;
+        }
+
+        // copy_page_range goes down wherever the parent has a table. A shared mapping of a file that was not opened for writing is private
+        // to the kernel once UFFDIO_COPY and the like were tried on it (VM_SHARED is not set; find_vma_and_prepare_anon).
+        var copied = child.Areas().FindAll(area => (!area.Shared || _filled) && (area.Flags & AreaFlags.WipeOnFork) == 0);
         MayHaveEmpty(child, [.. EngineTables.Positions(parent.Space).Concat(parent.MayHaveEmpty).Where(table =>
         {
             long length = Level.TableSpan(table.Level);
@@ -83,6 +86,13 @@ internal sealed partial class LockstepWorld
         }
 
         before.ExceptWith(EngineTables.Positions(process.Space));
+
+        // Nor does it free one in which it keeps marks.
+        var marked = process.Areas().FindAll(area => (area.Flags & AreaFlags.UserWriteProtect) != 0);
+        MayHaveEmpty(
+            process,
+            [.. before.Where(table => marked.Exists(area => area.Range.Overlaps(AddressRange.FromLength(new VirtualAddress(table.Number * Window), (long)Window))))],
+            NamedDifference.TablesForMarks);
         MayHaveEmpty(process, [.. before.Where(table => process.KeptApart.Any(at => at > table.Number * Window && at < (table.Number + 1) * Window))]);
     }
 
@@ -109,7 +119,7 @@ internal sealed partial class LockstepWorld
     private void AfterFailedFaults(TestProcess process, VirtualAddress at, long length)
     {
         var range = Clamped(at.Value, length);
-        if (_options.Sharing == SharingLevels.None && !range.IsEmpty)
+        if (!range.IsEmpty)
         {
             FaultInWhatTheKernelHas(process, new AddressRange(range.Start.AlignDown((long)Window), range.End.AlignUp((long)Window)), NamedDifference.FaultAround);
         }
@@ -149,7 +159,7 @@ internal sealed partial class LockstepWorld
         if ((area.Flags & AnyUserFault) != 0)
         {
             var (start, length) = PageOf(area, page.Value);
-            process.Space.UserContinue(new VirtualAddress(start), length);
+            process.Space.UserContinue(new VirtualAddress(start), length, process.Space.ProtectedPages.Has(page));
         }
         else
         {
@@ -186,7 +196,7 @@ internal sealed partial class LockstepWorld
                 for (ulong page = Math.Max(window, start); page < Math.Min(window + Window, end); page += 4096)
                 {
                     var at = new VirtualAddress(page);
-                    if ((process.Agent.PageEntry(page) >> 62) != 0 && !process.Processor.TryTranslate(at, AccessKind.Read, out _, FaultDelivery.ToCaller).IsCompleted)
+                    if (AgentProcess.IsPage(process.Agent.PageEntry(page)) && !process.Processor.TryTranslate(at, AccessKind.Read, out _, FaultDelivery.ToCaller).IsCompleted)
                     {
                         ShowPage(process, at);
                         Counts.Count(rule);

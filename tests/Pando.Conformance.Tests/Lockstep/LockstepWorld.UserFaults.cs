@@ -1,3 +1,5 @@
+using Pando.Conformance.Tests.Kernel;
+using Pando.Files;
 using Pando.Hardware;
 using Pando.Spaces;
 using Pando.Tests.Model;
@@ -12,6 +14,9 @@ internal sealed partial class LockstepWorld
 {
     private const AreaFlags AnyUserFault = AreaFlags.UserMissing | AreaFlags.UserMinor | AreaFlags.UserWriteProtect;
 
+    // Whether anything was filled, or was tried to be, by UFFDIO_COPY and the like.
+    private bool _filled;
+
     /// <summary>What handlers do about a question; each of them is for one kind of question.</summary>
     public Func<UserFaultQuestion, AreaInfo, UserFaultAnswer> Answers { get; set; } = static (question, _) => question.Kind switch
     {
@@ -19,6 +24,27 @@ internal sealed partial class LockstepWorld
         UserFaultKind.Minor => UserFaultAnswer.Continue,
         _ => UserFaultAnswer.Unprotect,
     };
+
+    /// <summary>Answers of all kinds, by the page alone, so that any part of a run is a run.</summary>
+    private static UserFaultAnswer MixedAnswer(UserFaultQuestion question, AreaInfo area)
+    {
+        ulong die = (question.Address / (ulong)Page * 0x9e3779b97f4a7c15) >> 60;
+        bool protects = (area.Flags & AreaFlags.UserWriteProtect) != 0;
+        return (question.Kind, die) switch
+        {
+            (_, 15) => UserFaultAnswer.Unregister,
+            (UserFaultKind.Missing, < 5) when protects => UserFaultAnswer.CopyProtected,
+            (UserFaultKind.Missing, < 8) when area.File is null || (area.Shared && area.File.MappingAlignment == Page) => UserFaultAnswer.Zero,
+            (UserFaultKind.Missing, _) => UserFaultAnswer.Copy,
+            (UserFaultKind.Minor, < 5) when protects => UserFaultAnswer.ContinueProtected,
+            (UserFaultKind.Minor, _) => UserFaultAnswer.Continue,
+            (_, < 3) => UserFaultAnswer.UnprotectArea,
+            _ => UserFaultAnswer.Unprotect,
+        };
+    }
+
+    /// <summary>Whether the engine's side of a write protection is being made.</summary>
+    public bool IsProtecting { get; private set; }
 
     /// <summary>The questions since they were last looked at, on both sides the same.</summary>
     public List<(int Process, UserFaultQuestion Question)> LastQuestions { get; } = [];
@@ -38,7 +64,7 @@ internal sealed partial class LockstepWorld
         if (error == Errno.None)
         {
             ForgetHiddenMarks(process, before, register.Modes);
-            ShowWhatTheKernelShows(process, AddressRange.FromLength(at, register.Length));
+            ShowWhatTheKernelShows(process, AddressRange.FromLength(at, register.Length), ofAll: false);
         }
     }
 
@@ -66,16 +92,94 @@ internal sealed partial class LockstepWorld
     }
 
     /// <summary>
-    /// Of what is registered for minor faults, the kernel keeps the entries that the process has: those of pages around a fault, too, and
-    /// those that stood in a file's table, which the engine leaves (<see cref="NamedDifference.EntriesComeBackByFault"/>).
+    /// Where a handler may be asked for what the file has, or put something in its place, it matters which entries there are. The kernel keeps those of
+    /// pages around a fault, too, and those that stood in a file's table, which the engine leaves (<see cref="NamedDifference.EntriesComeBackByFault"/>).
     /// </summary>
-    private void ShowWhatTheKernelShows(TestProcess process, AddressRange range)
+    private void ShowWhatTheKernelShows(TestProcess process, AddressRange range, bool ofAll)
     {
-        foreach (var area in process.Areas().FindAll(area => (area.Flags & AreaFlags.UserMinor) != 0 && area.Range.Overlaps(range)))
+        const ulong Present = 1UL << 63;
+        foreach (var area in process.Areas())
         {
-            FaultInWhatTheKernelHas(process, area.Range.Intersect(range));
+            var part = area.Range.Intersect(range);
+            bool matters = (area.Flags & (area.Shared ? AreaFlags.UserMinor | AreaFlags.UserWriteProtect : AnyUserFault)) != 0;
+            if (part.IsEmpty || area.File is null || (area.Flags & AnyUserFault) == 0 || !(matters || ofAll))
+            {
+                continue;
+            }
+
+            ulong[] entries = process.Agent.PageEntries(part.Start.Value, part.Length);
+            for (int i = 0; i < entries.Length; i++)
+            {
+                var page = part.Start + (i * Page);
+                if ((entries[i] & Present) != 0 && process.Space.OwnLeaf(page).IsNone)
+                {
+                    var (start, length) = PageOf(area, page.Value);
+                    bool isProtected = process.Space.ProtectedPages.Has(page);
+                    var error = process.Space.UserContinue(new VirtualAddress(start), length, isProtected);
+                    Same(Errno.None, matters ? error : Errno.None, $"the outcome of showing {page}, which the kernel shows");
+                    Counts.Count(NamedDifference.EntriesComeBackByFault, error == Errno.None ? 1 : 0);
+                }
+            }
         }
     }
+
+    /// <summary>
+    /// A file of huge pages has become smaller: what was protected past its end the kernel protects no more; of other files it does. Here the one is as the other
+    /// (<see cref="NamedDifference.TruncationEndsNoProtection"/>).
+    /// </summary>
+    private void ProtectWhatTheKernelForgot(TestFile file)
+    {
+        for (int i = 0; i < Processes; i++)
+        {
+            if (!Has(i) || file.Engine.MappingAlignment == Page)
+            {
+                continue;
+            }
+
+            var process = At(i);
+            foreach (var area in process.Areas().FindAll(area => area.File == file.Engine && (area.Flags & AreaFlags.UserWriteProtect) != 0))
+            {
+                for (var at = area.Range.Start; at < area.Range.End; at += file.Engine.MappingAlignment)
+                {
+                    if (area.Offset + (at - area.Range.Start) >= file.Engine.Size && process.Space.ProtectedPages.Has(at))
+                    {
+                        Require(process.Agent.UserFaults!.WriteProtect(at.Value, file.Engine.MappingAlignment, true), "UFFDIO_WRITEPROTECT");
+                        Counts.Count(NamedDifference.TruncationEndsNoProtection);
+                    }
+                }
+            }
+        }
+    }
+
+    /// <summary>
+    /// A file has lost pages: where a private mapping of it was filled with zeroes, the kernel has no entry any more (<see cref="NamedDifference.ZeroesAreThePrivatePage"/>).
+    /// </summary>
+    private void DropZeroesThatTheKernelDropped(MappedFile file)
+    {
+        for (int i = 0; i < Processes && _filled; i++)
+        {
+            foreach (var area in Has(i) ? At(i).Areas().FindAll(area => area.File == file && !area.Shared) : [])
+            {
+                ulong[] entries = At(i).Agent.PageEntries(area.Range.Start.Value, area.Range.Length);
+                for (int page = 0; page < entries.Length; page++)
+                {
+                    var at = area.Range.Start + (page * Page);
+                    if (!AgentProcess.IsPage(entries[page]) && !At(i).Space.OwnLeaf(at).IsNone && IsZeroHere(At(i), at))
+                    {
+                        // What is locked is not dropped on demand.
+                        var locks = area.Flags & (AreaFlags.Locked | AreaFlags.LockedOnFault);
+                        At(i).Space.SetLock(at, Page, AreaFlags.None, out _);
+                        Same(Errno.None, At(i).Space.Advise(at, Page, Advice.DontNeed), $"the outcome of dropping {at}, which the kernel has dropped");
+                        At(i).Space.SetLock(at, Page, locks, out _);
+                        Counts.Count(NamedDifference.ZeroesAreThePrivatePage);
+                    }
+                }
+            }
+        }
+    }
+
+    private bool IsZeroHere(TestProcess process, VirtualAddress page) =>
+        Machine.Memory.Bytes(Machine.Format.TargetOf(process.Space.OwnLeaf(page), Level.Pte), (int)Page).IndexOfAnyExcept((byte)0) < 0;
 
     /// <summary>The pages that are protected: the kernel says so in /proc/PID/pagemap, of entries and of the marks of pages that are not there.</summary>
     private void CheckProtectedPages(int place)
@@ -107,12 +211,32 @@ internal sealed partial class LockstepWorld
             process.Agent.UserFaults!.Unregister(unregister.Address, unregister.Length),
             process.Space.UnregisterUserFaults(at, unregister.Length, process.Handler));
         AfterAnyRefusal(process, LastOutcome, unregister.Address, unregister.Length);
+        if (LastOutcome != Errno.None && IsUserFaultRange(process, at, unregister.Length))
+        {
+            // Up to a cut through a huge page, where all before it could be cut.
+            foreach (var piece in AreaPieces(process, AddressRange.FromLength(at, unregister.Length)))
+            {
+                if (!at.IsAligned(AreaAt(process, at).File?.MappingAlignment ?? Page) || process.Space.UnregisterUserFaults(piece.Start, piece.Length) != Errno.None)
+                {
+                    break;
+                }
+
+                Counts.Count(NamedDifference.AllOrNothing);
+            }
+        }
     }
 
     private void ProvideBoth(ProvideAt provide)
     {
         var process = WithUserFaults(provide.Space);
+        _filled = true;
+        ShowWhatTheKernelShows(process, PagesOf(provide.Address, provide.Length), ofAll: true);
         var error = Provided(process, provide.Address, provide.Length, provide.Value, provide.Protects);
+        if (IsCutForTheKernel(process, error, provide.Address, provide.Length))
+        {
+            return;
+        }
+
         Outcome(-(long)error, EngineProvides(process.Space, provide.Address, provide.Length, provide.Value, provide.Protects));
         AfterFilling(process, provide.Address, provide.Length);
     }
@@ -120,9 +244,37 @@ internal sealed partial class LockstepWorld
     private void ContinueBoth(ContinueAt onward)
     {
         var process = WithUserFaults(onward.Space);
+        _filled = true;
+        ShowWhatTheKernelShows(process, PagesOf(onward.Address, onward.Length), ofAll: true);
         var error = Continued(process, onward.Address, onward.Length, onward.Protects);
-        Outcome(-(long)error, process.Space.UserContinue(new VirtualAddress(onward.Address), onward.Length, onward.Protects));
+        if (IsCutForTheKernel(process, error, onward.Address, onward.Length))
+        {
+            return;
+        }
+
+        var engine = process.Space.UserContinue(new VirtualAddress(onward.Address), onward.Length, onward.Protects);
+        if (engine == Errno.EEXIST && error == Errno.None && _options.Sharing != SharingLevels.None)
+        {
+            // What others have faulted into a shared table is there for this process, too.
+            Counts.Count(NamedDifference.SharedTablesShowAll);
+            engine = Errno.None;
+        }
+
+        Outcome(-(long)error, engine);
         AfterFilling(process, onward.Address, onward.Length);
+    }
+
+    /// <summary>The kernel fills one area at a time; where it keeps apart what is one here, the engine is not asked (<see cref="NamedDifference.FillAcrossKeptApart"/>).</summary>
+    private bool IsCutForTheKernel(TestProcess process, Errno error, ulong address, long length)
+    {
+        if (error != Errno.ENOENT || !process.KeptApart.Any(at => at > address && at < address + (ulong)length))
+        {
+            return false;
+        }
+
+        Counts.Count(NamedDifference.FillAcrossKeptApart);
+        LastOutcome = error;
+        return true;
     }
 
     private void WriteProtectBoth(WriteProtectAt protect)
@@ -130,14 +282,17 @@ internal sealed partial class LockstepWorld
         var process = WithUserFaults(protect.Space);
         var at = new VirtualAddress(protect.Address);
         long result = process.Agent.UserFaults!.WriteProtect(protect.Address, protect.Length, protect.Protects);
+        IsProtecting = true;
         var error = process.Space.UserWriteProtect(at, protect.Length, protect.Protects);
+        IsProtecting = false;
         Outcome(result, error);
-        if (IsPartial(process, error, at, protect.Length))
+        if (error != Errno.None && IsUserFaultRange(process, at, protect.Length))
         {
             // Up to the first area that is not registered for it.
             foreach (var piece in MappedParts(process, at, protect.Length).SelectMany(part => AreaPieces(process, part)))
             {
-                if (process.Space.UserWriteProtect(piece.Start, piece.Length, protect.Protects) != Errno.None)
+                long page = AreaAt(process, piece.Start).File?.MappingAlignment ?? Page;
+                if (!at.IsAligned(page) || protect.Length % page != 0 || process.Space.UserWriteProtect(piece.Start, piece.Length, protect.Protects) != Errno.None)
                 {
                     break;
                 }
@@ -161,6 +316,13 @@ internal sealed partial class LockstepWorld
         }
     }
 
+    /// <summary>Whether arguments are a range to the kernel (validate_range), so that a refusal may have come after a part was done.</summary>
+    private static bool IsUserFaultRange(TestProcess process, VirtualAddress at, long length) =>
+        at.PageOffset == 0 && length > 0 && length % Page == 0 && at < process.Space.UserEnd && (ulong)length <= process.Space.UserEnd.Value - at.Value;
+
+    private static AddressRange PagesOf(ulong address, long length) =>
+        AddressRange.FromLength(new VirtualAddress(address & ~((ulong)Page - 1)), length > 0 ? (length + Page - 1) & -Page : 0);
+
     /// <summary>The process, with a userfaultfd from now on.</summary>
     private TestProcess WithUserFaults(int place)
     {
@@ -172,11 +334,9 @@ internal sealed partial class LockstepWorld
                 throw new InvalidOperationException($"An agent has no userfaultfd, though another had one: {whyNot}.");
             }
 
-            process.Handler = new LockstepHandler(question => Answers(question, AreaAt(process, new VirtualAddress(question.Address))))
-            {
-                Perform = (question, answer) => AnswerOfEngine(process, question, answer),
-            };
-            process.Agent.Asked = question => process.Handler.Answer(question, answer => AnswerOfKernel(process, question, answer));
+            process.Handler = new LockstepHandler(
+                question => Decide(process, question), answer => AnswerOfKernel(process, answer), answer => AnswerOfEngine(process, answer));
+            process.Agent.Asked = process.Handler.Answer;
         }
 
         return process;
@@ -188,37 +348,49 @@ internal sealed partial class LockstepWorld
         return (address & ~((ulong)page - 1), page);
     }
 
-    private Errno AnswerOfKernel(TestProcess process, UserFaultQuestion question, UserFaultAnswer answer)
+    /// <summary>What is done, and to what: the page, or all of the kernel's area that has it.</summary>
+    private AnsweredQuestion Decide(TestProcess process, UserFaultQuestion question)
     {
+        _filled = true;
         var area = AreaAt(process, new VirtualAddress(question.Address));
-        var (page, length) = PageOf(area, question.Address);
-        var faults = process.Agent.UserFaults!;
-        var error = answer switch
+        var answer = Answers(question, area);
+        if (answer is not (UserFaultAnswer.UnprotectArea or UserFaultAnswer.Unregister))
         {
-            UserFaultAnswer.Copy or UserFaultAnswer.CopyProtected => Provided(process, page, length, ContentsOf(page), answer == UserFaultAnswer.CopyProtected),
-            UserFaultAnswer.Zero => Provided(process, page, length, 0, false),
-            UserFaultAnswer.Continue or UserFaultAnswer.ContinueProtected => Continued(process, page, length, answer == UserFaultAnswer.ContinueProtected),
-            UserFaultAnswer.Unprotect => ErrorOf(faults.WriteProtect(page, length, false)),
-            UserFaultAnswer.UnprotectArea => ErrorOf(faults.WriteProtect(area.Range.Start.Value, area.Range.Length, false)),
-            _ => ErrorOf(faults.Unregister(area.Range.Start.Value, area.Range.Length)),
+            var (page, length) = PageOf(area, question.Address);
+            return new AnsweredQuestion(question, answer, page, length, Errno.None);
+        }
+
+        var all = Array.Find(process.Agent.Areas(), one => one.Start <= question.Address && question.Address < one.End);
+        return new AnsweredQuestion(question, answer, all.Start, (long)all.Length, Errno.None);
+    }
+
+    private Errno AnswerOfKernel(TestProcess process, AnsweredQuestion asked)
+    {
+        var faults = process.Agent.UserFaults!;
+        var (address, length) = (asked.Address, asked.Length);
+        var error = asked.Answer switch
+        {
+            UserFaultAnswer.Copy or UserFaultAnswer.CopyProtected => Provided(process, address, length, ContentsOf(address), asked.Answer == UserFaultAnswer.CopyProtected),
+            UserFaultAnswer.Zero => Provided(process, address, length, 0, false),
+            UserFaultAnswer.Continue or UserFaultAnswer.ContinueProtected => Continued(process, address, length, asked.Answer == UserFaultAnswer.ContinueProtected),
+            UserFaultAnswer.Unprotect or UserFaultAnswer.UnprotectArea => ErrorOf(faults.WriteProtect(address, length, false)),
+            _ => ErrorOf(faults.Unregister(address, length)),
         };
-        faults.Wake(page, length);
+        faults.Wake(address, length);
         return error;
     }
 
-    private static Errno AnswerOfEngine(TestProcess process, UserFaultQuestion question, UserFaultAnswer answer)
+    private static Errno AnswerOfEngine(TestProcess process, AnsweredQuestion asked)
     {
-        var area = AreaAt(process, new VirtualAddress(question.Address));
-        var (page, length) = PageOf(area, question.Address);
-        var at = new VirtualAddress(page);
-        return answer switch
+        var (at, length) = (new VirtualAddress(asked.Address), asked.Length);
+        return asked.Answer switch
         {
-            UserFaultAnswer.Copy or UserFaultAnswer.CopyProtected => EngineProvides(process.Space, page, length, ContentsOf(page), answer == UserFaultAnswer.CopyProtected),
-            UserFaultAnswer.Zero => EngineProvides(process.Space, page, length, 0, false),
-            UserFaultAnswer.Continue or UserFaultAnswer.ContinueProtected => process.Space.UserContinue(at, length, answer == UserFaultAnswer.ContinueProtected),
-            UserFaultAnswer.Unprotect => process.Space.UserWriteProtect(at, length, false),
-            UserFaultAnswer.UnprotectArea => process.Space.UserWriteProtect(area.Range.Start, area.Range.Length, false),
-            _ => process.Space.UnregisterUserFaults(area.Range.Start, area.Range.Length, process.Handler),
+            UserFaultAnswer.Copy or UserFaultAnswer.CopyProtected =>
+                EngineProvides(process.Space, asked.Address, length, ContentsOf(asked.Address), asked.Answer == UserFaultAnswer.CopyProtected),
+            UserFaultAnswer.Zero => EngineProvides(process.Space, asked.Address, length, 0, false),
+            UserFaultAnswer.Continue or UserFaultAnswer.ContinueProtected => process.Space.UserContinue(at, length, asked.Answer == UserFaultAnswer.ContinueProtected),
+            UserFaultAnswer.Unprotect or UserFaultAnswer.UnprotectArea => process.Space.UserWriteProtect(at, length, false),
+            _ => process.Space.UnregisterUserFaults(at, length, process.Handler),
         };
     }
 
@@ -273,6 +445,13 @@ internal sealed partial class LockstepWorld
                 continue;
             }
 
+            foreach (ulong page in handler.Refused)
+            {
+                // The fault had made its tables.
+                AfterFilling(At(i), page, Page);
+            }
+
+            handler.Refused.Clear();
             if (!handler.Kernel.SequenceEqual(handler.Engine))
             {
                 throw new MismatchException(
@@ -302,7 +481,7 @@ internal sealed partial class LockstepWorld
         foreach (var area in process.Areas())
         {
             var part = area.Range.Intersect(range);
-            for (ulong at = part.Start.Value & ~(Window - 1); at < part.End.Value; at += Window)
+            for (ulong at = part.Start.Value & ~(Window - 1); !part.IsEmpty && at < part.End.Value; at += Window)
             {
                 for (int level = Level.Pte; level <= Level.Pud; level++)
                 {

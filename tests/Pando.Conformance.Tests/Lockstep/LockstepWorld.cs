@@ -37,6 +37,7 @@ internal sealed partial class LockstepWorld : IDisposable
     public LockstepWorld(LockstepOptions options, LockstepCounts counts)
     {
         _options = options;
+        Answers = options.UserFaults ? MixedAnswer : Answers;
         Counts = counts;
         Machine = new Machine(new MachineOptions
         {

@@ -65,6 +65,12 @@ internal enum NamedDifference
     MovedStaysLocked,
 
     /// <summary>
+    /// The same of memory whose faults a handler resolves: the kernel joins the two and then unregisters both. The engine unregisters what
+    /// has moved.
+    /// </summary>
+    MovedStaysRegistered,
+
+    /// <summary>
     /// The kernel finds a range to lie in two areas where the engine has one (see <see cref="PrivateAreasJoin"/>), and
     /// refuses to remap it. The engine is not asked.
     /// </summary>
@@ -108,10 +114,34 @@ internal enum NamedDifference
     FillingSaysWhy,
 
     /// <summary>
+    /// userfaultfd: the kernel finds a range to lie in two areas where the engine has one (see <see cref="PrivateAreasJoin"/>), and
+    /// fills none of it. The engine is not asked.
+    /// </summary>
+    FillAcrossKeptApart,
+
+    /// <summary>
+    /// userfaultfd: UFFDIO_CONTINUE of what only missing faults are registered for, so that the file's table is shared: what another process has faulted in
+    /// is there already.
+    /// </summary>
+    SharedTablesShowAll,
+
+    /// <summary>
+    /// userfaultfd: UFFDIO_ZEROPAGE of a private mapping of a file shows the kernel's page of zeroes, which goes with what a hole takes from
+    /// the file. In the engine it is a page of the process's own, and stays as such.
+    /// </summary>
+    ZeroesAreThePrivatePage,
+
+    /// <summary>
     /// userfaultfd: the kernel makes tables for all of a range that is to be filled or protected, and keeps marks in them. The engine keeps
     /// what is protected beside its tables. With what is mapped there faulted in, tables must be the same.
     /// </summary>
     TablesForMarks,
+
+    /// <summary>
+    /// userfaultfd: a file of huge pages that becomes smaller takes the protection of what lay past its end along; one of 4 KiB pages does not. In the
+    /// engine neither does.
+    /// </summary>
+    TruncationEndsNoProtection,
 
     /// <summary>
     /// userfaultfd: a range that is registered again without write-protection is protected no more, nor when it is registered for that later. The

@@ -63,7 +63,7 @@ internal sealed class TestProcess(AgentProcess agent, AddressSpace space, Softwa
             Space.Map(MapRequest.Anonymous(range.Length, Rights.Read) with { Address = range.Start, Placement = MapPlacement.Fixed });
             for (ulong at = area.Start; at < area.End; at += 4096)
             {
-                if ((Agent.PageEntry(at) >> 62) != 0)
+                if (AgentProcess.IsPage(Agent.PageEntry(at)))
                 {
                     Space.Populate(AddressRange.FromLength(new VirtualAddress(at), 4096), AccessKind.Read);
                 }

@@ -30,8 +30,8 @@ internal enum UserFaultAnswer
     Unregister,
 }
 
-/// <summary>A question, and how what was done about it ended.</summary>
-internal readonly record struct AnsweredQuestion(UserFaultQuestion Question, UserFaultAnswer Answer, Errno Outcome)
+/// <summary>A question, what was done about it, to which range, and how that ended.</summary>
+internal readonly record struct AnsweredQuestion(UserFaultQuestion Question, UserFaultAnswer Answer, ulong Address, long Length, Errno Outcome)
 {
-    public override string ToString() => $"{Question}: {Answer}{(Outcome == Errno.None ? "" : $" ({Outcome})")}";
+    public override string ToString() => $"{Question}: {Answer} 0x{Address:x} 0x{Length:x}{(Outcome == Errno.None ? "" : $" ({Outcome})")}";
 }

@@ -13,6 +13,7 @@ internal sealed class StepGenerator(int seed)
     private const ulong Page = 4096;
     private const ulong Window = 2UL << 20;
     private const ulong Gibi = 1UL << 30;
+    private const AreaFlags AnyUserFault = AreaFlags.UserMissing | AreaFlags.UserMinor | AreaFlags.UserWriteProtect;
 
     // Places from which mappings begin: in one 2 MiB window, across its edge, across those of 1 GiB and 512 GiB.
     private static readonly ulong[] Anchors =
@@ -28,7 +29,9 @@ internal sealed class StepGenerator(int seed)
     /// compared too; every other run with huge pages, where there are some.
     /// </summary>
     public LockstepOptions Options(bool hugePages) =>
-        new(seed % 3 == 0 ? SharingLevels.All : SharingLevels.None, hugePages && seed % 2 == 0);
+        new(seed % 3 == 0 ? SharingLevels.All : SharingLevels.None, hugePages && seed % 2 == 0, UserFaults: HasUserFaults && KernelFeatures.Running.WhyNoUserFaults is null);
+
+    private bool HasUserFaults => seed % 4 >= 2;
 
     public Operation Next(LockstepWorld world)
     {
@@ -46,6 +49,11 @@ internal sealed class StepGenerator(int seed)
 
         var areas = world.At(process).Areas();
         var (at, length) = Range(areas);
+        if (HasUserFaults && world.Features.WhyNoUserFaults is null && _random.Next(4) == 0)
+        {
+            return UserFault(process, areas);
+        }
+
         return _random.Next(80) switch
         {
             < 22 => Map(world, process, areas),
@@ -69,7 +77,9 @@ internal sealed class StepGenerator(int seed)
     public TouchAt Probe(LockstepWorld world)
     {
         int process = Enumerable.Range(0, LockstepWorld.Processes).Where(world.Has).OrderBy(_ => _random.Next()).First();
-        return Touch(process, world.At(process).Areas());
+        var areas = world.At(process).Areas();
+        var registered = HasUserFaults ? areas.FindAll(area => (area.Flags & AnyUserFault) != 0) : [];
+        return Touch(process, registered.Count > 0 && _random.Next(3) != 0 ? registered : areas);
     }
 
     private MapAt Map(LockstepWorld world, int process, List<AreaInfo> areas)
@@ -128,6 +138,29 @@ internal sealed class StepGenerator(int seed)
 
         return new MapAt(
             process, file, offset, OddLength(Length()), rights, shared, placement, address, _random.Next(5) == 0 ? PopulateKind.Read : PopulateKind.None);
+    }
+
+    /// <summary>Something of userfaultfd: mostly of what is registered already, once there is some.</summary>
+    private Operation UserFault(int process, List<AreaInfo> areas)
+    {
+        int kind = _random.Next(20);
+        var registered = areas.FindAll(area => (area.Flags & AnyUserFault) != 0);
+        var (at, length) = Range(kind >= 7 && registered.Count > 0 && _random.Next(8) != 0 ? registered : areas);
+        long few = Math.Min(length, _random.Next(1, 6) * (long)Page);
+        if (areas.Find(area => area.Range.Contains(new VirtualAddress(at))).File is { MappingAlignment: > (long)Page } && _random.Next(4) != 0)
+        {
+            at &= ~(Window - 1);
+            (length, few) = ((length + (long)Window - 1) & -(long)Window, (long)Window);
+        }
+
+        return kind switch
+        {
+            < 6 => new RegisterAt(process, Odd(at), OddLength(length), _random.Next(40) == 0 ? UserFaultModes.None : (UserFaultModes)_random.Next(1, 8)),
+            < 7 => new UnregisterAt(process, Odd(at), OddLength(length)),
+            < 13 => new WriteProtectAt(process, Odd(at), OddLength(length), _random.Next(4) != 0),
+            < 17 => new ProvideAt(process, Odd(at), OddLength(few), (byte)(_random.Next(4) == 0 ? 0 : _random.Next(1, 256)), _random.Next(3) == 0),
+            _ => new ContinueAt(process, Odd(at), OddLength(few), _random.Next(3) == 0),
+        };
     }
 
     private RemapAt Remap(int process, List<AreaInfo> areas)
@@ -256,7 +289,10 @@ internal sealed class StepGenerator(int seed)
     private Advice RandomAdvice()
     {
         var all = Enum.GetValues<Advice>();
-        return _random.Next(4) == 0 ? Advice.DontNeed : _random.Next(40) == 0 ? (Advice)77 : all[_random.Next(all.Length)];
+        var advice = _random.Next(4) == 0 ? Advice.DontNeed : _random.Next(40) == 0 ? (Advice)77 : all[_random.Next(all.Length)];
+
+        // What the kernel gives up of files' pages that were never written is missing afterwards.
+        return advice == Advice.PageOut && HasUserFaults ? Advice.Cold : advice;
     }
 }
 #pragma warning restore CA5394

@@ -18,8 +18,8 @@ public class WriteProtectCases
     [InlineData("until the handler goes", "answer wp Unregister; map 0-4 rw-p; store 0 1; store 1 1; register 0-4 wp; wp 0-4; store 1 2; store 0 2; asked 1 wp store; has 0-4 rw-p")]
     [InlineData("what its range has of what is registered", "map 0-1 rw-p; map 2-3 rw-p; store 0 1; store 2 1; register 0-3 wp; wp 0-4; store 0 2; store 2 2; asked 0 wp store, 2 wp store; has 0-1 rw-p userwriteprotect, 2-3 rw-p userwriteprotect")]
     [InlineData("but not what is not registered", "map 0-4 rw-p; store 0 1; register 0-2 wp; wp 0-4 -> ENOENT; store 0 2; asked 0 wp store; has 0-2 rw-p userwriteprotect, 2-4 rw-p")]
-    [InlineData("by a store that populates", "map 0-4 rw-s memory+0; register 0-4 wp; wp 1-2; madvise 0-4 PopulateWrite; asked 1 wp store; has 0-4 rw-s memory+0 userwriteprotect")]
-    [InlineData("by mlock", "map 0-4 rw-p; store 1 1; register 0-4 wp; wp 0-4; mlock 0-4; asked 1 wp store; has 0-4 rw-p locked userwriteprotect")]
+    [InlineData("by a store that populates", "needs kernel faults; map 0-4 rw-s memory+0; register 0-4 wp; wp 1-2; madvise 0-4 PopulateWrite; asked 1 wp store; has 0-4 rw-s memory+0 userwriteprotect")]
+    [InlineData("by mlock", "needs kernel faults; map 0-4 rw-p; store 1 1; register 0-4 wp; wp 0-4; mlock 0-4; asked 1 wp store; has 0-4 rw-p locked userwriteprotect")]
     public void It_protects(string name, string script) => CaseScript.Runs(name, script);
 
     [Theory]
