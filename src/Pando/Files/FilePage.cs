@@ -10,7 +10,7 @@ namespace Pando.Files;
 /// <param name="Address">Where that lies.</param>
 /// <param name="Run">Bytes from <paramref name="Offset"/> on that lie in one piece and that leaves of this level can show; whole leaves.</param>
 /// <param name="Writable">Whether a leaf may be write-enabled at once. False where the first store must be noticed.</param>
-public readonly record struct FilePage(
+internal readonly record struct FilePage(
     PageStatus Status,
     int Level,
     SmallPageReason Reason,

@@ -1,7 +1,7 @@
 namespace Pando.Files;
 
 /// <summary>How a look-up of a file's page ended.</summary>
-public enum PageStatus
+internal enum PageStatus
 {
     /// <summary>The page is there.</summary>
     Found,

@@ -12,7 +12,7 @@ namespace Pando.Files;
 /// <param name="LeafRights">
 /// The rights of the leaves, where slots carry none (RISC-V); <see cref="Rights.All"/> elsewhere.
 /// </param>
-public readonly record struct TableClass(bool Synchronous, MemoryType MemoryType, int ProtectionKey, Rights LeafRights)
+internal readonly record struct TableClass(bool Synchronous, MemoryType MemoryType, int ProtectionKey, Rights LeafRights)
 {
     /// <summary>An ordinary mapping of ordinary memory.</summary>
     public static TableClass Ordinary => new(false, MemoryType.WriteBack, 0, Rights.All);

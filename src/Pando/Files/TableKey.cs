@@ -12,7 +12,7 @@ namespace Pando.Files;
 /// <param name="WindowStart">The first file offset that the table may show.</param>
 /// <param name="WindowEnd">The first file offset past those that it may show.</param>
 /// <param name="Class">See <see cref="TableClass"/>.</param>
-public readonly record struct TableKey(int Level, long Origin, long WindowStart, long WindowEnd, TableClass Class)
+internal readonly record struct TableKey(int Level, long Origin, long WindowStart, long WindowEnd, TableClass Class)
 {
     /// <summary>The first file offset past the table's span.</summary>
     public long End => Origin + Hardware.Level.TableSpan(Level);

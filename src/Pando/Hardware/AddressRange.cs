@@ -4,9 +4,19 @@ namespace Pando.Hardware;
 public readonly record struct AddressRange(VirtualAddress Start, VirtualAddress End)
 {
     /// <summary>The range of <paramref name="length"/> bytes from <paramref name="start"/>.</summary>
-    public static AddressRange FromLength(VirtualAddress start, long length) => new(start, start + length);
+    /// <exception cref="ArgumentOutOfRangeException">The length is negative, or the range reaches to the end of all addresses or past it.</exception>
+    public static AddressRange FromLength(VirtualAddress start, long length)
+    {
+        if (length < 0 || (ulong)length > ulong.MaxValue - start.Value)
+        {
+            ThrowNoRange(start, length);
+        }
+
+        return new(start, start + length);
+    }
 
     /// <summary>The span of the table at <paramref name="level"/> in which <paramref name="address"/> lies.</summary>
+    /// <exception cref="ArgumentOutOfRangeException">The span reaches to the end of all addresses.</exception>
     public static AddressRange TableSpan(VirtualAddress address, int level)
     {
         var start = address.AlignDown(Level.TableSpan(level));
@@ -35,6 +45,9 @@ public readonly record struct AddressRange(VirtualAddress Start, VirtualAddress 
         var end = End < other.End ? End : other.End;
         return end < start ? new AddressRange(start, start) : new AddressRange(start, end);
     }
+
+    private static void ThrowNoRange(VirtualAddress start, long length) =>
+        throw new ArgumentOutOfRangeException(nameof(length), length, $"There is no range of that length from {start} on: lengths are not negative, and ranges end before 2^64.");
 
     /// <inheritdoc/>
     public override string ToString() => $"{Start}-{End}";

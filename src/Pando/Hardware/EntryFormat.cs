@@ -9,7 +9,8 @@ namespace Pando.Hardware;
 /// level), rights are told in the positive and the format turns them round (no-execute, Arm's AP[2] read-only),
 /// <see cref="HasSlotRights"/> is false where upper entries carry no rights (RISC-V; there a table's class includes
 /// them), and <see cref="SetsAccessedAndDirty"/> is false where software must set A and D at the fault.
-/// Implementations are immutable and safe for threads.
+/// Implementations are immutable and safe for threads. What they are asked on the way of every fault they answer without a
+/// look at the level or the address: for a level that the format does not have, the answer means nothing.
 /// </remarks>
 public abstract class EntryFormat
 {
@@ -48,6 +49,7 @@ public abstract class EntryFormat
     /// <param name="memoryType">How it may be cached.</param>
     /// <param name="protectionKey">The protection key, where <see cref="ProtectionKeys"/> is more than one; 0 elsewhere.</param>
     /// <returns>An entry that is already marked accessed.</returns>
+    /// <exception cref="ArgumentOutOfRangeException">The memory type is none, or the protection key is not one of the format's.</exception>
     public abstract Entry MakeLeaf(int level, PhysicalAddress address, Rights rights, bool dirty = false, MemoryType memoryType = MemoryType.WriteBack, int protectionKey = 0);
 
     /// <summary>Makes an entry that points at a table: a slot.</summary>
@@ -116,6 +118,7 @@ public abstract class EntryFormat
     public virtual int ProtectionKeyOf(Entry entry, int level) => 0;
 
     /// <summary>The same leaf with another protection key.</summary>
+    /// <exception cref="ArgumentOutOfRangeException">The key is not one of the format's.</exception>
     public virtual Entry WithProtectionKey(Entry entry, int level, int protectionKey) => entry;
 
     /// <summary>

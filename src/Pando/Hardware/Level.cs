@@ -5,6 +5,7 @@ namespace Pando.Hardware;
 /// 4 = P4D (the root where there are 4 levels), 5 = PGD. The numbers are those of the Intel manual's "page table",
 /// "page directory", "page-directory-pointer table", PML4 and PML5 (SDM vol. 3A, 4.5); the names are Linux's.
 /// </summary>
+/// <remarks>What is worked out here is worked out without a look at the level: of another than those it means nothing.</remarks>
 public static class Level
 {
     /// <summary>Entries in one table.</summary>
@@ -44,6 +45,7 @@ public static class Level
     public static int Index(ulong address, int level) => (int)(address >> EntryShift(level)) & (Entries - 1);
 
     /// <summary>The field's name of a table at <paramref name="level"/>: PTE, PMD, PUD, P4D, PGD.</summary>
+    /// <exception cref="ArgumentOutOfRangeException">There is no such level.</exception>
     public static string Name(int level) => level switch
     {
         Pte => "PTE",

@@ -77,7 +77,7 @@ public sealed class X64Format : EntryFormat
             | (level > Level.Pte ? PageSizeBit : 0)
             | CachingBits(memoryType)
             | RightsBits(rights)
-            | ((ulong)protectionKey << KeyShift)
+            | KeyBits(protectionKey)
             | (address.Value & AddressMask));
 
     /// <inheritdoc/>
@@ -159,7 +159,7 @@ public sealed class X64Format : EntryFormat
 
     /// <inheritdoc/>
     public override Entry WithProtectionKey(Entry entry, int level, int protectionKey) =>
-        new((entry.Raw & ~KeyMask) | ((ulong)protectionKey << KeyShift));
+        new((entry.Raw & ~KeyMask) | KeyBits(protectionKey));
 
     /// <inheritdoc/>
     public override bool IsAnonymous(Entry entry, int level) => (entry.Raw & SoftwareAnonymous) != 0;
@@ -183,6 +183,11 @@ public sealed class X64Format : EntryFormat
             | ((rights & Rights.Write) != 0 ? Writable : 0)
             | ((rights & Rights.Execute) == 0 ? NoExecute : 0);
     }
+
+    private static ulong KeyBits(int protectionKey) =>
+        (uint)protectionKey <= 15
+            ? (ulong)protectionKey << KeyShift
+            : throw new ArgumentOutOfRangeException(nameof(protectionKey), protectionKey, "Protection keys are 0 to 15.");
 
     // With the power-up PAT, PWT and PCD select WB, WT, UC-, UC (SDM vol. 3A, 11.12.4).
     private static ulong CachingBits(MemoryType memoryType) => memoryType switch

@@ -1,13 +1,26 @@
 namespace Pando.Machines;
 
 /// <summary>What an audit of a machine found.</summary>
-/// <param name="Violations">Every invariant that does not hold, in words; none in a sound machine.</param>
-/// <param name="SpaceTables">Tables of address spaces that were visited.</param>
-/// <param name="FileTables">Tables of files that were visited.</param>
-/// <param name="Slots">Slots that point at files' tables.</param>
-/// <param name="Leaves">Leaves that were compared with what they should show.</param>
-public sealed record AuditReport(IReadOnlyList<string> Violations, int SpaceTables, int FileTables, long Slots, long Leaves)
+public sealed record AuditReport
 {
+    internal AuditReport(IReadOnlyList<string> violations, int spaceTables, int fileTables, long slots, long leaves) =>
+        (Violations, SpaceTables, FileTables, Slots, Leaves) = (violations, spaceTables, fileTables, slots, leaves);
+
+    /// <summary>Every invariant that does not hold, in words; none in a sound machine.</summary>
+    public IReadOnlyList<string> Violations { get; }
+
+    /// <summary>Tables of address spaces that were visited.</summary>
+    public int SpaceTables { get; }
+
+    /// <summary>Tables of files that were visited.</summary>
+    public int FileTables { get; }
+
+    /// <summary>Slots that point at files' tables.</summary>
+    public long Slots { get; }
+
+    /// <summary>Leaves that were compared with what they should show.</summary>
+    public long Leaves { get; }
+
     /// <summary>Whether every invariant holds.</summary>
     public bool IsSound => Violations.Count == 0;
 

@@ -19,12 +19,17 @@ public sealed class Machine : IDisposable
     private bool _disposed;
 
     /// <summary>Makes a machine.</summary>
+    /// <exception cref="ArgumentException">There is no format.</exception>
     /// <exception cref="ArgumentOutOfRangeException">RAM or sharing levels are not what <see cref="MachineOptions"/> says.</exception>
     /// <exception cref="InsufficientMemoryException">The host does not give the address space for the RAM.</exception>
     public Machine(MachineOptions options)
     {
         ArgumentNullException.ThrowIfNull(options);
-        ArgumentNullException.ThrowIfNull(options.Format);
+        if (options.Format is null)
+        {
+            throw new ArgumentException("The options have no format of page tables.", nameof(options));
+        }
+
         if ((options.Sharing & ~SharingLevels.All) != 0)
         {
             throw new ArgumentOutOfRangeException(nameof(options), options.Sharing, "The levels at which tables are shared are those of SharingLevels.");

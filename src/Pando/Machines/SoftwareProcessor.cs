@@ -131,6 +131,8 @@ public sealed class SoftwareProcessor : ITranslationCache
     /// <param name="value">The value; the default where the load was not made.</param>
     /// <param name="delivery">Who is told of page faults.</param>
     /// <typeparam name="T">Its bytes are loaded as they stand in memory; at most 4 KiB.</typeparam>
+    /// <exception cref="ArgumentException">The value has more than 4 KiB.</exception>
+    /// <exception cref="ArgumentOutOfRangeException">The delivery is none.</exception>
     public AccessResult TryRead<T>(VirtualAddress address, out T value, FaultDelivery delivery = FaultDelivery.ToHandler)
         where T : unmanaged => Load(address, AccessKind.Read, Rights.Read, out value, delivery);
 
@@ -144,6 +146,8 @@ public sealed class SoftwareProcessor : ITranslationCache
     /// <param name="value">The value.</param>
     /// <param name="delivery">Who is told of page faults.</param>
     /// <typeparam name="T">Its bytes are stored as they are; at most 4 KiB.</typeparam>
+    /// <exception cref="ArgumentException">The value has more than 4 KiB.</exception>
+    /// <exception cref="ArgumentOutOfRangeException">The delivery is none.</exception>
     public AccessResult TryWrite<T>(VirtualAddress address, T value, FaultDelivery delivery = FaultDelivery.ToHandler)
         where T : unmanaged
     {
@@ -152,6 +156,7 @@ public sealed class SoftwareProcessor : ITranslationCache
             return StoreAcross(address, value, delivery);
         }
 
+        RequireKnown(delivery);
         using var driving = Drive();
         int faults = 0;
         while (true)
@@ -179,6 +184,7 @@ public sealed class SoftwareProcessor : ITranslationCache
     /// <param name="before">The value before.</param>
     /// <param name="delivery">Who is told of page faults.</param>
     /// <exception cref="ArgumentException">The address is no multiple of 8. Split locks are not modelled.</exception>
+    /// <exception cref="ArgumentOutOfRangeException">The delivery is none.</exception>
     public AccessResult TryAdd(VirtualAddress address, ulong addend, out ulong before, FaultDelivery delivery = FaultDelivery.ToHandler)
     {
         if (!address.IsAligned(sizeof(ulong)))
@@ -186,6 +192,7 @@ public sealed class SoftwareProcessor : ITranslationCache
             throw new ArgumentException($"An atomic access needs an address that is a multiple of 8, not {address}.", nameof(address));
         }
 
+        RequireKnown(delivery);
         using var driving = Drive();
         int faults = 0;
         while (true)
@@ -208,8 +215,10 @@ public sealed class SoftwareProcessor : ITranslationCache
     /// Loads bytes, page by page in the order of their addresses, as REP MOVSB does. Where it fails, the bytes before
     /// the result's address have been loaded.
     /// </summary>
+    /// <exception cref="ArgumentOutOfRangeException">The delivery is none.</exception>
     public AccessResult TryRead(VirtualAddress address, Span<byte> bytes, FaultDelivery delivery = FaultDelivery.ToHandler)
     {
+        RequireKnown(delivery);
         using var driving = Drive();
         int faults = 0;
         while (!bytes.IsEmpty)
@@ -244,8 +253,10 @@ public sealed class SoftwareProcessor : ITranslationCache
     /// Stores bytes, page by page in the order of their addresses, as REP MOVSB does. Where it fails, the bytes before
     /// the result's address have been stored.
     /// </summary>
+    /// <exception cref="ArgumentOutOfRangeException">The delivery is none.</exception>
     public AccessResult TryWrite(VirtualAddress address, ReadOnlySpan<byte> bytes, FaultDelivery delivery = FaultDelivery.ToHandler)
     {
+        RequireKnown(delivery);
         using var driving = Drive();
         int faults = 0;
         while (!bytes.IsEmpty)
@@ -284,6 +295,7 @@ public sealed class SoftwareProcessor : ITranslationCache
     /// <param name="access">The access that is meant; a store marks the leaf dirty.</param>
     /// <param name="physical">Where the address lies at this moment.</param>
     /// <param name="delivery">Who is told of page faults.</param>
+    /// <exception cref="ArgumentOutOfRangeException">The access or the delivery is none.</exception>
     public AccessResult TryTranslate(
         VirtualAddress address, AccessKind access, out PhysicalAddress physical, FaultDelivery delivery = FaultDelivery.ToHandler)
     {
@@ -292,6 +304,7 @@ public sealed class SoftwareProcessor : ITranslationCache
             throw new ArgumentOutOfRangeException(nameof(access), access, null);
         }
 
+        RequireKnown(delivery);
         using var driving = Drive();
         int faults = 0;
         while (true)
@@ -315,6 +328,7 @@ public sealed class SoftwareProcessor : ITranslationCache
     /// <inheritdoc/>
     public bool Drop(SpaceTables space, AddressRange range, bool tables)
     {
+        ArgumentNullException.ThrowIfNull(space);
         using var held = Hold();
         int slot = _contexts.Find(space);
         if (slot >= 0)
@@ -329,6 +343,7 @@ public sealed class SoftwareProcessor : ITranslationCache
     /// <inheritdoc/>
     public bool Forget(SpaceTables space)
     {
+        ArgumentNullException.ThrowIfNull(space);
         using var held = Hold();
         int slot = _contexts.Find(space);
         if (slot >= 0)
@@ -343,6 +358,7 @@ public sealed class SoftwareProcessor : ITranslationCache
     /// <inheritdoc/>
     public bool DropShared(SharedTableOwner owner)
     {
+        ArgumentNullException.ThrowIfNull(owner);
         using var locked = Hold();
         bool held = false;
         for (int slot = 0; slot < ContextCount; slot++)
@@ -460,6 +476,7 @@ public sealed class SoftwareProcessor : ITranslationCache
             return LoadAcross(address, access, out value, delivery);
         }
 
+        RequireKnown(delivery);
         using var driving = Drive();
         int faults = 0;
         while (true)
@@ -512,6 +529,7 @@ public sealed class SoftwareProcessor : ITranslationCache
         value = default;
         var bytes = HostMemory.BytesOf(ref value);
         RequireOnePageAtMost(bytes.Length);
+        RequireKnown(delivery);
         using var driving = Drive();
         int faults = 0;
         while (true)
@@ -541,6 +559,7 @@ public sealed class SoftwareProcessor : ITranslationCache
     {
         ReadOnlySpan<byte> bytes = HostMemory.BytesOf(ref value);
         RequireOnePageAtMost(bytes.Length);
+        RequireKnown(delivery);
         using var driving = Drive();
         int faults = 0;
         while (true)
@@ -561,6 +580,15 @@ public sealed class SoftwareProcessor : ITranslationCache
             {
                 return result;
             }
+        }
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static void RequireKnown(FaultDelivery delivery)
+    {
+        if (delivery is < FaultDelivery.ToHandler or > FaultDelivery.ToCaller)
+        {
+            throw new ArgumentOutOfRangeException(nameof(delivery), delivery, "A fault is delivered to the handler or to the caller.");
         }
     }
 

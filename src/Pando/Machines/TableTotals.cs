@@ -3,12 +3,24 @@ using Pando.Hardware;
 namespace Pando.Machines;
 
 /// <summary>How many page tables there are, by level, and whose.</summary>
-/// <param name="Spaces">Tables that belong to address spaces; index = level (1 = PTE ... 5 = PGD), 0 unused.</param>
-/// <param name="Files">Tables that belong to files, in the same way.</param>
-public sealed record TableTotals(IReadOnlyList<long> Spaces, IReadOnlyList<long> Files)
+public sealed record TableTotals
 {
+    internal TableTotals(IReadOnlyList<long> spaces, IReadOnlyList<long> files) => (Spaces, Files) = (spaces, files);
+
+    /// <summary>Tables that belong to address spaces; index = level (1 = PTE ... 5 = PGD), 0 unused.</summary>
+    public IReadOnlyList<long> Spaces { get; }
+
+    /// <summary>Tables that belong to files, in the same way.</summary>
+    public IReadOnlyList<long> Files { get; }
+
     /// <summary>Tables of a level, of all owners.</summary>
-    public long At(int level) => Spaces[level] + Files[level];
+    /// <exception cref="ArgumentOutOfRangeException">There is no such level.</exception>
+    public long At(int level)
+    {
+        ArgumentOutOfRangeException.ThrowIfLessThan(level, Level.Pte);
+        ArgumentOutOfRangeException.ThrowIfGreaterThan(level, Level.Pgd);
+        return Spaces[level] + Files[level];
+    }
 
     /// <summary>All tables.</summary>
     public long Count => Spaces.Sum() + Files.Sum();

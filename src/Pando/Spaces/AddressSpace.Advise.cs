@@ -14,8 +14,10 @@ public sealed partial class AddressSpace
     /// EHWPOISON where a page cannot be populated; EPERM if a part is sealed and the advice would drop its contents.
     /// After an error nothing has changed, except that Populate may have populated a part.
     /// </returns>
+    /// <exception cref="ObjectDisposedException">The space has ended.</exception>
     public Errno Advise(VirtualAddress address, long length, Advice advice)
     {
+        ThrowIfExited();
         if (address.PageOffset != 0 || !Enum.IsDefined(advice))
         {
             return Errno.EINVAL;

@@ -27,8 +27,11 @@ public sealed partial class AddressSpace
     /// The protection-key rights of the thread that accesses: what they deny is not populated first (Linux: access_error). Null: of a
     /// thread that denies itself nothing but <see cref="ExecuteOnlyKey"/>.
     /// </param>
+    /// <returns>The outcome; <see cref="FaultKind.NotMapped"/> in a space that has ended, since a processor may come late.</returns>
+    /// <exception cref="ArgumentOutOfRangeException">The access is none.</exception>
     public FaultResult Fault(VirtualAddress address, AccessKind access, ProtectionKeyRights? keys = null)
     {
+        RequireKnown(access);
         var kind = ResolveWithHelp(address, access, address + 1, keys, out _);
         Store.Count(kind switch
         {
@@ -45,11 +48,15 @@ public sealed partial class AddressSpace
     /// <summary>
     /// Faults in every page of a range, as if each were accessed (MADV_POPULATE_READ, MADV_POPULATE_WRITE).
     /// </summary>
-    /// <returns>The outcome for the first address that could not be populated; a resolved one if all could.</returns>
+    /// <returns>
+    /// The outcome for the first address that could not be populated (what lies before it has been); a resolved one if all could.
+    /// </returns>
+    /// <exception cref="ArgumentOutOfRangeException">The access is none.</exception>
     public FaultResult Populate(AddressRange range, AccessKind access) => Populate(range, access, asks: true);
 
     private FaultResult Populate(AddressRange range, AccessKind access, bool asks)
     {
+        RequireKnown(access);
         for (var address = range.Start; address < range.End;)
         {
             var kind = ResolveWithHelp(address, access, range.End, keys: null, out long advanced, asks);
@@ -62,6 +69,14 @@ public sealed partial class AddressSpace
         }
 
         return new FaultResult(FaultKind.Populated, range.Start);
+    }
+
+    private static void RequireKnown(AccessKind access)
+    {
+        if (access is < AccessKind.Read or > AccessKind.Execute)
+        {
+            throw new ArgumentOutOfRangeException(nameof(access), access, "An access reads, writes or executes.");
+        }
     }
 
     /// <summary>

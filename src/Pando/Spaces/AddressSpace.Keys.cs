@@ -35,8 +35,10 @@ public sealed partial class AddressSpace
     /// </summary>
     /// <param name="key">The key, from 1 on; -1 after an error.</param>
     /// <returns>ENOSPC if all are given out, or the format has none.</returns>
+    /// <exception cref="ObjectDisposedException">The space has ended.</exception>
     public Errno AllocateKey(out int key)
     {
+        ThrowIfExited();
         using var held = _lock.Write();
         ThrowIfExited();
         key = LowestFreeKey();
@@ -46,8 +48,10 @@ public sealed partial class AddressSpace
 
     /// <summary>Takes a protection key back (pkey_free(2)). Memory that has it keeps it, and shares it with whatever is given it next.</summary>
     /// <returns>EINVAL if the key is not given out; key 0 is never free (Linux would give it out).</returns>
+    /// <exception cref="ObjectDisposedException">The space has ended.</exception>
     public Errno FreeKey(int key)
     {
+        ThrowIfExited();
         using var held = _lock.Write();
         ThrowIfExited();
         if (key == 0 || !IsKeyAllocated(key))

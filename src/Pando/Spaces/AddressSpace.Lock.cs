@@ -18,19 +18,29 @@ public sealed partial class AddressSpace
     /// <param name="length">Bytes.</param>
     /// <param name="onFault">MLOCK_ONFAULT: pages stay once they are faulted in, but are not faulted in now.</param>
     /// <returns>ENOMEM if a part is not mapped, or cannot be faulted in (then it is locked all the same); EINVAL if the end wraps round.</returns>
+    /// <exception cref="ObjectDisposedException">The space has ended.</exception>
     public Errno LockMemory(VirtualAddress address, long length, bool onFault = false)
     {
+        ThrowIfExited();
         var error = SetLock(address, length, onFault ? AreaFlags.LockedOnFault : AreaFlags.Locked, out var range);
         return error == Errno.None ? FaultInLocked(range, ignoresErrors: false) : error;
     }
 
     /// <summary>Undoes <see cref="LockMemory"/> (munlock(2)).</summary>
-    public Errno UnlockMemory(VirtualAddress address, long length) => SetLock(address, length, 0, out _);
+    /// <returns>ENOMEM if a part is not mapped; EINVAL for a negative length, or if the end wraps round.</returns>
+    /// <exception cref="ObjectDisposedException">The space has ended.</exception>
+    public Errno UnlockMemory(VirtualAddress address, long length)
+    {
+        ThrowIfExited();
+        return SetLock(address, length, 0, out _);
+    }
 
     /// <summary>Locks all that is mapped, all that will be, or both (mlockall(2)).</summary>
     /// <returns>EINVAL if neither is asked for.</returns>
+    /// <exception cref="ObjectDisposedException">The space has ended.</exception>
     public Errno LockAll(bool current, bool future, bool onFault = false)
     {
+        ThrowIfExited();
         if (!current && !future)
         {
             return Errno.EINVAL;
@@ -57,8 +67,10 @@ public sealed partial class AddressSpace
     }
 
     /// <summary>Unlocks all that is mapped and all that will be (munlockall(2)).</summary>
+    /// <exception cref="ObjectDisposedException">The space has ended.</exception>
     public Errno UnlockAll()
     {
+        ThrowIfExited();
         using var held = _lock.Write();
         _lockFuture = 0;
         Rewrite(new AddressRange(new VirtualAddress(0), UserEnd), area => LockTraits(area, 0));
@@ -69,8 +81,10 @@ public sealed partial class AddressSpace
     /// <param name="address">The first address; a multiple of 4 KiB.</param>
     /// <param name="resident">One element for each page.</param>
     /// <returns>EINVAL if the address is not aligned; ENOMEM if a part is not mapped.</returns>
+    /// <exception cref="ObjectDisposedException">The space has ended.</exception>
     public Errno Resident(VirtualAddress address, Span<bool> resident)
     {
+        ThrowIfExited();
         if (address.PageOffset != 0)
         {
             return Errno.EINVAL;
@@ -105,8 +119,10 @@ public sealed partial class AddressSpace
     /// <param name="length">Bytes.</param>
     /// <param name="invalidate">MS_INVALIDATE: refused where a part is locked.</param>
     /// <returns>EINVAL if the address is not aligned; ENOMEM if a part is not mapped; EBUSY for a locked part with <paramref name="invalidate"/>.</returns>
+    /// <exception cref="ObjectDisposedException">The space has ended.</exception>
     public Errno Sync(VirtualAddress address, long length, bool invalidate = false)
     {
+        ThrowIfExited();
         if (address.PageOffset != 0)
         {
             return Errno.EINVAL;
@@ -153,8 +169,10 @@ public sealed partial class AddressSpace
 
     /// <summary>Seals a range: it can no more be unmapped, moved, or given other rights (mseal(2)).</summary>
     /// <returns>EINVAL if the address is not aligned, or the range cuts a page of a file whose pages are fixed; ENOMEM if a part is not mapped.</returns>
+    /// <exception cref="ObjectDisposedException">The space has ended.</exception>
     public Errno Seal(VirtualAddress address, long length)
     {
+        ThrowIfExited();
         if (address.PageOffset != 0)
         {
             return Errno.EINVAL;

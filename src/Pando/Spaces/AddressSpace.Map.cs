@@ -144,8 +144,10 @@ public sealed partial class AddressSpace
     /// EINVAL if the address is not a multiple of 4 KiB, the length is 0, the range leaves what user code may map, or
     /// cuts a page of a file whose pages are fixed; EPERM if a part is sealed.
     /// </returns>
+    /// <exception cref="ObjectDisposedException">The space has ended.</exception>
     public Errno Unmap(VirtualAddress address, long length)
     {
+        ThrowIfExited();
         var (form, _, range) = RangeArgument.Of(address, length, UserEnd);
         if (address.PageOffset != 0 || form != RangeForm.User)
         {
@@ -164,8 +166,10 @@ public sealed partial class AddressSpace
     }
 
     /// <summary>Unmaps everything, as execve(2) does before it maps the new program. The space lives on.</summary>
+    /// <exception cref="ObjectDisposedException">The space has ended.</exception>
     public void Clear()
     {
+        ThrowIfExited();
         var everything = new AddressRange(new VirtualAddress(0), UserEnd.AlignUp(Level.PageSize));
         using var held = _lock.Write();
         ThrowIfExited();
@@ -201,7 +205,7 @@ public sealed partial class AddressSpace
 
     private Errno Place(in MapRequest request, MappedFile? file, long length, out AddressRange range)
     {
-        range = AddressRange.FromLength(request.Address.PageStart, length);
+        range = default;
         if (request.Placement != MapPlacement.Anywhere)
         {
             // In the order of Linux's __get_unmapped_area; a file whose pages are fixed is asked before (hugetlb_get_unmapped_area).
@@ -225,6 +229,7 @@ public sealed partial class AddressSpace
                 return Errno.EPERM;
             }
 
+            range = AddressRange.FromLength(request.Address, length);
             return request.Placement == MapPlacement.FixedNoReplace && !_areas.Overlapping(range).IsEmpty ? Errno.EEXIST : Errno.None;
         }
 
@@ -233,10 +238,13 @@ public sealed partial class AddressSpace
             // A hint is taken where it is free: rounded down to a page, then up to the lowest address (Linux:
             // round_hint_to_min), and up to the page size of a file whose pages are fixed.
             var hint = new VirtualAddress(Math.Max(request.Address.PageStart.Value, LowestAddress)).AlignUp(file?.MappingAlignment ?? Level.PageSize);
-            range = AddressRange.FromLength(hint, length);
-            if (IsUserRange(hint, length) && _areas.Overlapping(range).IsEmpty)
+            if (IsUserRange(hint, length))
             {
-                return Errno.None;
+                range = AddressRange.FromLength(hint, length);
+                if (_areas.Overlapping(range).IsEmpty)
+                {
+                    return Errno.None;
+                }
             }
         }
 

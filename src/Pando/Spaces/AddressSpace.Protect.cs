@@ -22,8 +22,10 @@ public sealed partial class AddressSpace
     /// file was not opened for it; EPERM if a part is sealed. After an error nothing has changed (Linux changes what
     /// lies before the first address that is at fault).
     /// </returns>
+    /// <exception cref="ObjectDisposedException">The space has ended.</exception>
     public Errno Protect(VirtualAddress address, long length, Rights rights, int protectionKey = -1)
     {
+        ThrowIfExited();
         // In the order of Linux's do_mprotect_pkey.
         if (address.PageOffset != 0)
         {

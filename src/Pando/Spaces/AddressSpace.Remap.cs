@@ -31,8 +31,10 @@ public sealed partial class AddressSpace
     /// not in one way; or several areas of which one has a user-fault handler), ENOMEM (no room, or memory is out),
     /// EPERM (sealed, or to below <see cref="LowestAddress"/>). After an error nothing has changed.
     /// </returns>
+    /// <exception cref="ObjectDisposedException">The space has ended.</exception>
     public MapResult Remap(VirtualAddress oldAddress, long oldLength, long newLength, RemapFlags flags = RemapFlags.None, VirtualAddress newAddress = default)
     {
+        ThrowIfExited();
         const RemapFlags known = RemapFlags.MayMove | RemapFlags.Fixed | RemapFlags.DontUnmap;
         ulong oldBytes = RangeArgument.Of(oldAddress, oldLength, UserEnd).Length;
         ulong newBytes = RangeArgument.Of(default, newLength, UserEnd).Length;
@@ -50,6 +52,12 @@ public sealed partial class AddressSpace
                 || new AddressRange(oldAddress, new VirtualAddress(unchecked(oldAddress.Value + oldBytes))).Overlaps(AddressRange.FromLength(newAddress, newLength))))
         {
             return MapResult.Failed(Errno.EINVAL);
+        }
+
+        if (oldAddress >= UserEnd)
+        {
+            // Nothing is ever mapped there, and it may be no range at all.
+            return MapResult.Failed(Errno.EFAULT);
         }
 
         // Beyond the user's addresses it makes no difference how long it is.

@@ -31,8 +31,10 @@ public sealed partial class AddressSpace
     /// faults of anonymous memory; EBUSY if another handler has a part; EPERM for a shared mapping of a file that was
     /// not opened for writing. The first area at fault decides. After an error nothing has changed.
     /// </returns>
+    /// <exception cref="ObjectDisposedException">The space has ended.</exception>
     public Errno RegisterUserFaults(VirtualAddress address, long length, UserFaultModes modes, IUserFaultHandler handler)
     {
+        ThrowIfExited();
         ArgumentNullException.ThrowIfNull(handler);
         if (!IsUserFaultRange(address, length, out var range) || modes == UserFaultModes.None || ((int)modes & ~7) != 0)
         {
@@ -74,8 +76,10 @@ public sealed partial class AddressSpace
     /// EINVAL for what is not aligned, a range with nothing mapped, with memory that cannot be registered, or with a
     /// part that another handler has. After an error nothing has changed.
     /// </returns>
+    /// <exception cref="ObjectDisposedException">The space has ended.</exception>
     public Errno UnregisterUserFaults(VirtualAddress address, long length, IUserFaultHandler? handler = null)
     {
+        ThrowIfExited();
         if (!IsUserFaultRange(address, length, out var range))
         {
             return Errno.EINVAL;
@@ -105,8 +109,10 @@ public sealed partial class AddressSpace
     /// EINVAL (not aligned; a part of a page of a file with fixed pages); ENOENT if nothing is mapped, or a part not
     /// registered for it; ENOMEM. After an error nothing has changed.
     /// </returns>
+    /// <exception cref="ObjectDisposedException">The space has ended.</exception>
     public Errno UserWriteProtect(VirtualAddress address, long length, bool protect)
     {
+        ThrowIfExited();
         if (!IsUserFaultRange(address, length, out var range))
         {
             return Errno.EINVAL;

@@ -18,8 +18,10 @@ public sealed partial class AddressSpace
     /// registered area); then, page by page, EFAULT (past the end of the file), EEXIST (the page is there), EINVAL (a
     /// part of a page of 2 MiB) or ENOMEM. Pages before the one at fault are resolved.
     /// </returns>
+    /// <exception cref="ObjectDisposedException">The space has ended.</exception>
     public Errno UserCopy(VirtualAddress address, ReadOnlySpan<byte> contents, bool writeProtect = false)
     {
+        ThrowIfExited();
         if (!IsUserFaultRange(address, contents.Length, out var range))
         {
             return Errno.EINVAL;
@@ -40,9 +42,11 @@ public sealed partial class AddressSpace
     }
 
     /// <summary>Resolves missing pages with zeroes (UFFDIO_ZEROPAGE).</summary>
-    /// <returns>As <see cref="UserCopy"/>; and EINVAL for a file with fixed pages.</returns>
+    /// <returns>As <see cref="UserCopy"/> (EINVAL, ENOENT, EFAULT, EEXIST, ENOMEM); and EINVAL for a file with fixed pages.</returns>
+    /// <exception cref="ObjectDisposedException">The space has ended.</exception>
     public Errno UserZero(VirtualAddress address, long length)
     {
+        ThrowIfExited();
         if (!IsUserFaultRange(address, length, out var range))
         {
             return Errno.EINVAL;
@@ -71,8 +75,10 @@ public sealed partial class AddressSpace
     /// ENOENT (the range does not lie in one registered area); then, page by page, EFAULT if the file has no page
     /// there, EEXIST if it is mapped already, or ENOMEM. Pages before the one at fault are mapped.
     /// </returns>
+    /// <exception cref="ObjectDisposedException">The space has ended.</exception>
     public Errno UserContinue(VirtualAddress address, long length, bool writeProtect = false)
     {
+        ThrowIfExited();
         if (!IsUserFaultRange(address, length, out var range))
         {
             return Errno.EINVAL;

@@ -14,5 +14,8 @@ public readonly record struct MapResult(VirtualAddress Address, Errno Error)
     /// <exception cref="InvalidOperationException">There is none; the message has the error.</exception>
     public VirtualAddress Value => Succeeded ? Address : throw new InvalidOperationException($"The mapping failed with {Error}.");
 
+    /// <inheritdoc/>
+    public override string ToString() => Succeeded ? $"mapped at {Address}" : $"{Error}";
+
     internal static MapResult Failed(Errno error) => new(default, error);
 }

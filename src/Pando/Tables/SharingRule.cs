@@ -23,6 +23,7 @@ public sealed record SharingRule(uint Levels, bool WholeSpan = false, bool Right
     public static SharingRule PteTables { get; } = new(1u << 1, WholeSpan: true);
 
     /// <summary>Pando's rule up to tables of <paramref name="highestLevel"/> (3: PUD tables, 512 GiB).</summary>
+    /// <exception cref="ArgumentOutOfRangeException">The level is not 1 to 4.</exception>
     public static SharingRule Pando(int highestLevel)
     {
         ArgumentOutOfRangeException.ThrowIfLessThan(highestLevel, 1);

@@ -19,7 +19,13 @@ public abstract class TableOwner
     internal int Id { get; set; }
 
     /// <summary>How many tables of a level (1 = PTE ... 5 = PGD) belong to this owner. Safe for threads.</summary>
-    public int TablesAt(int level) => Volatile.Read(ref _tables[level]);
+    /// <exception cref="ArgumentOutOfRangeException">There is no such level.</exception>
+    public int TablesAt(int level)
+    {
+        ArgumentOutOfRangeException.ThrowIfLessThan(level, Level.Pte);
+        ArgumentOutOfRangeException.ThrowIfGreaterThan(level, Level.Pgd);
+        return Volatile.Read(ref _tables[level]);
+    }
 
     /// <summary>How many tables belong to this owner. Safe for threads; exact at rest.</summary>
     public int TableCount
