@@ -37,8 +37,8 @@ internal static class ScanCommand
 
     private static Option<string> Choice()
     {
-        var option = new Option<string>("--by") { Description = "What a row is: object, process or cgroup.", DefaultValueFactory = _ => "object" };
-        option.AcceptOnlyFromAmong("object", "process", "cgroup");
+        var option = new Option<string>("--by") { Description = "What a row is: object, process, cgroup or vm (a virtual machine on KVM).", DefaultValueFactory = _ => "object" };
+        option.AcceptOnlyFromAmong("object", "process", "cgroup", "vm");
         return option;
     }
 
@@ -111,6 +111,7 @@ internal static class ScanCommand
                 Exact = parsed.GetValue(Exact),
                 Budget = parsed.GetValue(Budget) is { } budget ? TimeSpan.FromSeconds(budget) : null,
                 Pid = parsed.GetValue(Pid),
+                MeasuresFork = parsed.GetValue(Budget) is null or >= 1,
                 FileAsker = FileAskerCommand.CommandLine(),
             });
         if (parsed.GetValue(Save) is { } save)

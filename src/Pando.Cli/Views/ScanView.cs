@@ -22,10 +22,14 @@ internal sealed class ScanView(TextWriter output, int? width, ScanReport report,
             case "cgroup":
                 WriteCgroups();
                 break;
+            case "vm":
+                WriteMachines(isAsked: true);
+                break;
             default:
                 WriteObjects();
                 WriteSharing();
                 WriteDax();
+                WriteMachines(isAsked: false);
                 WriteCures();
                 WriteAdvice();
                 break;
@@ -67,6 +71,17 @@ internal sealed class ScanView(TextWriter output, int? width, ScanReport report,
         var since = before is null ? "" : $" ({Signed(m.PageTableBytes - before.PageTableBytes)} since the last scan)";
         var part = m.MemoryBytes == 0 ? "" : string.Create(CultureInfo.InvariantCulture, $", {m.PageTablePercent:0.00}% of {Size(m.MemoryBytes)} RAM");
         Line($"Page tables: {Size(m.PageTableBytes)}{since}{part}; KVM and IOMMU: {Size(m.SecondaryTableBytes)}; Linux {m.KernelRelease}");
+        Line(string.Create(CultureInfo.InvariantCulture, $"  {m.OrdinaryPercent:0.00}% of the memory that is not in huge page pools: {(m.OrdinaryPercent >= m.WarningPercent ? $"above {m.WarningPercent:0.#}%, from which it is worth a look whose they are" : $"below the line of {m.WarningPercent:0.#}%, above which it is worth a look whose they are")}"));
+        if (m.Nodes is { Count: > 1 } nodes)
+        {
+            Line($"  by NUMA node: {string.Join(", ", nodes.Select(n => $"N{n.Node} {Size(n.TableBytes)}"))}");
+        }
+
+        if (m.TableSharing is { } sharing)
+        {
+            Line($"  this kernel can share tables of PTEs ({sharing}): sums of VmPTE below are upper bounds, see the note");
+        }
+
         var left = m.NotInPageTables == 0 ? "" : $", less {Size(m.NotInPageTables)} PUD tables that this kernel leaves out";
         var roots = m.RootBytes == 0 ? "" : $", plus {Size(m.RootBytes)} root tables";
         var others = m.OtherBytes < 0
@@ -206,15 +221,51 @@ internal sealed class ScanView(TextWriter output, int? width, ScanReport report,
 
     private void WriteProcesses()
     {
-        var table = new TextTable(("process", 0), ("pid", 0), ("user", 3), ("VmPTE", 0), ("with entries", 1), ("duplicate", 0), ("empty", 0), ("most for", 2), ("read", 4));
+        var table = new TextTable(("process", 0), ("pid", 0), ("user", 3), ("VmPTE", 0), ("with entries", 1), ("duplicate", 0), ("empty", 0), ("KVM", 5), ("fork", 5), ("most for", 2), ("belongs to", 6), ("read", 4));
         foreach (var p in report.Processes.Take(top))
         {
             table.Add(
-                p.Name, Count(p.Pid), Count(p.User), Size(p.TableBytes), Size(p.Live), Size(p.Duplicate), Size(p.Empty),
-                p.Objects.Count == 0 ? "-" : $"{Label(p.Objects[0])} {Size(p.Objects[0].Bytes)}", p.IsRead ? "yes" : p.StuckState is not null ? "stuck" : "like another");
+                p.Name, Count(p.Pid), Count(p.User), Size(p.TableBytes), Size(p.Live), Size(p.Duplicate), Size(p.Empty), Size(p.SecondaryTableBytes), Milliseconds(p.ForkMilliseconds),
+                p.Objects.Count == 0 ? "-" : $"{TextTable.Shortened(Label(p.Objects[0]))} {Size(p.Objects[0].Bytes)}", p.BelongsTo.Length == 0 ? "-" : TextTable.Shortened(p.BelongsTo), p.IsRead ? "yes" : p.StuckState is not null ? "stuck" : "like another");
         }
 
         Write(table, report.Processes.Count);
+        if (report.Machine.Fork is { } fork)
+        {
+            Line(string.Create(CultureInfo.InvariantCulture, $"  fork: what copying its private tables takes, at {fork.NanosecondsPerTable / 1000:0.0} us a table and {fork.NanosecondsPerPage:0.0} ns a page, as measured here"));
+            Line();
+        }
+    }
+
+    private static string Milliseconds(double? time) => time is { } known ? string.Create(CultureInfo.InvariantCulture, $"{known:0.0} ms") : "-";
+
+    /// <summary>Virtual machines: the host's tables for a guest's memory, and KVM's own.</summary>
+    private void WriteMachines(bool isAsked)
+    {
+        if (report.VirtualMachines.Count == 0)
+        {
+            if (isAsked)
+            {
+                Line("No process runs a virtual machine on KVM.");
+                Line();
+            }
+
+            return;
+        }
+
+        var table = new TextTable(("virtual machine", 0), ("pid", 2), ("vCPUs", 4), ("guest memory", 1), ("VmPTE", 0), ("KVM's tables", 0), ("rule of thumb: memory/512", 3));
+        foreach (var v in report.VirtualMachines.Take(top))
+        {
+            table.Add(v.Name, Count(v.Pid), Count(v.Processors), Size(v.GuestBytes), Size(v.TableBytes), Size(v.SecondaryTableBytes), Size(v.RuleBytes));
+        }
+
+        Write(table, report.VirtualMachines.Count);
+        foreach (var source in report.VirtualMachines.Take(top).GroupBy(v => v.Source))
+        {
+            Line($"  KVM's tables of {Number(source.Count(), "machine")}: {source.Key}");
+        }
+
+        Line();
     }
 
     private string Label(ProcessShare share) => report.Objects.FirstOrDefault(o => o.Number == share.ObjectNumber)?.Label ?? share.Name;

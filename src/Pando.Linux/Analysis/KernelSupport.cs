@@ -28,7 +28,8 @@ internal sealed record KernelSupport(bool Hugetlb, bool HugetlbSharing, bool Thp
             new("transparent huge pages", thp, $"enabled: {Or(machine.TransparentHugePages)}; shmem: {Or(machine.ShmemHugePages)}"),
             new("DAX file systems", dax, $"2 MiB leaves: {daxPmd}"),
             new("sharing of DAX PMD tables", "no", "proposed in 2019, not merged"),
-            new("sharing of PTE tables (mshare)", machine.Config.GetValueOrDefault("CONFIG_MSHARE") == "y" ? "yes" : "no", "patches on the list, not merged"),
+            new("sharing of PTE tables (mshare, ptshare)", machine.TableSharing is { Count: > 0 } || machine.Config.GetValueOrDefault("CONFIG_MSHARE") == "y" ? "yes" : "no",
+                machine.TableSharing is { Count: > 0 } found ? $"{string.Join(", ", found)}: VmPTE misleads, see the note" : "patches on the list, and in kernels of Android and Anolis; not merged"),
             new("freeing empty tables on MADV_DONTNEED", reclaim, "CONFIG_PT_RECLAIM, Linux 6.14"),
         ]);
     }

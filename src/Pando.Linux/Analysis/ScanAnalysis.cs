@@ -18,6 +18,7 @@ public sealed class ScanAnalysis
     private readonly ReportOptions _options;
     private readonly TableEstimate _estimate;
     private readonly Dictionary<int, List<ProcessTables>> _mappers = [];
+    private readonly IReadOnlyList<VirtualMachineReport> _machines;
 
     private ScanAnalysis(MachineSnapshot snapshot, ReportOptions options)
     {
@@ -25,6 +26,7 @@ public sealed class ScanAnalysis
         _options = options.Pid is { } pid && snapshot.Processes.FirstOrDefault(p => p.Has(pid)) is { } owner ? options with { Pid = owner.Pid } : options;
         _snapshot = options.Cgroup is { } cgroup ? OfCgroup(snapshot, cgroup) : snapshot;
         _estimate = new TableEstimate(_snapshot);
+        _machines = VirtualMachines.Find(_snapshot);
         foreach (var process in _estimate.Processes.Where(p => p.Facts.Mappings is not null))
         {
             foreach (var number in process.Facts.Mappings!.Select(m => m.ObjectNumber).Distinct())
@@ -81,7 +83,10 @@ public sealed class ScanAnalysis
             CgroupAnalysis.Analyse(_snapshot, processes, _options.Cgroup is { } top ? CgroupPath.Normal(top) : null),
             advice,
             [.. objects.Where(o => o.Kind is not (ObjectKind.Anonymous or ObjectKind.Special) && o.Processes > 1).OrderByDescending(o => o.Sharing is not null).Take(MostPictures).Select(Cells)],
-            [.. _snapshot.Notes, .. adviceNotes]);
+            [.. SharingNotes(), .. _snapshot.Notes, .. adviceNotes])
+        {
+            VirtualMachines = _machines,
+        };
     }
 
     private static MachineSnapshot OfCgroup(MachineSnapshot snapshot, string cgroup)
@@ -171,7 +176,27 @@ public sealed class ScanAnalysis
             KernelSupport.Of(machine).Lines)
         {
             Unseen = _snapshot.Unseen,
+            OrdinaryPercent = OrdinaryPercent(machine),
+            Nodes = machine.Nodes,
+            TableSharing = machine.TableSharing is { Count: > 0 } sharing ? string.Join(", ", sharing) : null,
+            Fork = machine.Fork,
         };
+    }
+
+    /// <summary>Said before anything that is summed from VmPTE is believed.</summary>
+    private IEnumerable<string> SharingNotes()
+    {
+        if (_snapshot.Machine.TableSharing is { Count: > 0 } sharing)
+        {
+            yield return $"This kernel can share tables of PTEs between processes: {string.Join(", ", sharing)}. VmPTE counts a table that ptshare shares once for each sharer, and leaves out those that belong to an msharefs file; PageTables counts each once. Sums of VmPTE, duplicates and what cures save are upper bounds here; the difference is in 'others', which may be negative.";
+        }
+    }
+
+    /// <summary>Memory in pools of huge pages can hold no page tables, and needs next to none.</summary>
+    private static double OrdinaryPercent(MachineFacts machine)
+    {
+        var ordinary = machine.MemoryBytes - (machine.HugetlbBytes ?? machine.Pools.Sum(p => p.Total * (long)p.PageSize));
+        return ordinary <= 0 ? 0 : 100.0 * machine.PageTableBytes / ordinary;
     }
 
     private List<ProcessReport> Processes(List<ObjectReport> objects)
@@ -195,7 +220,11 @@ public sealed class ScanAnalysis
                 [.. p.Objects.Where(o => o.Value.LiveTotal >= 1).OrderByDescending(o => o.Value.LiveTotal).Take(5)
                     .Select(o => new ProcessShare(o.Key, _snapshot.Objects[o.Key].Name, Bytes(o.Value.LiveTotal)))],
                 p.Facts.StuckState,
-                CgroupAnalysis.LabelOf(p.Facts, cgroups)))];
+                CgroupAnalysis.LabelOf(p.Facts, cgroups))
+            {
+                ForkMilliseconds = ForkCost.Of(p, _snapshot.Machine.Fork),
+                SecondaryTableBytes = _machines.FirstOrDefault(v => v.Pid == p.Facts.Pid)?.SecondaryTableBytes,
+            })];
     }
 
     /// <summary>The picture: rows are processes, columns GiBs of the object.</summary>

@@ -149,6 +149,14 @@ internal unsafe struct FileHandle
     public const int Longest = 128;
 }
 
+/// <summary>struct timespec of 64-bit Linux.</summary>
+[StructLayout(LayoutKind.Sequential)]
+internal struct TimeSpec
+{
+    public long Seconds;
+    public long Nanoseconds;
+}
+
 /// <summary>Numbers of linux/fs.h and linux/fiemap.h, and the check of the layouts above.</summary>
 internal static class KernelAbi
 {
@@ -189,6 +197,7 @@ internal static class KernelAbi
         Check<FileSystemStatus>(120);
         Check<ExtendedStatus>(256);
         Check<FileHandle>(8 + FileHandle.Longest);
+        Check<TimeSpec>(16);
     }
 
     private static void Check<T>(int size)

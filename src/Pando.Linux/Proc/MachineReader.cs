@@ -1,3 +1,4 @@
+using System.Globalization;
 using System.Text;
 using Pando.Linux.Native;
 using Pando.Linux.Snapshot;
@@ -31,6 +32,7 @@ internal sealed class MachineReader(ScanOptions options)
         }
 
         var (la57, isolation) = ProcessorFlags();
+        var config = KernelConfig.Read(options.Proc, release);
         return new MachineFacts(
             release,
             la57 ? 5 : 4,
@@ -40,7 +42,7 @@ internal sealed class MachineReader(ScanOptions options)
             meminfo.TryGetValue("SecPageTables", out var secondary) ? secondary : null,
             isolation,
             [.. Pools()],
-            KernelConfig.Read(options.Proc, release),
+            config,
             Chosen("kernel/mm/transparent_hugepage/enabled"),
             Chosen("kernel/mm/transparent_hugepage/shmem_enabled"),
             Settings
@@ -49,7 +51,11 @@ internal sealed class MachineReader(ScanOptions options)
                 .Where(s => s.Value.Length > 0)
                 .ToDictionary(s => s.Name, s => s.Value),
             meminfo.TryGetValue("Hugepagesize", out var hugePageSize) && hugePageSize > 0 ? (ulong)hugePageSize : null,
-            meminfo.TryGetValue("MemAvailable", out var available) ? available : null);
+            meminfo.TryGetValue("MemAvailable", out var available) ? available : null,
+            meminfo.TryGetValue("Hugetlb", out var hugetlb) ? hugetlb : null,
+            Nodes(),
+            new TableSharingReader(options, _file).Read(config),
+            options.MeasuresFork ? ForkMeter.Measure() : null);
     }
 
     /// <summary>The counters are kept for each processor and folded now and then; reading stat_refresh (root only)
@@ -81,6 +87,49 @@ internal sealed class MachineReader(ScanOptions options)
         }
 
         return (false, false);
+    }
+
+    /// <summary>"Node 0 PageTables:  5004 kB" of each node's own meminfo.</summary>
+    private List<NodeTables>? Nodes()
+    {
+        var root = Path.Combine(options.Sys, "devices/system/node");
+        if (!Directory.Exists(root))
+        {
+            return null;
+        }
+
+        var nodes = new List<NodeTables>();
+        foreach (var directory in Directory.EnumerateDirectories(root, "node*"))
+        {
+            if (!int.TryParse(Path.GetFileName(directory).AsSpan("node".Length), NumberStyles.None, CultureInfo.InvariantCulture, out var number))
+            {
+                continue;
+            }
+
+            long? tables = null, secondary = null;
+            var text = _file.Read(Path.Combine(directory, "meminfo"), out _);
+            while (ProcText.TryLine(ref text, out var line))
+            {
+                _ = ProcText.Word(ref line); // "Node"
+                _ = ProcText.Word(ref line);
+                var name = ProcText.Word(ref line);
+                if (name.SequenceEqual("PageTables:"u8))
+                {
+                    tables = ProcText.Decimal(ProcText.Word(ref line)) * 1024;
+                }
+                else if (name.SequenceEqual("SecPageTables:"u8))
+                {
+                    secondary = ProcText.Decimal(ProcText.Word(ref line)) * 1024;
+                }
+            }
+
+            if (tables is { } bytes)
+            {
+                nodes.Add(new NodeTables(number, bytes, secondary));
+            }
+        }
+
+        return nodes.Count == 0 ? null : [.. nodes.OrderBy(n => n.Node)];
     }
 
     private IEnumerable<HugePagePool> Pools()

@@ -28,6 +28,9 @@ public sealed record ScanOptions
     /// </summary>
     public IReadOnlyList<string> FileAsker { get; init; } = [];
 
+    /// <summary>Measure what fork costs here, by forking this program a few times (some 20 ms).</summary>
+    public bool MeasuresFork { get; init; }
+
     /// <summary>Read pagemap entry by entry although the kernel knows PAGEMAP_SCAN: the way of kernels before 6.7.</summary>
     public bool PlainPagemap { get; init; }
 }

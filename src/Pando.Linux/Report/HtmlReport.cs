@@ -51,6 +51,7 @@ public static class HtmlReport
         WriteAdvice(page, report);
         WriteCells(page, report);
         WriteDax(page, report);
+        WriteVirtualMachines(page, report);
         WriteTable(page, report);
         WriteOutsiders(page, report);
         WriteKernel(page, report);
@@ -130,6 +131,18 @@ public static class HtmlReport
             x += width;
         }
 
+        page.Append("</svg>\n");
+        WriteLine(page, m);
+    }
+
+    /// <summary>Page tables against the line above which they are worth a look.</summary>
+    private static void WriteLine(StringBuilder page, MachineReport m)
+    {
+        var most = Math.Max(m.OrdinaryPercent, m.WarningPercent) * 1.25;
+        var at = m.WarningPercent / most * Width;
+        Append(page, $"<p class=\"dim\">{m.OrdinaryPercent:0.00}% of the memory that is not in huge page pools; the line is at {m.WarningPercent:0.#}%.</p>\n<svg viewBox=\"0 0 {Width} 20\" role=\"img\" aria-label=\"Page tables against the line\">\n");
+        Bar(page, 0, 4, Math.Max(1, m.OrdinaryPercent / most * Width), 12, m.OrdinaryPercent >= m.WarningPercent ? Duplicate : Needed, string.Create(CultureInfo.InvariantCulture, $"page tables: {m.OrdinaryPercent:0.00}%"));
+        Bar(page, at, 0, 2, 20, Other, string.Create(CultureInfo.InvariantCulture, $"{m.WarningPercent:0.#}%"));
         page.Append("</svg>\n");
     }
 
@@ -275,6 +288,22 @@ public static class HtmlReport
             }
 
             Append(page, $"</svg></td><td>{d.Windows2MiB}</td><td>{d.Windows4KiB}</td><td>{d.WindowsUnused}</td><td class=\"why\">{Text(string.Join(", ", d.Reasons.Select(r => $"{r.Key} {r.Value}")))}</td></tr>\n");
+        }
+
+        page.Append("</table></div>\n");
+    }
+
+    private static void WriteVirtualMachines(StringBuilder page, ScanReport report)
+    {
+        if (report.VirtualMachines.Count == 0)
+        {
+            return;
+        }
+
+        page.Append("<h2>Virtual machines</h2>\n<div class=\"wide\"><table><tr><th>guest</th><th>pid</th><th>vCPUs</th><th>memory</th><th>VmPTE</th><th>KVM's tables</th><th>memory/512</th><th class=\"why\">KVM's tables are told by</th></tr>\n");
+        foreach (var v in report.VirtualMachines.Take(40))
+        {
+            Append(page, $"<tr><td>{Text(v.Name)}</td><td>{v.Pid}</td><td>{v.Processors}</td><td>{Size(v.GuestBytes)}</td><td>{Size(v.TableBytes)}</td><td>{(v.SecondaryTableBytes is { } bytes ? Size(bytes) : "-")}</td><td>{Size(v.RuleBytes)}</td><td class=\"why dim\">{Text(v.Source)}</td></tr>\n");
         }
 
         page.Append("</table></div>\n");

@@ -1,3 +1,5 @@
+using Pando.Linux.Snapshot;
+
 namespace Pando.Linux.Report;
 
 /// <summary>
@@ -47,4 +49,19 @@ public sealed record MachineReport(
     /// <summary>Why there are processes on the machine that could not be seen (another PID namespace, hidepid, the time
     /// budget), in a few words; null if all that have tables were.</summary>
     public string? Unseen { get; init; }
+
+    /// <summary>Page tables as a part of the memory that is not in pools of huge pages, in percent: Oracle's support warns from 2% on.</summary>
+    public double OrdinaryPercent { get; init; }
+
+    /// <summary>The line above which page tables are worth a look, in percent of the memory outside pools of huge pages.</summary>
+    public double WarningPercent { get; init; } = 2;
+
+    /// <summary>Page tables by NUMA node; null where the kernel does not tell.</summary>
+    public IReadOnlyList<NodeTables>? Nodes { get; init; }
+
+    /// <summary>What says that this kernel can share tables of PTEs between processes, so that VmPTE misleads; null if nothing does.</summary>
+    public string? TableSharing { get; init; }
+
+    /// <summary>What fork costs here; null if it was not measured.</summary>
+    public ForkRate? Fork { get; init; }
 }

@@ -18,4 +18,12 @@ public sealed record ProcessReport(
     bool IsRead,
     IReadOnlyList<ProcessShare> Objects,
     string? StuckState = null,
-    string BelongsTo = "");
+    string BelongsTo = "")
+{
+    /// <summary>What a fork of it costs for its private memory, in milliseconds, by its private tables and resident pages and the machine's own
+    /// rate; null where the rate was not measured or its tables are not known.</summary>
+    public double? ForkMilliseconds { get; init; }
+
+    /// <summary>KVM's tables for the guest that it runs, in bytes; null if it runs none or the kernel does not tell.</summary>
+    public long? SecondaryTableBytes { get; init; }
+}

@@ -31,6 +31,9 @@ public sealed record ScanReport(
     IReadOnlyList<ObjectCells> Cells,
     IReadOnlyList<string> Notes)
 {
+    /// <summary>Virtual machines on KVM, the largest first.</summary>
+    public IReadOnlyList<VirtualMachineReport> VirtualMachines { get; init; } = [];
+
     /// <summary>The format's name.</summary>
     public const string FormatName = "pando-scan-report";
 

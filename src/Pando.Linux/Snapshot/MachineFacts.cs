@@ -15,6 +15,10 @@ namespace Pando.Linux.Snapshot;
 /// <param name="Settings">vm.* settings that matter here.</param>
 /// <param name="DefaultHugePageSize">Hugepagesize of /proc/meminfo, in bytes: the size that vm.nr_hugepages counts in; null if not known.</param>
 /// <param name="AvailableBytes">MemAvailable; null if not known.</param>
+/// <param name="HugetlbBytes">Hugetlb: memory in pools of huge pages of all sizes; null if not known.</param>
+/// <param name="Nodes">Page tables by NUMA node; null if not known.</param>
+/// <param name="TableSharing">What says that the kernel can share tables of PTEs (mshare, ptshare); null or empty if nothing does.</param>
+/// <param name="Fork">What fork costs here; null if it was not measured.</param>
 public sealed record MachineFacts(
     string KernelRelease,
     int Levels,
@@ -29,4 +33,8 @@ public sealed record MachineFacts(
     string ShmemHugePages,
     IReadOnlyDictionary<string, string> Settings,
     ulong? DefaultHugePageSize = null,
-    long? AvailableBytes = null);
+    long? AvailableBytes = null,
+    long? HugetlbBytes = null,
+    IReadOnlyList<NodeTables>? Nodes = null,
+    IReadOnlyList<string>? TableSharing = null,
+    ForkRate? Fork = null);
