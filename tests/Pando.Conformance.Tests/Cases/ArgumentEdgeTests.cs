@@ -157,6 +157,19 @@ public class ArgumentEdgeTests(HugePages hugePages, ITestOutputHelper output) : 
         Run(Addresses.SelectMany(address => (Operation[])[new TouchAt(0, address, AccessKind.Read, 0), new TouchAt(0, address, AccessKind.Write, 1)]));
 
     [Fact]
+    public void Every_key() =>
+        Run(((int[])[.. Enumerable.Range(-2, 20), 31, 32, 64, 1 << 30, int.MinValue, int.MaxValue]).SelectMany(key => (Operation[])
+        [
+            new ProtectKeyAt(0, Arena, Page, Rights.Read, key),
+            new ProtectKeyAt(0, Arena, 0, Rights.Read, key),
+            new ProtectKeyAt(0, Arena + 1, Page, Rights.Read, key),
+            new ProtectKeyAt(0, Arena, -1, Rights.Read, key),
+            new ProtectKeyAt(0, UserEnd, Page, Rights.Read, key),
+            new ProtectKeyAt(0, Arena + (8 * Page), Page, Rights.ReadWrite, key),
+            new GiveKey(0, key),
+        ]));
+
+    [Fact]
     public void Every_advice_that_there_is_not() =>
         Run(((int[])[-1, 5, 6, 7, 26, 99, 104, 1 << 30, int.MinValue, int.MaxValue]).SelectMany(advice => (Operation[])
         [

@@ -29,6 +29,9 @@ namespace Pando.Conformance.Tests.Lockstep;
 /// munlockall
 /// msync 0-4                       options: invalidate
 /// mseal 0-4
+/// pkey_alloc rw-                  what the thread may do with the key, which is the next that is free
+/// pkey_free 1
+/// mprotect 0-4 r-- key 1          pkey_mprotect
 /// mincore 0-4 = 1100
 /// ftruncate memory 4
 /// punch memory 1-2
@@ -175,6 +178,10 @@ internal sealed class CaseScript(CaseBench bench)
                 return new ForkTo(process, (int)Number(words[0]));
             case "exit":
                 return new ExitFrom(process);
+            case "pkey_alloc":
+                return new TakeKey(process, RightsOf(words[0]));
+            case "pkey_free":
+                return new GiveKey(process, (int)Number(words[0]));
             case "mlockall":
                 return new LockAllOf(process, words.Contains("current"), words.Contains("future"), words.Contains("onfault"));
             case "munlockall":
@@ -192,6 +199,7 @@ internal sealed class CaseScript(CaseBench bench)
         {
             "map" => Map(process, at, length, words),
             "munmap" => new UnmapAt(process, at, length),
+            "mprotect" when words.Contains("key") => new ProtectKeyAt(process, at, length, RightsOf(words[1]), (int)Number(After(words, "key"))),
             "mprotect" => new ProtectAt(process, at, length, RightsOf(words[1])),
             "mremap" => Remap(process, at, length, words),
             "madvise" => new AdviseAt(process, at, length, Enum.Parse<Advice>(words[1])),

@@ -11,21 +11,19 @@ namespace Pando.Conformance.Tests.Lockstep;
 /// </content>
 internal sealed partial class LockstepWorld
 {
-    private void ProtectBoth(ProtectAt protect)
+    private void ProtectBoth(TestProcess process, ulong address, long length, Rights rights, int key, long result)
     {
-        var process = At(protect.Space);
-        var at = new VirtualAddress(protect.Address);
-        long result = process.Agent.Call(SystemCall.Mprotect, protect.Address, (ulong)protect.Length, KernelArguments.Protection(protect.Rights));
-        var error = process.Space.Protect(at, protect.Length, protect.Rights);
+        var at = new VirtualAddress(address);
+        var error = process.Space.Protect(at, length, rights, key);
         Outcome(result, error);
-        AfterAnyRefusal(process, error, protect.Address, protect.Length);
-        if (IsPartial(process, error, at, protect.Length))
+        AfterAnyRefusal(process, error, address, length);
+        if (IsPartial(process, error, at, length))
         {
             // Up to the first address that is at fault: a hole, a file not opened for it, a seal, a cut through a huge page.
-            var first = MappedParts(process, at, protect.Length).FirstOrDefault();
+            var first = MappedParts(process, at, length).FirstOrDefault();
             foreach (var piece in first.Start == at ? AreaPieces(process, first) : [])
             {
-                if (process.Space.Protect(piece.Start, piece.Length, protect.Rights) != Errno.None)
+                if (process.Space.Protect(piece.Start, piece.Length, rights, key) != Errno.None)
                 {
                     break;
                 }

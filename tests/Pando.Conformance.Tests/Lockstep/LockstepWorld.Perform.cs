@@ -18,14 +18,18 @@ internal sealed partial class LockstepWorld
             ? Has(map.Space) && map.Address is 0 or >= AddressSpace.LowestAddress
             : IsFree(map.Space, map.Address, map.Length) && map.Address is 0 or >= AddressSpace.LowestAddress),
         UnmapAt unmap => IsFree(unmap.Space, unmap.Address, unmap.Length),
-        ProtectAt protect => IsFree(protect.Space, protect.Address, protect.Length, Reach.UpToHole),
+        ProtectAt protect => IsFree(protect.Space, protect.Address, protect.Length, Reach.UpToHole) && (MayFaultIn(protect.Space) || !HasLocked(protect.Space)),
+        ProtectKeyAt protect => IsFree(protect.Space, protect.Address, protect.Length, Reach.UpToHole) && (MayFaultIn(protect.Space, protect.Key) || !HasLocked(protect.Space)),
+        TakeKey take => Has(take.Space),
+        GiveKey give => Has(give.Space) && give.Key != 0, // the engine never frees key 0
         RemapAt remap => IsFree(remap.Space, remap.Address, Math.Max(remap.OldLength, remap.NewLength))
             && ((remap.Flags & (RemapFlags.Fixed | RemapFlags.DontUnmap)) == 0 || IsFree(remap.Space, remap.NewAddress, remap.NewLength))
             && (remap.NewAddress >= AddressSpace.LowestAddress || (remap.NewAddress == 0 && (remap.Flags & RemapFlags.Fixed) == 0))
-            && !MayHangTheKernel(remap),
-        AdviseAt advise => IsFree(advise.Space, advise.Address, advise.Length, advise.Advice is Advice.PopulateRead or Advice.PopulateWrite ? Reach.UpToHole : Reach.All),
-        LockAt locked => IsFree(locked.Space, locked.Address, locked.Length, Reach.UpToHole),
-        LockAllOf all => Has(all.Space),
+            && !MayHangTheKernel(remap)
+            && (MayFaultIn(remap.Space) || !HasLocked(remap.Space)),
+        AdviseAt advise => (advise.Advice is not (Advice.PopulateRead or Advice.PopulateWrite) || MayFaultIn(advise.Space)) && IsFree(advise.Space, advise.Address, advise.Length, advise.Advice is Advice.PopulateRead or Advice.PopulateWrite ? Reach.UpToHole : Reach.All),
+        LockAt locked => MayFaultIn(locked.Space) && IsFree(locked.Space, locked.Address, locked.Length, Reach.UpToHole),
+        LockAllOf all => Has(all.Space) && MayFaultIn(all.Space),
         SealAt seal => IsFree(seal.Space, seal.Address, seal.Length, Reach.UpToHole),
         ResidentAt resident => IsFree(resident.Space, resident.Address, resident.Length, Reach.All),
         SyncAt sync => Has(sync.Space),
@@ -46,6 +50,7 @@ internal sealed partial class LockstepWorld
     public string? WhyNot(Operation operation) => operation switch
     {
         SealAt => Features.WhyNoSeals,
+        ProtectKeyAt or TakeKey or GiveKey => Features.WhyNoKeys,
         RegisterAt or UnregisterAt or ProvideAt or ContinueAt or WriteProtectAt => Features.WhyNoUserFaults,
         RemapAt remap when Features.WhyNoWideMoves is not null && MovesSeveralAreas(remap) => Features.WhyNoWideMoves,
         _ => null,
@@ -122,6 +127,7 @@ internal sealed partial class LockstepWorld
         {
             case MapAt map:
                 MapBoth(map);
+                AfterExecuteOnly(At(map.Space), map.Rights);
                 break;
             case UnmapAt unmap:
                 var process = At(unmap.Space);
@@ -131,7 +137,23 @@ internal sealed partial class LockstepWorld
                 AfterRefusal(process, unmap.Address, unmap.Length);
                 break;
             case ProtectAt protect:
-                ProtectBoth(protect);
+                ProtectBoth(
+                    At(protect.Space),
+                    protect.Address,
+                    protect.Length,
+                    protect.Rights,
+                    key: -1,
+                    At(protect.Space).Agent.Call(SystemCall.Mprotect, protect.Address, (ulong)protect.Length, KernelArguments.Protection(protect.Rights)));
+                AfterExecuteOnly(At(protect.Space), protect.Rights);
+                break;
+            case ProtectKeyAt protect:
+                ProtectKeyBoth(protect);
+                break;
+            case TakeKey take:
+                TakeKeyBoth(take);
+                break;
+            case GiveKey give:
+                Outcome(At(give.Space).Agent.Call(SystemCall.PkeyFree, (ulong)give.Key), At(give.Space).Space.FreeKey(give.Key));
                 break;
             case RemapAt remap:
                 RemapBoth(remap);
@@ -388,6 +410,7 @@ internal sealed partial class LockstepWorld
         }
 
         _processes[fork.Child] = Adopt(agent, space, fork.Child);
+        At(fork.Child).Processor.ProtectionKeys = parent.Processor.ProtectionKeys;
         AfterFork(parent, At(fork.Child));
     }
 

@@ -54,6 +54,16 @@ internal sealed class StepGenerator(int seed)
             return UserFault(process, areas);
         }
 
+        if (world.Features.WhyNoKeys is null && _random.Next(12) == 0)
+        {
+            return _random.Next(10) switch
+            {
+                < 3 => new TakeKey(process, _random.Next(3) != 0 ? Rights.ReadWrite : _random.Next(2) == 0 ? Rights.Read : Rights.None),
+                < 4 => new GiveKey(process, _random.Next(-1, 17)),
+                _ => new ProtectKeyAt(process, Odd(at), OddLength(length), RandomRights(), _random.Next(8) == 0 ? _random.Next(-1, 17) : _random.Next(0, 4)),
+            };
+        }
+
         return _random.Next(80) switch
         {
             < 22 => Map(world, process, areas),

@@ -9,6 +9,24 @@ internal sealed record ProtectAt(int Space, ulong Address, long Length, Rights R
     public override string ToCode() => $"new ProtectAt({Space}, {Hex(Address)}, 0x{Length:x}, {Name(Rights)})";
 }
 
+/// <summary>pkey_mprotect.</summary>
+internal sealed record ProtectKeyAt(int Space, ulong Address, long Length, Rights Rights, int Key) : Operation
+{
+    public override string ToCode() => $"new ProtectKeyAt({Space}, {Hex(Address)}, 0x{Length:x}, {Name(Rights)}, {Key})";
+}
+
+/// <summary>pkey_alloc, and what the thread may do with the key.</summary>
+internal sealed record TakeKey(int Space, Rights Rights) : Operation
+{
+    public override string ToCode() => $"new TakeKey({Space}, {Name(Rights)})";
+}
+
+/// <summary>pkey_free.</summary>
+internal sealed record GiveKey(int Space, int Key) : Operation
+{
+    public override string ToCode() => $"new GiveKey({Space}, {Key})";
+}
+
 /// <summary>mremap.</summary>
 internal sealed record RemapAt(int Space, ulong Address, long OldLength, long NewLength, RemapFlags Flags, ulong NewAddress) : Operation
 {

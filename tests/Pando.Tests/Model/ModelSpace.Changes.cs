@@ -9,7 +9,7 @@ internal sealed partial class ModelSpace
 {
     private const AreaFlags AnyLock = AreaFlags.Locked | AreaFlags.LockedOnFault;
 
-    public Errno Protect(ulong address, long length, Rights rights)
+    public Errno Protect(ulong address, long length, Rights rights, int key = -1)
     {
         if (address % ModelPage.Size != 0)
         {
@@ -19,6 +19,11 @@ internal sealed partial class ModelSpace
         if (length == 0)
         {
             return Errno.None;
+        }
+
+        if (key != -1 && !IsGiven(key))
+        {
+            return Errno.EINVAL;
         }
 
         if (!IsUser(address, RoundUp(length)) || !IsMapped(address, address + RoundUp(length)))
@@ -31,7 +36,7 @@ internal sealed partial class ModelSpace
         var copied = Within(address, end)
             .Where(area => !area.Shared && (area.Flags & AreaFlags.Locked) != 0 && (area.Rights & Rights.Write) == 0 && (rights & Rights.Write) != 0)
             .ToList();
-        Change(address, end, area => area with { Rights = rights });
+        Change(address, end, area => area with { Rights = rights, Key = key == -1 ? KeyAfter(area, rights) : key });
         foreach (var area in copied)
         {
             FaultIn(Math.Max(address, area.Start), Math.Min(end, area.End));
@@ -124,9 +129,10 @@ internal sealed partial class ModelSpace
             }
 
             ulong stop = Math.Min(end, area.End);
-            if (Populate(at, stop, write ? AccessKind.Write : AccessKind.Read).Outcome != Touch.Allowed)
+            var outcome = Populate(at, stop, write ? AccessKind.Write : AccessKind.Read).Outcome;
+            if (outcome != Touch.Allowed)
             {
-                return Errno.EFAULT;
+                return outcome == Touch.DeniedByKey ? Errno.EINVAL : Errno.EFAULT;
             }
 
             at = stop;
@@ -190,6 +196,7 @@ internal sealed partial class ModelSpace
     public void Clear()
     {
         Areas.Clear();
+        ForgetKeys();
         _privatePages.Clear();
     }
 

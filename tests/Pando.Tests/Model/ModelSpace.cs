@@ -8,7 +8,7 @@ namespace Pando.Tests.Model;
 /// A process's memory as Linux's manual pages tell it, with neither tables nor faults: a list of areas, and the
 /// private pages that have been written. Slow and simple, so that it can be believed.
 /// </summary>
-internal sealed partial class ModelSpace(ulong userEnd)
+internal sealed partial class ModelSpace(ulong userEnd, bool executeOnlyByKey)
 {
     private const ulong Lowest = AddressSpace.LowestAddress;
 
@@ -110,10 +110,12 @@ internal sealed partial class ModelSpace(ulong userEnd)
     public ModelSpace Fork()
     {
         // Locks are not inherited.
-        var child = new ModelSpace(userEnd)
+        var child = new ModelSpace(userEnd, executeOnlyByKey)
         {
+            ExecuteOnlyKey = ExecuteOnlyKey,
             Areas = [.. Areas.Where(area => (area.Flags & AreaFlags.DontFork) == 0).Select(area => area with { Flags = area.Flags & ~AnyLock })],
         };
+        child._keys.UnionWith(_keys);
         foreach (var (page, bytes) in _privatePages)
         {
             if (child.Find(page) is { } area && (area.Flags & AreaFlags.WipeOnFork) == 0)
@@ -131,6 +133,11 @@ internal sealed partial class ModelSpace(ulong userEnd)
         if (Find(address) is not { } area)
         {
             return Touch.NotMapped;
+        }
+
+        if (IsDenied(area, access))
+        {
+            return Touch.DeniedByKey;
         }
 
         // On x86 what may be written or executed can be read.

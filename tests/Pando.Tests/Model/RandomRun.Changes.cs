@@ -14,9 +14,10 @@ internal sealed partial class RandomRun
     ];
 
 #pragma warning disable CA5394 // A test wants a sequence that it can have again, not one that nobody can guess.
-    private Operation Change(World world, int space) => _random.Next(50) switch
+    private Operation Change(World world, int space) => _random.Next(52) switch
     {
-        < 12 => Protect(world, space),
+        < 10 => Protect(world, space),
+        < 12 => ProtectByKey(world, space),
         < 22 => Remap(world, space),
         < 28 => Advise(world, space),
         < 31 => new LockAt(space, Place(world, space), Length() % (8L << 20), _random.Next(3) != 0, _random.Next(3) == 0),
@@ -26,6 +27,8 @@ internal sealed partial class RandomRun
         < 43 => new Shift(_random.Next(3), Offset() & -4096, _random.Next(1, 1500) * 4096L, _random.Next(2) == 0),
         < 45 => Clone(),
         < 48 => new SyncFile(_random.Next(World.Files), _random.Next(2) == 0 ? 0 : Offset(), _random.Next(2) == 0 ? 1L << 40 : Length()),
+        48 => new TakeKey(space, Rights.ReadWrite),
+        49 => _random.Next(4) == 0 ? new GiveKey(space, _random.Next(-1, 17)) : new TakeKey(space, Rights.ReadWrite),
         _ => new MigrateAt(_random.Next(0, 4096) * 4096L, _random.Next(1, 600) * 4096L),
     };
 
@@ -36,7 +39,7 @@ internal sealed partial class RandomRun
             < 3 => Rights.ReadWrite,
             < 5 => Rights.Read,
             < 6 => Rights.None,
-            < 7 => Rights.Read | Rights.Execute,
+            < 7 => _random.Next(2) == 0 ? Rights.Read | Rights.Execute : Rights.Execute,
             _ => Rights.All,
         };
         var areas = world.AreasOf(space);
@@ -48,6 +51,13 @@ internal sealed partial class RandomRun
         }
 
         return new ProtectAt(space, Place(world, space), _random.Next(40) == 0 ? 0 : Length(), rights);
+    }
+
+    /// <summary>With a key that was given out, mostly; whether it was is the model's to know.</summary>
+    private ProtectKeyAt ProtectByKey(World world, int space)
+    {
+        var protect = Protect(world, space);
+        return new ProtectKeyAt(space, protect.Address, protect.Length, protect.Rights, _random.Next(8) == 0 ? _random.Next(-2, 18) : _random.Next(0, 4));
     }
 
     private RemapAt Remap(World world, int space)

@@ -35,7 +35,7 @@ internal sealed partial class RandomRun(int seed)
     public WorldOptions Options()
     {
         int levels = _random.Next(3) == 0 ? 5 : 4;
-        return new WorldOptions(levels, Sharings[_random.Next(Sharings.Length)], _random.Next(4) != 0, _random.Next(2) == 0);
+        return new WorldOptions(levels, Sharings[_random.Next(Sharings.Length)], _random.Next(4) != 0, _random.Next(2) == 0, _random.Next(2) == 0);
     }
 
     /// <summary>The next operation for a world.</summary>
@@ -116,7 +116,7 @@ internal sealed partial class RandomRun(int seed)
             < 6 => Rights.ReadWrite,
             < 8 => Rights.Read,
             < 9 => Rights.Read | Rights.Execute,
-            < 10 => Rights.All,
+            < 10 => _random.Next(2) == 0 ? Rights.All : Rights.Execute,
             < 11 => Rights.Write,
             _ => _random.Next(2) == 0 ? Rights.None : Rights.Execute,
         };

@@ -18,6 +18,19 @@ internal sealed partial class World
                     IsRefused);
                 Same(_model[protect.Space]!.Protect(protect.Address, protect.Length, protect.Rights), changed, "the outcome");
                 break;
+            case ProtectKeyAt protect when Has(protect.Space):
+                var changedByKey = Attempt(
+                    protect.Space,
+                    () => _engine[protect.Space]!.Protect(new VirtualAddress(protect.Address), protect.Length, protect.Rights, protect.Key),
+                    IsRefused);
+                Same(_model[protect.Space]!.Protect(protect.Address, protect.Length, protect.Rights, protect.Key), changedByKey, "the outcome");
+                break;
+            case TakeKey take when Has(take.Space):
+                Same(_model[take.Space]!.TakeKey(), (_engine[take.Space]!.AllocateKey(out int key), key), "the outcome, and the key");
+                break;
+            case GiveKey give when Has(give.Space):
+                Same(_model[give.Space]!.GiveKey(give.Key), _engine[give.Space]!.FreeKey(give.Key), "the outcome");
+                break;
             case RemapAt remap when Has(remap.Space):
                 Remap(remap);
                 break;

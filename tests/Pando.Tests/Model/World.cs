@@ -37,6 +37,7 @@ internal sealed partial class World : IDisposable
             Format = options.Levels == 4 ? X64Format.FourLevels : X64Format.FiveLevels,
             Sharing = options.Sharing,
             LargePages = options.LargePages,
+            ExecuteOnlyByKey = options.ExecuteOnlyByKey,
         });
         _translator = translator?.Invoke(Machine) ?? new TableReader(Machine.Format, Machine.Memory);
         _cache = new RememberingCache(new TableReader(Machine.Format, Machine.Memory));
@@ -93,7 +94,7 @@ internal sealed partial class World : IDisposable
             case Create create when !Has(create.Space):
                 _engine[create.Space] = Machine.CreateSpace();
                 _engine[create.Space]!.MarkLoadedOn(_processor);
-                _model[create.Space] = new ModelSpace(Machine.Format.UserEnd.Value);
+                _model[create.Space] = new ModelSpace(Machine.Format.UserEnd.Value, _options.ExecuteOnlyByKey);
                 break;
             case MapAt map when Has(map.Space) && (map.File < 0 || IsOpen(map.File)):
                 Map(map);
@@ -230,7 +231,7 @@ internal sealed partial class World : IDisposable
             };
         }
 
-        model.Map(new ModelArea(start, start + (ulong)length, map.Rights, map.Shared, file, file is null ? 0 : map.Offset));
+        model.Map(new ModelArea(start, start + (ulong)length, map.Rights, map.Shared, file, file is null ? 0 : map.Offset, Key: model.KeyFor(map.Rights)));
         if (map.Populate != PopulateKind.None)
         {
             bool write = map.Populate == PopulateKind.Write || (!map.Shared && (map.Rights & Rights.Write) != 0);
@@ -306,7 +307,7 @@ internal sealed partial class World : IDisposable
         {
             var area = model[i];
             var expected = new AreaInfo(
-                new AddressRange(new VirtualAddress(area.Start), new VirtualAddress(area.End)), area.Rights, area.Flags | (area.Shared ? AreaFlags.Shared : AreaFlags.None), area.File?.Engine, area.Offset);
+                new AddressRange(new VirtualAddress(area.Start), new VirtualAddress(area.End)), area.Rights, area.Flags | (area.Shared ? AreaFlags.Shared : AreaFlags.None), area.File?.Engine, area.Offset, area.Key);
             Same(expected, engine[i], $"area {i} of space {space}");
         }
     }
@@ -324,7 +325,7 @@ internal sealed partial class World : IDisposable
             var model = _model[space]!;
             var area = model.Find(address) ?? throw new MismatchException($"space {space}: 0x{address:x} is translated, but nothing is mapped there");
             var wanted = access switch { AccessKind.Read => Rights.All, AccessKind.Write => Rights.Write, _ => Rights.Execute };
-            if ((area.Rights & wanted) == 0)
+            if ((area.Rights & wanted) == 0 || model.IsDenied(area, access))
             {
                 throw new MismatchException($"space {space}: the tables allow {access} at 0x{address:x}, {area} does not");
             }
@@ -379,6 +380,7 @@ internal sealed partial class World : IDisposable
     {
         FaultKind.NotMapped => Touch.NotMapped,
         FaultKind.NotAllowed => Touch.NotAllowed,
+        FaultKind.DeniedByKey => Touch.DeniedByKey,
         FaultKind.BusError => Touch.BusError,
         FaultKind.OutOfMemory => throw new MismatchException("memory is out"),
         _ => Touch.Allowed,

@@ -17,6 +17,7 @@ internal sealed class ProcessorTranslator(Machine machine) : ITranslator
     {
         var processor = _processors[_turn++ % _processors.Length];
         processor.Switch(space);
+        processor.ProtectionKeys = space.ExecuteOnlyKey is > 0 and var key ? default(ProtectionKeyRights).With(key, Rights.None) : default;
         var result = processor.TryTranslate(address, access, out var physical, FaultDelivery.ToCaller);
 
         // A cached translation that is too narrow faults once, and is gone then: hardware does the same.

@@ -11,26 +11,26 @@ namespace Pando.Tests.Support;
 internal sealed class RememberingCache(TableReader reader) : ITranslationCache
 {
     private readonly TableReader _reader = reader;
-    private readonly Dictionary<(SpaceTables Space, ulong Page), (PhysicalAddress Place, Rights Rights)> _held = [];
+    private readonly Dictionary<(SpaceTables Space, ulong Page), (PhysicalAddress Place, Rights Rights, int Key)> _held = [];
 
     /// <summary>Remembers how an address is translated, if it is.</summary>
     public void See(AddressSpace space, VirtualAddress address)
     {
         if (_reader.Walk(space, address) is { } found)
         {
-            _held[(space, address.PageStart.Value)] = (Place(address, found), found.Rights);
+            _held[(space, address.PageStart.Value)] = (Place(address, found), found.Rights, KeyOf(found));
         }
     }
 
     /// <summary>The first translation that is held though the tables do not give it any more; null if there is none.</summary>
     public string? FindStale()
     {
-        foreach (var ((space, page), (place, rights)) in _held)
+        foreach (var ((space, page), (place, rights, key)) in _held)
         {
             var address = new VirtualAddress(page);
-            if (_reader.Walk((AddressSpace)space, address) is not { } found || Place(address, found) != place || (rights & ~found.Rights) != 0)
+            if (_reader.Walk((AddressSpace)space, address) is not { } found || Place(address, found) != place || (rights & ~found.Rights) != 0 || key != KeyOf(found))
             {
-                return $"a processor still holds {space}, {address}: {place}, {rights}, which the tables do not say any more";
+                return $"a processor still holds {space}, {address}: {place}, {rights}, key {key}, which the tables do not say any more";
             }
         }
 
@@ -43,6 +43,8 @@ internal sealed class RememberingCache(TableReader reader) : ITranslationCache
     public bool Forget(SpaceTables space) => Remove(key => key.Space == space);
 
     public bool DropShared(SharedTableOwner owner) => Remove(key => key.Space.MayShow(owner));
+
+    private static int KeyOf((Entry Leaf, int Level, Rights Rights) found) => X64Format.FourLevels.ProtectionKeyOf(found.Leaf, found.Level);
 
     private static PhysicalAddress Place(VirtualAddress address, (Entry Leaf, int Level, Rights Rights) found) =>
         X64Format.FourLevels.TargetOf(found.Leaf, found.Level) + (long)(address.PageStart.Value & (ulong)(Level.EntrySpan(found.Level) - 1));

@@ -5,7 +5,7 @@ namespace Pando.Tests.Support;
 
 /// <summary>
 /// Walks a space's tables as the x86-64 manual tells (SDM vol. 3A, 4.6): an access is allowed if every entry on the
-/// way allows it. It knows of entries only what their format says, and nothing of areas, files or owners.
+/// way allows it, and no protection key denies it. It knows of entries only what their format says, and nothing of areas, files or owners.
 /// </summary>
 internal sealed class TableReader(EntryFormat format, PhysicalMemory memory) : ITranslator
 {
@@ -14,6 +14,7 @@ internal sealed class TableReader(EntryFormat format, PhysicalMemory memory) : I
 
     public PhysicalAddress? Translate(AddressSpace space, VirtualAddress address, AccessKind access) =>
         Walk(space, address) is var (leaf, level, rights) && (rights & Wanted(access)) != 0
+        && (access == AccessKind.Execute || _format.ProtectionKeyOf(leaf, level) != space.ExecuteOnlyKey)
             ? _format.TargetOf(leaf, level) + (long)(address.Value & (ulong)(Level.EntrySpan(level) - 1))
             : null;
 
