@@ -101,7 +101,9 @@ internal sealed class World : IDisposable
                 throw new InputException("--processor kvm: the host has no addresses for the bytes of so much memory, so no program can run; use less --memory, or --processor auto");
             }
 
-            return new World(plan, machine, device, device.CreateFile("database", options.Memory), processor) { Kvm = kvm };
+            // A file that is given stays as it is but for what is stored.
+            var file = device.OpenFile("database", options.Memory, [new FileExtent(0, 0, options.Memory)]);
+            return new World(plan, machine, device, file, processor) { Kvm = kvm };
         }
         catch
         {

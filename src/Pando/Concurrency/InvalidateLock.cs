@@ -80,10 +80,19 @@ internal sealed class InvalidateLock
         return Volatile.Read(ref _sequence) == sequence || Schedule.LeavesOut(ProtocolPart.SequenceCheck);
     }
 
+    /// <summary>Whether the layout is being changed, or kept as it is.</summary>
+    public bool IsHeld => _changes.IsHeld || (Volatile.Read(ref _sequence) & 1) != 0;
+
     /// <summary>
     /// Begins a change of the layout, which ends with the scope. Until then no fault of the file can complete.
     /// </summary>
     public Scope Change() => new(this, _changes.Hold());
+
+    /// <summary>
+    /// Keeps the layout as it is until the scope ends. Faults go on: what takes long is done here, before
+    /// <see cref="Steady.ExcludeFaults"/>.
+    /// </summary>
+    public Steady Hold() => new(this, _changes.Hold());
 
     private void Begin()
     {
@@ -108,21 +117,54 @@ internal sealed class InvalidateLock
     /// <summary>A change of the layout that is under way; it ends with the scope, however that is left.</summary>
     public readonly ref struct Scope
     {
-        private readonly InvalidateLock _lock;
+        private readonly Exclusion _exclusion;
         private readonly SleepLock.Scope _held;
 
         internal Scope(InvalidateLock entered, SleepLock.Scope held)
         {
-            _lock = entered;
             _held = held;
-            entered.Begin();
+            _exclusion = new Exclusion(entered);
         }
 
         /// <summary>Ends the change. Called once, by <c>using</c>.</summary>
         public void Dispose()
         {
-            _lock.End();
+            _exclusion.Dispose();
             _held.Dispose();
         }
+    }
+
+    /// <summary>A layout that stays as it is; until the scope ends, however that is left.</summary>
+    public readonly ref struct Steady
+    {
+        private readonly InvalidateLock _lock;
+        private readonly SleepLock.Scope _held;
+
+        internal Steady(InvalidateLock entered, SleepLock.Scope held)
+        {
+            _lock = entered;
+            _held = held;
+        }
+
+        /// <summary>Begins a change of the layout, which ends with the scope of the result; that ends before this one.</summary>
+        public Exclusion ExcludeFaults() => new(_lock);
+
+        /// <summary>Lets the layout change. Called once, by <c>using</c>.</summary>
+        public void Dispose() => _held.Dispose();
+    }
+
+    /// <summary>A time in which no fault of the file can complete.</summary>
+    public readonly ref struct Exclusion
+    {
+        private readonly InvalidateLock _lock;
+
+        internal Exclusion(InvalidateLock held)
+        {
+            _lock = held;
+            held.Begin();
+        }
+
+        /// <summary>Ends the time. Called once, by <c>using</c>.</summary>
+        public void Dispose() => _lock.End();
     }
 }

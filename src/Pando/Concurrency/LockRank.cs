@@ -29,7 +29,10 @@ internal enum LockRank
     /// </summary>
     Space,
 
-    /// <summary>The write-back of one file: one at a time. Sleeps: it waits for storage.</summary>
+    /// <summary>
+    /// The write-back of one file, and changes of its layout that move what may have been written or take it away: one at a
+    /// time. Sleeps: it waits for storage.
+    /// </summary>
     WriteBack,
 
     /// <summary>

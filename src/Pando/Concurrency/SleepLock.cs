@@ -18,6 +18,9 @@ internal sealed class SleepLock(LockRank rank)
     private readonly LockRank _rank = rank;
     private int _state;
 
+    /// <summary>Whether anybody holds it.</summary>
+    public bool IsHeld => Volatile.Read(ref _state) != Free;
+
     /// <summary>Takes the lock until the scope ends.</summary>
     public Scope Hold()
     {

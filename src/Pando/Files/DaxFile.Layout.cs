@@ -9,7 +9,10 @@ public sealed partial class DaxFile
     /// <summary>
     /// Takes a range out of the file and moves all that follows down (fallocate(2), FALLOC_FL_COLLAPSE_RANGE).
     /// </summary>
-    /// <returns>EINVAL if offset or length are no multiples of 4 KiB, or the range reaches the end of the file.</returns>
+    /// <returns>
+    /// EINVAL if offset or length are no multiples of 4 KiB, or the range reaches the end of the file; EIO if what was
+    /// written past the offset cannot be written back, as it is before it moves; EBADF if the file has ended.
+    /// </returns>
     public Errno CollapseRange(long offset, long length)
     {
         if (offset < 0 || length <= 0 || ((offset | length) & (Level.PageSize - 1)) != 0)
@@ -17,22 +20,29 @@ public sealed partial class DaxFile
             return Errno.EINVAL;
         }
 
-        return ChangeLayout(offset, long.MaxValue / 4, () => length >= Size - offset ? Errno.EINVAL : Errno.None, () =>
-        {
-            FreeRange(offset, offset + length);
-            ShiftExtents(offset + length, -length);
-            Size -= length;
-            MarkMoved(offset);
+        return Move(
+            offset,
+            () => length >= Size - offset ? Errno.EINVAL : Errno.None,
+            () =>
+            {
+                LeaveRange(offset, offset + length);
+                _extents.Remove(offset, offset + length);
+                _extents.Shift(offset + length, -length);
+                Lead(Size - length);
 
-            // Copies move with nothing; those that now lie past the end go, as with truncation.
-            DropCopiesPastEnd();
-        });
+                // Copies move with nothing; those that now lie past the end go, as with truncation.
+                DropCopiesPastEnd();
+            });
     }
 
     /// <summary>
     /// Puts a hole into the file and moves all that follows up (fallocate(2), FALLOC_FL_INSERT_RANGE).
     /// </summary>
-    /// <returns>EINVAL if offset or length are no multiples of 4 KiB or the offset is not within the file; EFBIG if the file would become too large.</returns>
+    /// <returns>
+    /// EINVAL if offset or length are no multiples of 4 KiB or the offset is not within the file; EFBIG if the file would
+    /// become too large; EIO if what was written past the offset cannot be written back, as it is before it moves; EBADF if
+    /// the file has ended.
+    /// </returns>
     public Errno InsertRange(long offset, long length)
     {
         if (offset < 0 || length <= 0 || ((offset | length) & (Level.PageSize - 1)) != 0)
@@ -40,16 +50,50 @@ public sealed partial class DaxFile
             return Errno.EINVAL;
         }
 
-        return ChangeLayout(
+        return Move(
             offset,
-            long.MaxValue / 4,
-            () => offset >= Size ? Errno.EINVAL : length > (long.MaxValue / 4) - Size ? Errno.EFBIG : Errno.None,
+            () => offset >= Size ? Errno.EINVAL : length > MaxSize - Size ? Errno.EFBIG : Errno.None,
             () =>
             {
-                ShiftExtents(offset, length);
-                Size += length;
-                MarkMoved(offset);
+                _extents.Shift(offset, length);
+                Lead(Size + length);
             });
+    }
+
+    /// <summary>
+    /// Moves all from an offset on to other offsets. Marks stand at offsets, so that what they stand for is written back before
+    /// (Linux: xfs_prepare_shift): most of it beside faults, the rest when no more can be stored.
+    /// </summary>
+    private Errno Move(long offset, Func<Errno> begin, Action change)
+    {
+        using var use = FileUse.Try(this, out bool ended);
+        if (ended)
+        {
+            return Errno.EBADF;
+        }
+
+        using var held = Changes.Hold();
+        var error = begin();
+        if (error == Errno.None)
+        {
+            error = WriteBackHeld(offset, MaxSize, DurabilityPart.Shift, layoutHeld: false);
+        }
+
+        if (error != Errno.None)
+        {
+            return error;
+        }
+
+        using var excluded = Tables.Invalidate.Change();
+        RemoveShown(offset, MaxSize);
+        error = WriteBackHeld(offset, MaxSize, DurabilityPart.Shift, layoutHeld: true);
+        if (error == Errno.None)
+        {
+            change();
+            JoinLargePages(offset, MaxSize);
+        }
+
+        return error;
     }
 
     /// <summary>
@@ -60,24 +104,47 @@ public sealed partial class DaxFile
     /// <param name="sourceOffset">Where in the source; a multiple of 4 KiB.</param>
     /// <param name="length">Bytes; a multiple of 4 KiB.</param>
     /// <param name="offset">Where in this file; a multiple of 4 KiB.</param>
-    /// <returns>EINVAL for what is not aligned, past the end of either file, or overlaps in one file; EXDEV's case (another device) is EINVAL too.</returns>
+    /// <returns>
+    /// EINVAL for what is not aligned, past the end of either file, or overlaps in one file; EXDEV's case (another device) is
+    /// EINVAL too; EIO if what was written to the source cannot be written back first; EBADF if either file has ended.
+    /// </returns>
     public Errno CloneRange(DaxFile source, long sourceOffset, long length, long offset)
     {
         ArgumentNullException.ThrowIfNull(source);
+        using var use = FileUse.Try(this, out bool ended);
+        using var sourceUse = FileUse.Try(source, out bool sourceEnded);
+        if (ended || sourceEnded)
+        {
+            return Errno.EBADF;
+        }
+
         if (source.Device != Device
             || sourceOffset < 0 || offset < 0 || length <= 0
             || ((sourceOffset | length | offset) & (Level.PageSize - 1)) != 0
             || (source == this && sourceOffset < offset + length && offset < sourceOffset + length)
-            || offset > long.MaxValue / 4 - length || sourceOffset > long.MaxValue / 4 - length
-            || offset + length > ((Size + Level.PageSize - 1) & -(long)Level.PageSize))
+            || offset > MaxSize - length || sourceOffset > MaxSize - length
+            || IsPastEnd(offset + length - 1))
         {
             return Errno.EINVAL;
         }
 
-        var pieces = new List<FileExtent>();
-        for (bool mayStay = false; ; pieces.Clear())
+        for (bool mayStay = false; ;)
         {
-            var error = TryClone(source, sourceOffset, length, offset, pieces, mayStay);
+            using var claim = Device.Claim();
+            var error = source.ShareRange(claim, sourceOffset, length, offset - sourceOffset);
+            if (error == Errno.None)
+            {
+                error = LeadToShared(claim, offset, length, mayStay);
+            }
+
+            if (error == Errno.None)
+            {
+                return Errno.None;
+            }
+
+            var pieces = claim.Pieces.ToList();
+            claim.Dispose();
+            source.LeadAlone(sourceOffset, sourceOffset + length);
             if (error != Errno.EAGAIN)
             {
                 return error;
@@ -86,106 +153,210 @@ public sealed partial class DaxFile
             // The device is being emptied where the source lay. What cannot be moved for want of room is cloned where it is.
             foreach (var (start, end) in pieces.SelectMany(Device.BeingEmptied))
             {
-                mayStay |= source.MoveAway(start, end) == Errno.ENOSPC;
+                error = source.MoveAway(start, end);
+                if (error is not (Errno.None or Errno.ENOSPC))
+                {
+                    return error;
+                }
+
+                mayStay |= error == Errno.ENOSPC;
             }
         }
     }
 
-    /// <summary>Clones a range once.</summary>
-    /// <returns>EAGAIN where the pieces lie on a part of the device that is being emptied; nothing has changed then.</returns>
-    private Errno TryClone(DaxFile source, long sourceOffset, long length, long offset, List<FileExtent> pieces, bool mayStay)
+    /// <summary>
+    /// The first half of a clone: the file stops storing in place in a range, and what it has there is counted once more.
+    /// </summary>
+    /// <param name="claim">Takes what is counted once more, until the other file leads there.</param>
+    /// <param name="start">The range's first offset.</param>
+    /// <param name="length">Its length.</param>
+    /// <param name="distance">From an offset here to that in the other file.</param>
+    private Errno ShareRange(SpaceClaim claim, long start, long length, long distance)
     {
-        // First the source stops writing in place and what it has there is counted twice; then it is put here.
-        var error = source.ChangeLayout(
-            sourceOffset,
-            sourceOffset + length,
-            () => sourceOffset + length > ((source.Size + Level.PageSize - 1) & -(long)Level.PageSize) ? Errno.EINVAL : Errno.None,
-            () =>
-            {
-                foreach (var extent in source._extents.Within(sourceOffset, sourceOffset + length))
-                {
-                    pieces.Add(extent with { IsShared = true });
-                    Device.Space.Share(extent.DeviceOffset, extent.Length);
-                }
+        using var held = Changes.Hold();
+        if (IsPastEnd(start + length - 1))
+        {
+            return Errno.EINVAL;
+        }
 
-                // What this file is given is not marked in it as written: it must be durable already.
-                source.MakeDurable(sourceOffset, sourceOffset + length);
-                pieces.ForEach(source.SetExtent);
-            });
+        // What the other file is given is not marked in it as written: it must be durable already. Most of it is written back
+        // beside faults, the rest when no more can be stored.
+        var error = WriteBackHeld(start, start + length, DurabilityPart.CloneSource, layoutHeld: false);
         if (error != Errno.None)
         {
             return error;
         }
 
-        error = ChangeLayout(
-            offset,
-            offset + length,
-            () => offset + length > ((Size + Level.PageSize - 1) & -(long)Level.PageSize) ? Errno.EINVAL
-                : !mayStay && pieces.Exists(piece => Device.BeingEmptied(piece).Any()) ? Errno.EAGAIN
-                : Errno.None,
-            () =>
-            {
-                FreeRange(offset, offset + length);
-                pieces.ForEach(piece => SetExtent(piece with { FileOffset = piece.FileOffset - sourceOffset + offset }));
-            });
+        using var change = Tables.Invalidate.Change();
+        RemoveShown(start, start + length);
+        error = WriteBackHeld(start, start + length, DurabilityPart.CloneSource, layoutHeld: true);
         if (error != Errno.None)
         {
-            foreach (var piece in pieces)
-            {
-                Device.Give(piece.DeviceOffset, piece.Length);
-            }
+            return error;
         }
 
-        return error;
+        foreach (var extent in _extents.Within(start, start + length))
+        {
+            claim.Share(extent with { FileOffset = extent.FileOffset + distance, IsShared = true });
+            _extents.Set(extent with { IsShared = true });
+        }
+
+        return Errno.None;
+    }
+
+    /// <summary>The second half of a clone: the file leads to what is counted for it.</summary>
+    /// <returns>EAGAIN where a piece lies on a part of the device that is being emptied and may not stay there; nothing has changed then.</returns>
+    private Errno LeadToShared(SpaceClaim claim, long offset, long length, bool mayStay)
+    {
+        using var held = Changes.Hold();
+        using var change = Tables.Invalidate.Change();
+        if (IsPastEnd(offset + length - 1))
+        {
+            return Errno.EINVAL;
+        }
+
+        if (!mayStay && claim.Pieces.Any(piece => Device.BeingEmptied(piece).Any()))
+        {
+            return Errno.EAGAIN;
+        }
+
+        RemoveShown(offset, offset + length);
+        LeaveRange(offset, offset + length);
+        _extents.Remove(offset, offset + length);
+        foreach (var piece in claim.Keep())
+        {
+            _extents.Set(piece);
+        }
+
+        Lead(Size);
+        _dirty.Forget(offset, offset + length);
+        JoinLargePages(offset, offset + length);
+        return Errno.None;
+    }
+
+    /// <summary>Where no other file lies any more, stores go to the place where the file lies.</summary>
+    private void LeadAlone(long start, long end)
+    {
+        using var held = Tables.Invalidate.Hold();
+        LeadAlone(held, start, end);
+    }
+
+    /// <summary>The same while the layout is held.</summary>
+    private void LeadAlone(InvalidateLock.Steady steady, long start, long end)
+    {
+        if (!Alone(start, end).Any())
+        {
+            return;
+        }
+
+        // A leaf of 2 MiB may show a part where others lie as well: it must not be write-enabled. Others stay; perhaps they have
+        // just been populated.
+        using var excluded = steady.ExcludeFaults();
+        foreach (var extent in Alone(start, end))
+        {
+            RemoveShown(extent.FileOffset, extent.FileEnd);
+            _extents.Set(extent with { IsShared = false });
+        }
+
+        JoinLargePages(start, end);
+    }
+
+    /// <summary>The pieces in a range that are known as shared, and on which no other file lies any more.</summary>
+    private IEnumerable<FileExtent> Alone(long start, long end)
+    {
+        foreach (var extent in _extents.Within(start, end))
+        {
+            for (long at = extent.FileOffset, same; extent.IsShared && at < extent.FileEnd; at += same)
+            {
+                var part = ExtentMap.Slice(extent, at, extent.FileEnd);
+                if (Device.Space.FilesOn(part.DeviceOffset, part.Length, out same) == Sharers.One)
+                {
+                    yield return ExtentMap.Slice(part, at, at + same);
+                }
+            }
+        }
     }
 
     /// <inheritdoc/>
     internal override PageStatus Allocate(long offset)
     {
-        // Only leaves of what gets storage are taken away: other pages of the 2 MiB, perhaps just populated, stay.
-        var status = PageStatus.Found;
-        var taken = default(FileExtent);
+        long block = offset & -Level.EntrySpan(Level.Pmd);
+        using var steady = Tables.Invalidate.Hold();
+        if (IsPastEnd(offset))
+        {
+            return PageStatus.PastEnd;
+        }
+
+        if (MustCopyToStore(offset))
+        {
+            LeadAlone(steady, block, block + Level.EntrySpan(Level.Pmd));
+        }
+
+        var present = _extents.At(offset);
+        if (present.Length != 0 && !present.IsShared)
+        {
+            // Somebody was quicker, or nobody else lies there any more.
+            return PageStatus.Found;
+        }
+
         bool whole = TakesWholeBlock(offset);
-        long size = Level.EntrySpan(whole ? Level.Pmd : Level.Pte);
-        ChangeLayout(
-            offset & -size,
-            (offset & -size) + size,
-            () =>
-            {
-                if (IsPastEnd(offset))
-                {
-                    status = PageStatus.PastEnd;
-                    return Errno.EINVAL;
-                }
+        var status = Allocate(steady, offset, present, whole);
+        if (whole && status == PageStatus.Failed && !TakesWholeBlock(offset))
+        {
+            // Memory has failed beside the page.
+            status = Allocate(steady, offset, present, whole: false);
+        }
 
-                var present = _extents.At(offset);
-                if (present.Length != 0 && !present.IsShared)
-                {
-                    return Errno.EAGAIN; // somebody was quicker
-                }
+        if (status == PageStatus.OutOfSpace && present.IsShared)
+        {
+            // When there was no room, what others have left was given up: perhaps they were those who lay here.
+            LeadAlone(steady, block, block + Level.EntrySpan(Level.Pmd));
+            status = MustCopyToStore(offset) ? status : PageStatus.Found;
+        }
 
-                if (!TryTakeSpace(offset, whole && TakesWholeBlock(offset), present, out taken))
-                {
-                    status = PageStatus.OutOfSpace;
-                    return Errno.ENOSPC;
-                }
-
-                return Errno.None;
-            },
-            () =>
-            {
-                foreach (var old in _extents.Within(taken.FileOffset, taken.FileEnd))
-                {
-                    Device.Copy(old.DeviceOffset, taken.DeviceOffset + (old.FileOffset - taken.FileOffset), old.Length);
-                    Device.Give(old.DeviceOffset, old.Length);
-
-                    // The whole copy is new to the device, not only the page that is stored to.
-                    MarkOrMakeDurable(old.FileOffset, old.Length);
-                }
-
-                SetExtent(taken);
-            });
         return status;
+    }
+
+    private PageStatus Allocate(InvalidateLock.Steady steady, long offset, FileExtent present, bool whole)
+    {
+        using var claim = Device.Claim();
+        var error = TakeSpace(claim, offset, whole, out var taken);
+        if (error == Errno.None)
+        {
+            error = present.Length == 0
+                ? Device.Clear(taken.DeviceOffset, taken.Length, DurabilityPart.FilledHole)
+                : CopyTo(taken);
+        }
+
+        if (error != Errno.None)
+        {
+            return error == Errno.ENOSPC ? PageStatus.OutOfSpace : HasFailed(offset) ? PageStatus.Poisoned : PageStatus.Failed;
+        }
+
+        // Only leaves of what gets storage are taken away: other pages of the 2 MiB, perhaps just populated, stay.
+        using var excluded = steady.ExcludeFaults();
+        RemoveShown(taken.FileOffset, taken.FileEnd);
+        LeaveRange(taken.FileOffset, taken.FileEnd);
+        _extents.Set(taken);
+        claim.Keep();
+        Lead(Size);
+        JoinLargePages(taken.FileOffset, taken.FileEnd);
+        return PageStatus.Found;
+    }
+
+    /// <summary>Copies what the file has in a range, where other files lie too so that nobody can store there, to new space.</summary>
+    private Errno CopyTo(FileExtent taken)
+    {
+        foreach (var old in _extents.Within(taken.FileOffset, taken.FileEnd))
+        {
+            var error = Device.Copy(old.DeviceOffset, taken.DeviceOffset + (old.FileOffset - taken.FileOffset), old.Length, DurabilityPart.CopyToStore);
+            if (error != Errno.None)
+            {
+                return error;
+            }
+        }
+
+        return Errno.None;
     }
 
     /// <summary>
@@ -220,7 +391,7 @@ public sealed partial class DaxFile
     /// </summary>
     internal bool CanMoveFrom(long deviceStart, long deviceEnd)
     {
-        using var change = Tables.Invalidate.Change();
+        using var held = Tables.Invalidate.Hold();
         return Movable(deviceStart, deviceEnd).Any();
     }
 
@@ -243,35 +414,43 @@ public sealed partial class DaxFile
 
     private Errno Move(FileExtent piece)
     {
-        long target = 0;
-        return ChangeLayout(
-            piece.FileOffset,
-            piece.FileEnd,
-            () =>
-            {
-                var present = _extents.At(piece.FileOffset);
-                if (present.Length == 0
-                    || Device.IsPoisoned(piece.DeviceOffset, piece.Length)
-                    || ExtentMap.Slice(present, piece.FileOffset, piece.FileEnd) is var now && (now.DeviceOffset != piece.DeviceOffset || now.Length != piece.Length))
-                {
-                    return Errno.EAGAIN;
-                }
+        using var steady = Tables.Invalidate.Hold();
+        var present = _extents.At(piece.FileOffset);
+        if (present.Length == 0
+            || Device.IsPoisoned(piece.DeviceOffset, piece.Length)
+            || ExtentMap.Slice(present, piece.FileOffset, piece.FileEnd) is var now && (now.DeviceOffset != piece.DeviceOffset || now.Length != piece.Length))
+        {
+            return Errno.EAGAIN;
+        }
 
-                long alignment = piece.Length == Level.EntrySpan(Level.Pmd) ? piece.Length : Level.PageSize;
-                return Device.Space.TryTake(piece.Length, alignment, out target)
-                    || Device.Space.TryTake(piece.Length, Level.PageSize, out target)
-                        ? Errno.None
-                        : Errno.ENOSPC;
-            },
-            () =>
-            {
-                Device.Copy(piece.DeviceOffset, target, piece.Length);
-                SetExtent(new FileExtent(piece.FileOffset, target, piece.Length));
-                Device.Give(piece.DeviceOffset, piece.Length);
+        using var claim = Device.Claim();
+        long alignment = piece.Length == Level.EntrySpan(Level.Pmd) ? piece.Length : Level.PageSize;
+        var error = claim.Take(piece.Length, alignment, out long target);
+        if (error == Errno.ENOSPC && alignment > Level.PageSize)
+        {
+            error = claim.Take(piece.Length, Level.PageSize, out target);
+        }
 
-                // The copy is new to the device: it is written back with the next fsync.
-                MarkOrMakeDurable(piece.FileOffset, piece.Length);
-            });
+        if (error != Errno.None)
+        {
+            return error;
+        }
+
+        // Nobody stores to the piece while it is copied.
+        using var excluded = steady.ExcludeFaults();
+        RemoveShown(piece.FileOffset, piece.FileEnd);
+        error = Device.Copy(piece.DeviceOffset, target, piece.Length, DurabilityPart.Migration);
+        if (error != Errno.None)
+        {
+            return Device.IsPoisoned(piece.DeviceOffset, piece.Length) ? Errno.EAGAIN : error;
+        }
+
+        LeaveRange(piece.FileOffset, piece.FileEnd);
+        _extents.Set(new FileExtent(piece.FileOffset, target, piece.Length));
+        claim.Keep();
+        Lead(Size);
+        JoinLargePages(piece.FileOffset, piece.FileEnd);
+        return Errno.None;
     }
 
     /// <summary>Whether any of the file lies where memory of a range of the device has failed.</summary>
@@ -288,10 +467,11 @@ public sealed partial class DaxFile
     /// </summary>
     internal void RemovePoisoned(long deviceStart, long deviceEnd)
     {
+        using var change = Tables.Invalidate.Change();
         foreach (var extent in _extents.Within(0, long.MaxValue).Where(extent => extent.DeviceOffset < deviceEnd && deviceStart < extent.DeviceEnd))
         {
             long from = extent.FileOffset + Math.Max(0, deviceStart - extent.DeviceOffset);
-            ChangeLayout(from, from + Math.Min(deviceEnd, extent.DeviceEnd) - Math.Max(deviceStart, extent.DeviceOffset), () => Errno.None, () => { });
+            RemoveShown(from, from + Math.Min(deviceEnd, extent.DeviceEnd) - Math.Max(deviceStart, extent.DeviceOffset));
         }
     }
 
@@ -310,55 +490,24 @@ public sealed partial class DaxFile
     }
 
     /// <summary>Takes new space for a page, or for the 2 MiB around it; for the page alone where there is not enough.</summary>
-    private bool TryTakeSpace(long offset, bool whole, FileExtent present, out FileExtent taken)
+    private static Errno TakeSpace(SpaceClaim claim, long offset, bool whole, out FileExtent taken)
     {
-        long hint = Level.EntrySpan(Level.Pmd);
-        long block = offset & -hint;
-        if (whole && Device.Space.TryTake(hint, hint, out long at))
+        long block = Level.EntrySpan(Level.Pmd);
+        var error = Errno.ENOSPC;
+        long size = block;
+        long at = 0;
+        if (whole)
         {
-            taken = new FileExtent(block, at, hint);
-        }
-        else if (Device.Space.TryTake(Level.PageSize, Level.PageSize, out at))
-        {
-            taken = new FileExtent(offset & -(long)Level.PageSize, at, Level.PageSize);
-        }
-        else
-        {
-            taken = default;
-            return false;
+            error = claim.Take(block, block, out at);
         }
 
-        if (present.Length == 0)
+        if (error == Errno.ENOSPC)
         {
-            Device.Clear(taken.DeviceOffset, taken.Length);
+            size = Level.PageSize;
+            error = claim.Take(size, size, out at);
         }
 
-        return true;
-    }
-
-    /// <summary>Marks a range as written; where there is no memory for marks, writes it back at once.</summary>
-    private void MarkOrMakeDurable(long offset, long length)
-    {
-        if (!_dirty.TryMark(offset, length))
-        {
-            MakeDurable(offset, offset + length);
-        }
-    }
-
-    private void ShiftExtents(long from, long distance)
-    {
-        Schedule.Reach(SchedulePoint.SharedWord);
-        _extents.Shift(from, distance);
-        NoteMetadata();
-    }
-
-    /// <summary>After a shift, everything from an offset on counts as written: the marks stood at the old offsets.</summary>
-    private void MarkMoved(long from)
-    {
-        _dirty.Forget(from, long.MaxValue / 4);
-        foreach (var extent in _extents.Within(from, long.MaxValue))
-        {
-            MarkOrMakeDurable(extent.FileOffset, extent.Length);
-        }
+        taken = new FileExtent(offset & -size, at, size);
+        return error;
     }
 }

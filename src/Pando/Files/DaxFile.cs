@@ -11,12 +11,16 @@ namespace Pando.Files;
 public sealed partial class DaxFile : MappedFile
 {
     private readonly DirtySet _dirty;
-
     private readonly ExtentMap _extents;
 
     // How often size or extents have changed, and up to which of these changes they are durable.
     private long _metadataVersion;
     private long _durableVersion;
+
+    // What the file has left by which of these changes, in their order. Under the lock below.
+    private readonly Queue<(long Version, FileExtent Piece)> _left = new();
+    private int _leftLock;
+    private int _leftCount;
 
     internal DaxFile(TableStore store, PmemDevice device, string name, long size, IEnumerable<FileExtent> extents)
         : base(store, name, size)
@@ -29,6 +33,8 @@ public sealed partial class DaxFile : MappedFile
         }
 
         _dirty = new DirtySet(store);
+        device.Changed(this);
+        _metadataVersion = 1;
         Publish();
         device.Add(this);
     }
@@ -47,7 +53,8 @@ public sealed partial class DaxFile : MappedFile
 
     internal override DirtySet Dirty => _dirty;
 
-    internal override bool HasPendingMetadata => Volatile.Read(ref _durableVersion) < Volatile.Read(ref _metadataVersion);
+    internal override bool HasPendingMetadata =>
+        !LeavesOut(DurabilityPart.SynchronousStore) && Volatile.Read(ref _durableVersion) < Volatile.Read(ref _metadataVersion);
 
     /// <inheritdoc/>
     public override SmallPageReason WhySmall(long offset, in LeafLimits limits) => WhySmall(offset, limits, ExtentAt(offset));
@@ -117,68 +124,184 @@ public sealed partial class DaxFile : MappedFile
     public override Errno Poison(long offset)
     {
         var extent = ExtentAt(offset);
-        return extent.Length == 0
-            ? Errno.EINVAL
+        return HasEnded ? Errno.EBADF
+            : extent.Length == 0 ? Errno.EINVAL
             : Device.Poison(extent.DeviceOffset + ((offset - extent.FileOffset) & -(long)Level.PageSize));
     }
 
     /// <inheritdoc/>
-    internal override bool MustCopyToStore(long offset) => _extents.At(offset).IsShared;
+    internal override bool HasFailed(long offset)
+    {
+        var extent = ExtentAt(offset);
+        return extent.Length != 0 && Device.IsPoisoned(extent.DeviceOffset + ((offset - extent.FileOffset) & -(long)Level.PageSize), Level.PageSize);
+    }
 
     /// <inheritdoc/>
-    private protected override void NoteMetadata() => Interlocked.Increment(ref _metadataVersion);
+    internal override bool MustCopyToStore(long offset) => ExtentAt(offset).IsShared;
 
     /// <inheritdoc/>
-    internal override void CommitMetadata()
+    internal override Errno CommitMetadata()
     {
         // The version is read before what it stands for is made durable.
         Schedule.Reach(SchedulePoint.SharedWord);
         long version = Volatile.Read(ref _metadataVersion);
-        Device.SyncMetadata();
-        long durable;
-        while ((durable = Volatile.Read(ref _durableVersion)) < version
-            && Interlocked.CompareExchange(ref _durableVersion, version, durable) != durable)
+        long durable = Volatile.Read(ref _durableVersion);
+        if (durable < version)
+        {
+            var error = Device.SyncMetadata(this);
+            if (error != Errno.None)
+            {
+                return error;
+            }
+        }
+
+        while (durable < version && Interlocked.CompareExchange(ref _durableVersion, version, durable) != durable)
         {
             // Somebody else has made a version durable; ours may be the later one.
+            durable = Volatile.Read(ref _durableVersion);
+        }
+
+        GiveLeft(version);
+        return Errno.None;
+    }
+
+    /// <summary>Whether all of a range has storage.</summary>
+    internal bool HasStorage(long start, long end)
+    {
+        long at = start;
+        for (var extent = _extents.First(at, end); at < end && extent.Length != 0 && extent.FileOffset == at; extent = _extents.First(at, end))
+        {
+            at = extent.FileEnd;
+        }
+
+        return at >= end;
+    }
+
+    /// <summary>Whether the file has left space that its durable metadata may still lead to.</summary>
+    internal bool HasLeft => Volatile.Read(ref _leftCount) > 0;
+
+    /// <summary>The pieces that the file has left and its durable metadata may still lead to; for the auditor.</summary>
+    internal IReadOnlyList<FileExtent> Left
+    {
+        get
+        {
+            using var held = WordLock.Hold(ref _leftLock, LockRank.FileStorage);
+            return [.. _left.Select(left => left.Piece)];
         }
     }
 
-    private protected override void MakeDurable(long start, long end)
+    /// <inheritdoc/>
+    private protected override Errno MakeDurable(long start, long end, bool layoutHeld)
     {
-        foreach (var extent in _extents.Within(start, end))
+        for (var extent = Next(start); extent.Length != 0; extent = Next(extent.FileEnd))
         {
-            Device.Sync(extent.DeviceOffset, extent.Length);
+            var error = Device.TrySync(extent.DeviceOffset, extent.Length);
+            if (error != Errno.None)
+            {
+                return error;
+            }
+        }
+
+        return Errno.None;
+
+        // Not amid a change: a migration that has put the extent elsewhere, and whose metadata a commit would not make durable
+        // yet, would leave the old place as it is. When it has ended, a commit takes its metadata along.
+        FileExtent Next(long from)
+        {
+            if (layoutHeld)
+            {
+                return _extents.First(from, end);
+            }
+
+            using var held = Tables.Invalidate.Hold();
+            return _extents.First(from, end);
         }
     }
 
-    private protected override void FreeRange(long start, long end)
+    /// <inheritdoc/>
+    private protected override bool LeavesOut(DurabilityPart part) => Device.IsLeftOut(part);
+
+    /// <inheritdoc/>
+    private protected override void Reshape(long size, long start, long end)
     {
-        Schedule.Reach(SchedulePoint.SharedWord);
-        for (var extent = _extents.First(start, end); extent.Length != 0; extent = _extents.First(extent.FileEnd, end))
+        LeaveRange(start, end);
+        _extents.Remove(start, end);
+        Lead(size);
+        if (start < end)
         {
-            _extents.Remove(extent.FileOffset, extent.FileEnd);
-            Device.Give(extent.DeviceOffset, extent.Length);
+            _dirty.Forget(start, end);
         }
-
-        NoteMetadata();
-
-        _dirty.Forget(start, end);
     }
 
     private protected override void FreeStorage()
     {
+        LeaveRange(0, long.MaxValue);
+        _extents.Remove(0, long.MaxValue);
+        Device.Ended(this);
+        Interlocked.Increment(ref _metadataVersion);
         Device.Remove(this);
-        FreeRange(0, long.MaxValue / 4);
     }
 
-    private protected override void AbandonStorage() => _extents.Remove(0, long.MaxValue / 4);
+    private protected override void AbandonStorage() => _extents.Remove(0, long.MaxValue);
 
-    /// <summary>Puts an extent in the place of what was there. Under the invalidate lock.</summary>
-    private void SetExtent(FileExtent extent)
+    /// <summary>
+    /// The file is so large from now on, and lies where it does now: one change of its metadata, which may become durable at any
+    /// time, so that all it leads to is durable already, or the file's own. Under the invalidate lock, with faults excluded.
+    /// </summary>
+    private void Lead(long size)
     {
         Schedule.Reach(SchedulePoint.SharedWord);
-        _extents.Set(extent);
-        NoteMetadata();
+        Size = size;
+        Device.Changed(this);
+        Volatile.Write(ref _metadataVersion, _metadataVersion + 1);
+    }
+
+    /// <summary>
+    /// The file is about to lead to the space of a range no more: what stands there is taken away or replaced, in one step where a
+    /// write-back may look meanwhile, and <see cref="Lead"/> follows. Until that is durable, a crash may bring the space back, so
+    /// that nobody is given it before (XFS: busy extents).
+    /// </summary>
+    private void LeaveRange(long start, long end)
+    {
+        for (var extent = _extents.First(start, end); extent.Length != 0; extent = _extents.First(extent.FileEnd, end))
+        {
+            if (LeavesOut(DurabilityPart.Reuse))
+            {
+                Device.Space.Give(extent.DeviceOffset, extent.Length);
+                continue;
+            }
+
+            Device.Space.Leave(extent.DeviceOffset, extent.Length);
+            using (WordLock.Hold(ref _leftLock, LockRank.FileStorage))
+            {
+                _left.Enqueue((_metadataVersion + 1, extent));
+                Interlocked.Increment(ref _leftCount);
+            }
+
+            Device.Leaving(this);
+        }
+    }
+
+    private void GiveLeft(long version)
+    {
+        while (true)
+        {
+            FileExtent piece;
+            using (WordLock.Hold(ref _leftLock, LockRank.FileStorage))
+            {
+                if (_left.Count == 0 || _left.Peek().Version > version)
+                {
+                    break;
+                }
+
+                piece = _left.Dequeue().Piece;
+            }
+
+            Device.Space.GiveLeft(piece.DeviceOffset, piece.Length);
+            Interlocked.Decrement(ref _leftCount);
+        }
+
+        Device.NoLongerLeaving(this);
     }
 
     /// <summary>The extent that has an offset, at this moment; one of length 0 where there is none. For those who are in no epoch.</summary>

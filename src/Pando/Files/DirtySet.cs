@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using System.Numerics;
 using Pando.Concurrency;
 using Pando.Hardware;
@@ -17,6 +18,9 @@ internal sealed class DirtySet(TableStore store)
 
     /// <summary>Bytes that are marked. Exact at rest, but for pages that were marked beside their 2 MiB at the same moment.</summary>
     public long Bytes => _blocks.Bytes + _pages.Bytes;
+
+    /// <summary>Whether a mark may stand for more than has storage, because memory was out when it should have been cut.</summary>
+    public bool IsCoarse { get; private set; }
 
     /// <summary>Frames that the set takes.</summary>
     public int FrameCount => _blocks.FrameCount + _pages.FrameCount;
@@ -44,32 +48,59 @@ internal sealed class DirtySet(TableStore store)
     }
 
     /// <summary>
-    /// Takes the marks away that have something of a range, and tells what they stood for, in order: as on Linux, a
-    /// mark of 2 MiB is taken as a whole even where the range has only a part of it.
+    /// Takes the marks away that have something of a range, until what they stood for is durable: as on Linux, a mark of
+    /// 2 MiB is taken as a whole even where the range has only a part of it.
     /// </summary>
-    public List<(long Offset, long Length)> Take(long start, long end)
+    public TakenMarks Take(long start, long end) => new(this, _blocks.Take(start, end), _pages.Take(start, end));
+
+    /// <summary>
+    /// Puts marks back that were taken. Needs no memory: words that have had a mark stay until <see cref="Free"/>.
+    /// </summary>
+    internal void PutBack(List<(long Offset, long Length)> blocks, List<(long Offset, long Length)> pages)
     {
-        var ranges = _blocks.Take(start, end);
-        ranges.AddRange(_pages.Take(start, end));
-        ranges.Sort();
-        return ranges;
+        _blocks.PutBack(blocks);
+        _pages.PutBack(pages);
     }
 
     /// <summary>
-    /// Forgets the marks of a range that has lost its storage. A mark of 2 MiB that reaches further stays: what lies
-    /// beside the range may have been written.
+    /// Forgets the marks of a range of whole pages that has lost its storage. A mark of 2 MiB that reaches further becomes
+    /// marks of the pages beside the range; where there is no memory for them it stays.
     /// </summary>
     public void Forget(long start, long end)
     {
         long block = Level.EntrySpan(Level.Pmd);
-        long firstWhole = (start + block - 1) & -block;
-        long endWhole = end & -block;
-        if (firstWhole < endWhole)
+        long first = start & -block;
+        long last = (end - 1) & -block;
+        CutBlock(first, start, end);
+        if (last != first)
         {
-            _blocks.Take(firstWhole, endWhole);
+            CutBlock(last, start, end);
+            _blocks.Take(first + block, last);
         }
 
         _pages.Take(start, end);
+    }
+
+    /// <summary>The marks now, in order; for the auditor.</summary>
+    internal IEnumerable<(long Offset, long Length)> Marked() => _blocks.Marked().Concat(_pages.Marked());
+
+    private void CutBlock(long block, long start, long end)
+    {
+        long blockEnd = block + Level.EntrySpan(Level.Pmd);
+        if (!_blocks.Has(block))
+        {
+            return;
+        }
+
+        // The pages first: who marks a page meanwhile may find the block's mark and leave it at that.
+        if ((start <= block || _pages.TryMark(block, start - block)) && (end >= blockEnd || _pages.TryMark(end, blockEnd - end)))
+        {
+            _blocks.Take(block, blockEnd);
+        }
+        else
+        {
+            IsCoarse = true;
+        }
     }
 
     /// <summary>Gives the set's frames back.</summary>
@@ -149,6 +180,28 @@ internal sealed class DirtySet(TableStore store)
                     int run = BitOperations.TrailingZeroCount(~(taken >> bit));
                     Append(ranges, (firstOfWord + bit) << shift, (long)run << shift);
                     taken &= run == BitsInWord ? 0 : ~(((1UL << run) - 1) << bit);
+                }
+            });
+            return ranges;
+        }
+
+        public void PutBack(List<(long Offset, long Length)> ranges)
+        {
+            foreach (var (offset, length) in ranges)
+            {
+                bool put = TryMark(offset, length);
+                Debug.Assert(put, "The words are there.");
+            }
+        }
+
+        public List<(long Offset, long Length)> Marked()
+        {
+            var ranges = new List<(long Offset, long Length)>();
+            _words.ForEach(0, long.MaxValue >> (shift + 6), (index, word) =>
+            {
+                for (; word != 0; word &= word - 1)
+                {
+                    Append(ranges, ((index * BitsInWord) + BitOperations.TrailingZeroCount(word)) << shift, 1L << shift);
                 }
             });
             return ranges;

@@ -15,6 +15,15 @@ internal readonly ref struct FileUse
         return new FileUse(file);
     }
 
+    /// <summary>The same for a file that may have ended.</summary>
+    /// <param name="file">The file.</param>
+    /// <param name="ended">Whether it has; then nothing is kept.</param>
+    public static FileUse Try(MappedFile file, out bool ended)
+    {
+        ended = !file.TryAddUser();
+        return new FileUse(ended ? null : file);
+    }
+
     /// <summary>Lets the file go. Called once, by <c>using</c>.</summary>
     public void Dispose() => _file?.RemoveUser();
 }

@@ -122,15 +122,44 @@ public sealed class MemoryFile : MappedFile
     /// <inheritdoc/>
     public override Errno Poison(long offset)
     {
+        using var use = FileUse.Try(this, out bool ended);
+        if (ended)
+        {
+            return Errno.EBADF;
+        }
+
         long start = offset & -PageSize;
-        return ChangeLayout(
-            start,
-            start + PageSize,
-            () => Locate(offset) is null ? Errno.EINVAL : Errno.None,
-            () => Store.Memory.Record(Frame.Containing(Locate(start)!.Value)).Poisoned = true);
+        using var change = Tables.Invalidate.Change();
+        if (Locate(start) is not { } place)
+        {
+            return Errno.EINVAL;
+        }
+
+        RemoveShown(start, start + PageSize);
+        Store.Memory.Record(Frame.Containing(place)).Poisoned = true;
+        return Errno.None;
     }
 
-    private protected override void FreeRange(long start, long end)
+    /// <inheritdoc/>
+    internal override bool HasFailed(long offset) =>
+        Locate(offset & -PageSize) is { } place && Store.Memory.Record(Frame.Containing(place)).Poisoned;
+
+    /// <inheritdoc/>
+    private protected override long StorageUnit => PageSize;
+
+    /// <inheritdoc/>
+    private protected override void Reshape(long size, long start, long end)
+    {
+        Schedule.Reach(SchedulePoint.SharedWord);
+        Size = size;
+        if (start < end)
+        {
+            FreeRange(start, end);
+        }
+    }
+
+    /// <summary>Gives back the pages of a range, which nobody reaches any more.</summary>
+    private void FreeRange(long start, long end)
     {
         int shift = Level.EntryShift(_pageLevel);
         long first = (start + PageSize - 1) >> shift;

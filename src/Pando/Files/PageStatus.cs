@@ -21,6 +21,9 @@ internal enum PageStatus
     /// <summary>The memory of the page has failed: a hardware-poison bus error.</summary>
     Poisoned,
 
+    /// <summary>Storage failed when the page was to be given a place of its own: a bus error.</summary>
+    Failed,
+
     /// <summary>A store goes to where the file has no storage of its own: it must be allocated first, which changes the layout.</summary>
     MustAllocate,
 }

@@ -1,4 +1,3 @@
-using Microsoft.Win32.SafeHandles;
 using Pando.Concurrency;
 using Pando.Hardware;
 using Pando.Tables;
@@ -10,17 +9,30 @@ namespace Pando.Files;
 /// </summary>
 public sealed class PmemDevice : IDisposable
 {
+    // So many files with space to wait for are no burden; with more, their metadata are made durable when a file is made.
+    private const int MostLeaving = 1024;
+
     private readonly TableStore _store;
-    private readonly NativeRegion? _bytes;
-    private readonly SafeFileHandle? _handle;
+    private readonly DeviceStorage _storage;
     private readonly SleepLock _lock = new(LockRank.DeviceFiles);
     private readonly HashSet<DaxFile> _files = [];
+
+    // Files, also ended ones, whose durable metadata may lead to space that they have left.
+    private readonly HashSet<DaxFile> _leaving = [];
+    private int _leavingCount;
 
     // Pages whose memory has failed, by device offset, sorted. Replaced as a whole; read without a lock.
     private long[] _poison = [];
     private long _metadataSyncs;
 
     internal PmemDevice(TableStore store, long size, PhysicalAddress start, PmemBacking backing, string? path, Frame zero)
+        : this(store, size, start, () => Open(backing, path, size), zero)
+    {
+        Backing = backing;
+        Path = path;
+    }
+
+    internal PmemDevice(TableStore store, long size, PhysicalAddress start, Func<DeviceStorage> storage, Frame zero)
     {
         if (size <= 0 || size % Level.PageSize != 0)
         {
@@ -36,28 +48,17 @@ public sealed class PmemDevice : IDisposable
         _store = store;
         Size = size;
         Start = start;
-        Backing = backing;
-        Path = path;
         ZeroPage = zero;
-        switch (backing)
-        {
-            case PmemBacking.Sparse:
-                _bytes = NativeRegion.Reserve(size);
-                break;
-            case PmemBacking.File:
-                ArgumentException.ThrowIfNullOrEmpty(path);
-                (_handle, _bytes) = OpenBacking(path, size);
-                break;
-            case PmemBacking.None:
-                break;
-            default:
-                throw new ArgumentOutOfRangeException(nameof(backing), backing, null);
-        }
-
         Space = new DeviceSpace(size);
-        unsafe
+        _storage = storage();
+        try
         {
-            store.Memory.AddRegion(new PhysicalRegion(start, size, _bytes is null ? 0 : (nint)_bytes.Base, "PMEM device"));
+            store.Memory.AddRegion(new PhysicalRegion(start, size, _storage.Address, "PMEM device"));
+        }
+        catch
+        {
+            _storage.Dispose();
+            throw;
         }
     }
 
@@ -73,17 +74,20 @@ public sealed class PmemDevice : IDisposable
     /// <summary>The file that keeps the bytes, or null.</summary>
     public string? Path { get; }
 
-    /// <summary>Bytes that no file has.</summary>
-    public long FreeBytes => Space.Free;
+    /// <summary>
+    /// Bytes that no file has. Before what files have left is given to another, their metadata are made durable; so it counts
+    /// as free.
+    /// </summary>
+    public long FreeBytes => Space.Free + Space.Leaving - Space.LeavingOutOfUse;
 
     /// <summary>Bytes that are out of use: those from which <see cref="Migrate"/> has moved files away, and those that have failed.</summary>
-    public long RetiredBytes => Space.Retired;
+    public long RetiredBytes => Space.Retired + Space.LeavingOutOfUse;
 
     /// <summary>How often metadata of files have been made durable.</summary>
     public long MetadataSyncs => Interlocked.Read(ref _metadataSyncs);
 
-    /// <summary>Called for each range before it is made durable; for tests.</summary>
-    internal Action<long, long>? Syncing { get; set; }
+    /// <summary>A test's hook: what of durability is left out. It exists to show that the tests see it.</summary>
+    internal Func<DurabilityPart, bool>? LeavesOut { get; set; }
 
     internal bool HasPoison => Volatile.Read(ref _poison).Length > 0;
 
@@ -93,40 +97,58 @@ public sealed class PmemDevice : IDisposable
     internal Frame ZeroPage { get; }
 
     /// <summary>
-    /// Makes a file that lies on the device in one piece, aligned to 1 GiB, or to 2 MiB or 4 KiB if it is smaller
-    /// than that or the space does not allow more.
+    /// Makes a file of zeroes that lies on the device in one piece, aligned to 1 GiB, or to 2 MiB or 4 KiB if it is smaller
+    /// than that or the space does not allow more. It is durable when it is there.
     /// </summary>
     /// <param name="name">The file's name, for reports.</param>
     /// <param name="size">Bytes; more than zero.</param>
-    /// <exception cref="IOException">The device has no free piece of that length.</exception>
+    /// <exception cref="IOException">The device has no free piece of that length, or its storage fails.</exception>
     public DaxFile CreateFile(string name, long size)
     {
         long length = RoundUp(size);
+        CommitIfManyLeave();
         foreach (long alignment in (ReadOnlySpan<long>)[Level.EntrySpan(Level.Pud), Level.EntrySpan(Level.Pmd), Level.PageSize])
         {
-            while ((alignment == Level.PageSize || length >= alignment) && Space.TryTake(length, alignment, out long start))
+            while (alignment == Level.PageSize || length >= alignment)
             {
-                var file = new DaxFile(_store, this, name, size, [new FileExtent(0, start, length)]);
-                if (!Space.IsOutOfUse(start, length))
+                using var claim = Claim();
+                if (claim.Take(length, alignment, out long start) != Errno.None)
+                {
+                    break;
+                }
+
+                if (TryCreate(claim, name, size, [new FileExtent(0, start, length)], clears: true) is { } file)
                 {
                     return file;
                 }
-
-                // A migration that began since may not have seen the file.
-                file.Dispose();
             }
         }
 
         throw new IOException($"The device has no free piece of {length:N0} bytes for '{name}'; {FreeBytes:N0} of {Size:N0} bytes are free in all.");
     }
 
-    /// <summary>Makes a file that lies on the device as told; between the extents it has holes.</summary>
+    /// <summary>
+    /// Makes a file of zeroes that lies on the device as told; between the extents it has holes. It is durable when it is there.
+    /// </summary>
     /// <param name="name">The file's name, for reports.</param>
     /// <param name="size">Bytes; more than zero.</param>
     /// <param name="extents">Where its pieces lie: in order of file offset, none over another, whole 4 KiB pages.</param>
     /// <exception cref="ArgumentException">The extents are not of that form.</exception>
-    /// <exception cref="IOException">A part of an extent belongs to another file, or lies outside the device.</exception>
-    public DaxFile CreateFile(string name, long size, IReadOnlyList<FileExtent> extents)
+    /// <exception cref="IOException">A part of an extent belongs to another file, or lies outside the device; or its storage fails.</exception>
+    public DaxFile CreateFile(string name, long size, IReadOnlyList<FileExtent> extents) => Create(name, size, extents, clears: true);
+
+    /// <summary>
+    /// A file that is on the device already: what lies there is its contents. For devices whose bytes outlive the machine
+    /// (<see cref="PmemBacking.File"/>), of which the caller knows where their files lie.
+    /// </summary>
+    /// <param name="name">The file's name, for reports.</param>
+    /// <param name="size">Bytes; more than zero.</param>
+    /// <param name="extents">Where its pieces lie: in order of file offset, none over another, whole 4 KiB pages.</param>
+    /// <exception cref="ArgumentException">The extents are not of that form.</exception>
+    /// <exception cref="IOException">A part of an extent belongs to another file, or lies outside the device; or its storage fails.</exception>
+    public DaxFile OpenFile(string name, long size, IReadOnlyList<FileExtent> extents) => Create(name, size, extents, clears: false);
+
+    private DaxFile Create(string name, long size, IReadOnlyList<FileExtent> extents, bool clears)
     {
         ArgumentNullException.ThrowIfNull(extents);
         long length = RoundUp(size);
@@ -144,40 +166,62 @@ public sealed class PmemDevice : IDisposable
             end = extent.FileEnd;
         }
 
-        for (int i = 0; i < extents.Count; i++)
+        CommitIfManyLeave();
+        using var claim = Claim();
+        foreach (var extent in extents)
         {
-            if (!Space.TryTakeAt(extents[i].DeviceOffset, extents[i].Length))
+            if (claim.TakeAt(extent) != Errno.None)
             {
-                for (int taken = 0; taken < i; taken++)
-                {
-                    Space.Give(extents[taken].DeviceOffset, extents[taken].Length);
-                }
+                throw new IOException($"{extent} of '{name}' is not free on the device of {Size:N0} bytes.");
+            }
+        }
 
-                throw new IOException($"{extents[i]} of '{name}' is not free on the device of {Size:N0} bytes.");
+        return TryCreate(claim, name, size, [.. extents], clears)
+            ?? throw new IOException($"A part of '{name}' has just been taken out of use.");
+    }
+
+    /// <summary>Makes a file of what is claimed; null if a part of it has been taken out of use meanwhile.</summary>
+    private DaxFile? TryCreate(SpaceClaim claim, string name, long size, FileExtent[] extents, bool clears)
+    {
+        ArgumentException.ThrowIfNullOrEmpty(name);
+        foreach (var extent in clears ? extents : [])
+        {
+            if (Clear(extent.DeviceOffset, extent.Length, DurabilityPart.NewFile) != Errno.None)
+            {
+                throw new IOException($"{extent} of '{name}' cannot be filled with zeroes: the storage fails.");
             }
         }
 
         var file = new DaxFile(_store, this, name, size, extents);
-        foreach (var extent in extents)
+        claim.Keep();
+
+        // A migration that began since may not have seen the file.
+        bool stays = !extents.Any(extent => Space.IsOutOfUse(extent.DeviceOffset, extent.Length));
+        if (stays && (IsLeftOut(DurabilityPart.CommitNewFile) || file.CommitMetadata() == Errno.None))
         {
-            if (Space.IsOutOfUse(extent.DeviceOffset, extent.Length))
-            {
-                // A migration that began since may not have seen the file.
-                file.Dispose();
-                throw new IOException($"{extent} of '{name}' has just been taken out of use.");
-            }
+            return file;
         }
 
-        return file;
+        file.Dispose();
+        return stays ? throw new IOException($"'{name}' cannot be made durable: the storage fails.") : null;
     }
 
-    /// <summary>Writes what was stored to a range of the device to the file that backs it, and waits for it.</summary>
-    public void Sync(long offset, long length)
+    /// <summary>Makes what was stored to a range of the device durable, and waits for it.</summary>
+    /// <exception cref="IOException">The storage fails.</exception>
+    public void Sync(long offset, long length) => _storage.Sync(offset, length);
+
+    /// <summary>The same, for a range of a file.</summary>
+    /// <returns>EIO where the storage fails.</returns>
+    internal Errno TrySync(long offset, long length)
     {
-        Syncing?.Invoke(offset, length);
-        if (Backing == PmemBacking.File)
+        try
         {
-            _bytes!.Sync(offset, length);
+            _storage.Sync(offset, length);
+            return Errno.None;
+        }
+        catch (IOException)
+        {
+            return Errno.EIO;
         }
     }
 
@@ -187,7 +231,8 @@ public sealed class PmemDevice : IDisposable
     /// </summary>
     /// <returns>
     /// EINVAL if the range is not whole 4 KiB pages of the device; ENOSPC if there is no room, and then what could be
-    /// moved has been moved; EIO if a part has failed already: that part stays where it is, everything else has been moved.
+    /// moved has been moved; EIO if a part has failed already: that part stays where it is, everything else has been moved;
+    /// or if the storage fails. Without an error nothing leads to the range after a crash either.
     /// </returns>
     public Errno Migrate(long offset, long length)
     {
@@ -209,7 +254,9 @@ public sealed class PmemDevice : IDisposable
             }
         }
         while (ForEachFile(file => file.CanMoveFrom(offset, offset + length) ? Errno.EAGAIN : Errno.None) == Errno.EAGAIN);
-        return ForEachFile(file => file.HasFailedOn(offset, offset + length) ? Errno.EIO : Errno.None);
+
+        var committed = IsLeftOut(DurabilityPart.CommitMigration) ? Errno.None : CommitLeft();
+        return committed != Errno.None ? committed : ForEachFile(file => file.HasFailedOn(offset, offset + length) ? Errno.EIO : Errno.None);
     }
 
     /// <summary>
@@ -305,26 +352,138 @@ public sealed class PmemDevice : IDisposable
         }
     }
 
-    /// <summary>Gives back a piece that a file had.</summary>
-    internal void Give(long offset, long length) => Space.Give(offset, length);
+    /// <summary>The files of the device, and those that have ended and may lead to their space after a crash; for the auditor.</summary>
+    internal IReadOnlyCollection<DaxFile> Files
+    {
+        get
+        {
+            using var held = _lock.Hold();
+            return [.. _files.Union(_leaving)];
+        }
+    }
+
+    /// <summary>A claim on space, without any yet.</summary>
+    internal SpaceClaim Claim() => new(this);
 
     /// <summary>
-    /// Copies bytes from one place of the device to another, and makes the copy durable: the file is about to lead there, and
-    /// a store with MAP_SYNC may make that durable at any time.
+    /// Copies bytes from one place of the device to another, and makes the copy durable: a file is about to lead there, and
+    /// its metadata may become durable at any time.
     /// </summary>
-    internal void Copy(long from, long to, long length)
+    /// <returns>EIO where memory of what is copied has failed, also meanwhile: a copy would hide that; or the storage fails.</returns>
+    internal Errno Copy(long from, long to, long length, DurabilityPart part)
     {
-        for (long done = 0; _bytes is not null && done < length; done += Level.PageSize)
+        for (long done = 0; _storage.Address != 0 && done < length && !IsPoisoned(from, length); done += Level.PageSize)
         {
             Schedule.Reach(SchedulePoint.Bytes);
             _store.Memory.Bytes(Start + from + done, Level.PageSize).CopyTo(_store.Memory.Bytes(Start + to + done, Level.PageSize));
         }
 
-        Sync(to, length);
+        return IsPoisoned(from, length) ? Errno.EIO
+            : IsLeftOut(part) ? Errno.None
+            : TrySync(to, length);
     }
 
-    /// <summary>Makes the metadata of files durable. (The device keeps them in memory: this only counts.)</summary>
-    internal void SyncMetadata() => Interlocked.Increment(ref _metadataSyncs);
+    /// <summary>Fills space that a file is about to lead to with zeroes, and makes them durable, as with a copy.</summary>
+    /// <returns>EIO where the storage fails.</returns>
+    internal Errno Clear(long offset, long length, DurabilityPart part)
+    {
+        try
+        {
+            Schedule.Reach(SchedulePoint.Bytes);
+            _storage.Clear(offset, length);
+        }
+        catch (IOException)
+        {
+            return Errno.EIO;
+        }
+
+        return IsLeftOut(part) ? Errno.None : TrySync(offset, length);
+    }
+
+    /// <summary>Whether a test has a part of durability left out. Never in the ordinary build.</summary>
+    internal bool IsLeftOut(DurabilityPart part) =>
+#if PANDO_CHECKED
+        LeavesOut is { } leavesOut && leavesOut(part);
+#else
+        false;
+#endif
+
+    /// <summary>A file's metadata have changed.</summary>
+    internal void Changed(DaxFile file) => _storage.Changed(file);
+
+    /// <summary>A file has ended.</summary>
+    internal void Ended(DaxFile file) => _storage.Ended(file);
+
+    /// <summary>Makes the metadata of a file durable.</summary>
+    /// <returns>EIO where the storage fails.</returns>
+    internal Errno SyncMetadata(DaxFile file)
+    {
+        try
+        {
+            _storage.SyncMetadata(file);
+        }
+        catch (IOException)
+        {
+            return Errno.EIO;
+        }
+
+        Interlocked.Increment(ref _metadataSyncs);
+        return Errno.None;
+    }
+
+    /// <summary>Whether any file has left space that its durable metadata may still lead to.</summary>
+    internal bool IsAnyLeaving => Volatile.Read(ref _leavingCount) > 0;
+
+    /// <summary>A file has left space.</summary>
+    internal void Leaving(DaxFile file)
+    {
+        Schedule.Reach(SchedulePoint.SharedWord);
+        using var held = _lock.Hold();
+        _leaving.Add(file);
+        Volatile.Write(ref _leavingCount, _leaving.Count);
+    }
+
+    /// <summary>A file's metadata have become durable.</summary>
+    internal void NoLongerLeaving(DaxFile file)
+    {
+        Schedule.Reach(SchedulePoint.SharedWord);
+        using var held = _lock.Hold();
+        if (!file.HasLeft)
+        {
+            _leaving.Remove(file);
+            Volatile.Write(ref _leavingCount, _leaving.Count);
+        }
+    }
+
+    /// <summary>Makes the metadata durable of all files that have left space, so that it can be used again.</summary>
+    /// <returns>EIO where the storage fails; then some may be durable.</returns>
+    internal Errno CommitLeft()
+    {
+        DaxFile[] files;
+        Schedule.Reach(SchedulePoint.SharedWord);
+        using (_lock.Hold())
+        {
+            files = [.. _leaving];
+        }
+
+        var error = Errno.None;
+        foreach (var file in files)
+        {
+            var outcome = file.CommitMetadata();
+            error = error == Errno.None ? outcome : error;
+        }
+
+        return error;
+    }
+
+    private void CommitIfManyLeave()
+    {
+        if (Volatile.Read(ref _leavingCount) > MostLeaving)
+        {
+            // Where it cannot be done now, there is another time.
+            _ = CommitLeft();
+        }
+    }
 
     /// <summary>
     /// Does something to every file, up to the first that fails. Each is kept from ending meanwhile, which would give
@@ -358,48 +517,22 @@ public sealed class PmemDevice : IDisposable
         return Errno.None;
     }
 
-    /// <summary>Fills a range of the device with zeroes.</summary>
-    internal void Clear(long offset, long length)
-    {
-        if (_bytes is null)
-        {
-            return;
-        }
-
-        for (long done = 0; done < length; done += Level.PageSize)
-        {
-            _store.Memory.Bytes(Start + offset + done, Level.PageSize).Clear();
-        }
-    }
-
     /// <inheritdoc/>
-    public void Dispose()
-    {
-        _bytes?.Dispose();
-        _handle?.Dispose();
-    }
+    public void Dispose() => _storage.Dispose();
 
-    private static (SafeFileHandle Handle, NativeRegion Bytes) OpenBacking(string path, long size)
+    private static DeviceStorage Open(PmemBacking backing, string? path, long size)
     {
-        var handle = File.OpenHandle(path, FileMode.OpenOrCreate, FileAccess.ReadWrite, FileShare.ReadWrite);
-        try
+        switch (backing)
         {
-            long length = RandomAccess.GetLength(handle);
-            if (length == 0)
-            {
-                RandomAccess.SetLength(handle, size);
-            }
-            else if (length < size)
-            {
-                throw new IOException($"'{path}' has {length:N0} bytes, the device needs {size:N0}; make the file larger or the device smaller.");
-            }
-
-            return (handle, NativeRegion.MapFile(handle, size, path));
-        }
-        catch
-        {
-            handle.Dispose();
-            throw;
+            case PmemBacking.Sparse:
+                return new SparseStorage(size);
+            case PmemBacking.File:
+                ArgumentException.ThrowIfNullOrEmpty(path);
+                return new HostFileStorage(path, size);
+            case PmemBacking.None:
+                return new NoStorage();
+            default:
+                throw new ArgumentOutOfRangeException(nameof(backing), backing, null);
         }
     }
 

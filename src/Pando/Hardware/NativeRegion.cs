@@ -15,12 +15,20 @@ internal sealed unsafe partial class NativeRegion : IDisposable
     private const int MapAnonymous = 0x20;
     private const int MapNoReserve = 0x4000;
 
+    private const int DontNeed = 4;
+    private const int Remove = 9;
+
+    // Below, filling with zeroes costs less than giving the pages back and having them again.
+    private const long LeastToGiveBack = 64 << 10;
+
+    private readonly bool _isFile;
     private byte* _base;
 
-    private NativeRegion(byte* address, long length)
+    private NativeRegion(byte* address, long length, bool isFile)
     {
         _base = address;
         Length = length;
+        _isFile = isFile;
     }
 
     /// <summary>The first byte.</summary>
@@ -49,7 +57,19 @@ internal sealed unsafe partial class NativeRegion : IDisposable
     }
 
     /// <summary>Gives the pages of a range back to the system; an anonymous region reads as zero there afterwards.</summary>
-    public void Discard(long offset, long length) => _ = MAdvise(_base + offset, (nuint)length, 4);
+    public void Discard(long offset, long length) => _ = MAdvise(_base + offset, (nuint)length, DontNeed);
+
+    /// <summary>
+    /// Fills whole pages with zeroes. Where there are many, they are given back to the system instead, or punched out of the
+    /// file; so the time goes by the pages that are there, and those that were never touched stay so.
+    /// </summary>
+    public void Clear(long offset, long length)
+    {
+        if (length < LeastToGiveBack || MAdvise(_base + offset, (nuint)length, _isFile ? Remove : DontNeed) != 0)
+        {
+            NativeMemory.Clear(_base + offset, (nuint)length);
+        }
+    }
 
     public void Dispose()
     {
@@ -73,7 +93,7 @@ internal sealed unsafe partial class NativeRegion : IDisposable
             throw new InsufficientMemoryException($"Cannot map {what}: {Marshal.GetLastPInvokeErrorMessage()}.");
         }
 
-        return new NativeRegion((byte*)address, length);
+        return new NativeRegion((byte*)address, length, descriptor >= 0);
     }
 
     [LibraryImport("libc", EntryPoint = "mmap", SetLastError = true)]

@@ -43,6 +43,15 @@ internal sealed class Auditor(Machine machine)
         {
             CheckFile(tables);
             CheckIndex(tables.File, owners);
+            CheckLayout(tables.File);
+        }
+
+        foreach (var device in machine.Devices)
+        {
+            foreach (string violation in new DeviceAudit(device).Violations())
+            {
+                Expect(false, $"{violation}");
+            }
         }
 
         CheckCounts();
@@ -320,6 +329,15 @@ internal sealed class Auditor(Machine machine)
         }
 
         Expect(indexed == file.PrivateMappings.Count, $"'{file.Name}': {indexed} areas say that they stand in its index, {file.PrivateMappings.Count} do");
+    }
+
+    private void CheckLayout(MappedFile file)
+    {
+        Expect(!file.IsChanging, $"'{file.Name}': its layout is being changed, or what was written is being written back");
+        foreach (var (offset, length) in file is DaxFile { Dirty: { IsCoarse: false } dirty } ? dirty.Marked() : [])
+        {
+            Expect(((DaxFile)file).HasStorage(offset, offset + length), $"'{file.Name}': 0x{offset:x} to 0x{offset + length:x} count as written, and not all of it has storage");
+        }
     }
 
     /// <summary>No processor remembers what the tables do not say: everything that was taken away has been flushed.</summary>

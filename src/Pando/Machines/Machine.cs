@@ -99,14 +99,35 @@ public sealed class Machine : IDisposable
     {
         using (_lock.Hold())
         {
-            var memory = Alive.Memory;
-            var at = start ?? new PhysicalAddress(
-                (memory.Regions.Max(region => region.End.Value) + (1UL << 30) - 1) & ~((1UL << 30) - 1));
-            var device = new PmemDevice(Store, size, at, backing, path, _memory.ZeroPage);
+            var device = new PmemDevice(Alive.Store, size, start ?? NextDeviceStart, backing, path, _memory.ZeroPage);
             _devices.Add(device);
             return device;
         }
     }
+
+    /// <summary>Adds a device with storage of the caller's.</summary>
+    internal PmemDevice AddPmem(long size, DeviceStorage storage)
+    {
+        using (_lock.Hold())
+        {
+            var device = new PmemDevice(Store, size, NextDeviceStart, () => storage, _memory.ZeroPage);
+            _devices.Add(device);
+            return device;
+        }
+    }
+
+    /// <summary>The devices at this moment.</summary>
+    internal IReadOnlyList<PmemDevice> Devices
+    {
+        get
+        {
+            using var held = _lock.Hold();
+            return [.. _devices];
+        }
+    }
+
+    private PhysicalAddress NextDeviceStart =>
+        new((Alive.Memory.Regions.Max(region => region.End.Value) + (1UL << 30) - 1) & ~((1UL << 30) - 1));
 
     /// <summary>Makes a file in RAM (memfd_create(2)).</summary>
     /// <param name="name">Its name, for reports; not empty.</param>

@@ -179,7 +179,12 @@ public sealed partial class AddressSpace
                     IndexOverlapping(fault.MustIndex);
                     break;
                 case FaultStep.MustCommit:
-                    area.File!.CommitMetadata();
+                    // Linux: dax_finish_sync_fault.
+                    if (area.Opened!.WriteBackMapped(fault.Commit, fault.CommitLength) != Errno.None)
+                    {
+                        return FaultKind.BusError;
+                    }
+
                     break;
                 case FaultStep.MustAskUser:
                     question = new Question(area.Traits.UserFaults!, fault.Question, address.AlignDown(area.File?.MappingAlignment ?? Level.PageSize));
@@ -366,7 +371,7 @@ public sealed partial class AddressSpace
         /// <summary>The file must be given storage first.</summary>
         MustAllocate,
 
-        /// <summary>The file's metadata must be made durable first.</summary>
+        /// <summary>What was stored to the page must be made durable first, and the metadata that lead to it.</summary>
         MustCommit,
 
         /// <summary>A user-fault handler must be asked first.</summary>
@@ -413,6 +418,12 @@ public sealed partial class AddressSpace
         /// <summary>The addresses whose areas must stand in their file's index before the fault can go on.</summary>
         public AddressRange MustIndex;
 
+        /// <summary>Where in the file the page lies that must be durable before the fault can go on.</summary>
+        public long Commit;
+
+        /// <summary>The page's length.</summary>
+        public long CommitLength;
+
         /// <summary>Bytes from the address on that are done with.</summary>
         public long Advanced;
 
@@ -440,6 +451,13 @@ public sealed partial class AddressSpace
             Kind = kind;
             Advanced = next - Address;
             return FaultStep.Done;
+        }
+
+        public FaultStep CommitFirst(long offset, long length)
+        {
+            Commit = offset;
+            CommitLength = length;
+            return FaultStep.MustCommit;
         }
 
         public FaultStep Fail(FaultKind kind)

@@ -72,7 +72,7 @@ public sealed partial class AddressSpace
                 continue;
             }
 
-            pairs.Add((area, new Area(child, area.Range, area.Traits.With(0, own) with { UserFaults = null }, area.File, area.Offset)));
+            pairs.Add((area, new Area(child, area.Range, area.Traits.With(0, own) with { UserFaults = null }, area.Opened, area.Offset)));
             if (area.File is { } file)
             {
                 child.AddFile(file);

@@ -93,7 +93,7 @@ public sealed partial class AddressSpace
 
         if (write && MustCommit(area, file))
         {
-            return FaultStep.MustCommit;
+            return fault.CommitFirst(page.Offset, leafSize);
         }
 
         int filled = 0;
@@ -263,15 +263,15 @@ public sealed partial class AddressSpace
             return FaultStep.MustAllocate;
         }
 
-        if (MustCommit(fault.Area, fault.Area.File!))
-        {
-            return FaultStep.MustCommit;
-        }
-
         // The first store to a page of a file: noted before any processor can make it, and under the same lock, so
         // that a write-back either finds the right to store or leaves the note.
         long leafSize = Level.EntrySpan(level);
         long offset = ((long)fault.Address.Value + fault.Area.Delta) & -leafSize;
+        if (MustCommit(fault.Area, fault.Area.File!))
+        {
+            return fault.CommitFirst(offset, leafSize);
+        }
+
         var rights = fault.Shared is not null ? fault.Area.ClassFor(Store.Format).LeafRights : fault.Area.FileRights(Store.Format);
         bool same;
         bool noted;
@@ -447,7 +447,7 @@ public sealed partial class AddressSpace
     private static FaultKind FailureFor(PageStatus status) => status switch
     {
         PageStatus.OutOfMemory => FaultKind.OutOfMemory,
-        PageStatus.PastEnd or PageStatus.OutOfSpace => FaultKind.BusError,
+        PageStatus.PastEnd or PageStatus.OutOfSpace or PageStatus.Failed => FaultKind.BusError,
         PageStatus.Poisoned => FaultKind.HardwarePoison,
         _ => throw new UnreachableException(),
     };

@@ -1,3 +1,4 @@
+using Pando.Files;
 using Pando.Hardware;
 
 namespace Pando.Spaces;
@@ -118,7 +119,8 @@ public sealed partial class AddressSpace
     /// <param name="address">The first address; a multiple of 4 KiB.</param>
     /// <param name="length">Bytes.</param>
     /// <param name="invalidate">MS_INVALIDATE: refused where a part is locked.</param>
-    /// <returns>EINVAL if the address is not aligned; ENOMEM if a part is not mapped; EBUSY for a locked part with <paramref name="invalidate"/>.</returns>
+    /// <returns>EINVAL if the address is not aligned; ENOMEM if a part is not mapped; EBUSY for a locked part with <paramref name="invalidate"/>; EIO
+    /// where storage fails, or has failed since for somebody else (<see cref="OpenFile"/>): what follows is not written back.</returns>
     /// <exception cref="ObjectDisposedException">The space has ended.</exception>
     public Errno Sync(VirtualAddress address, long length, bool invalidate = false)
     {
@@ -161,7 +163,11 @@ public sealed partial class AddressSpace
 
         foreach (var part in parts)
         {
-            part.File.WriteBack(part.Offset, part.Length);
+            var error = part.Opened.WriteBackMapped(part.Offset, part.Length);
+            if (error != Errno.None)
+            {
+                return error;
+            }
         }
 
         return Errno.None;

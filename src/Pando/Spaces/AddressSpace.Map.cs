@@ -57,7 +57,8 @@ public sealed partial class AddressSpace
     {
         // Shared anonymous memory is a file that nobody else can open.
         using var unnamed = request.File is null && request.Shared ? _memory.CreateUnnamedFile(length) : null;
-        var file = request.File ?? unnamed;
+        var opened = request.Opened ?? unnamed?.Own;
+        var file = opened?.File;
         long alignment = file?.MappingAlignment ?? Level.PageSize;
         long offset = request.File is null ? 0 : request.Offset; // memory without a name has none
         Area area;
@@ -98,7 +99,7 @@ public sealed partial class AddressSpace
             }
 
             // The pages of a file with fixed pages are in memory always: they are faulted in, and not locked (Linux: __mmap_complete).
-            area = new Area(this, range, traits.With(0, alignment > Level.PageSize ? AnyLock : 0), file, offset);
+            area = new Area(this, range, traits.With(0, alignment > Level.PageSize ? AnyLock : 0), opened, offset);
             Remove(range);
             Insert(area);
         }
@@ -367,7 +368,7 @@ public sealed partial class AddressSpace
     private bool Joins(Area low, Area high) => low.ContinuesIn(high) && _memory.LeaveApart?.Invoke() is not true;
 
     private static Area Join(Area low, Area high) =>
-        new(low.Space, new AddressRange(low.Range.Start, high.Range.End), low.Traits, low.File, low.Offset);
+        new(low.Space, new AddressRange(low.Range.Start, high.Range.End), low.Traits, low.Opened, low.Offset);
 
     /// <summary>
     /// A range with what is unmapped around it, up to the next areas. A slot that reaches from the range over such a

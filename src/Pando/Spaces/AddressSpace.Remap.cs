@@ -164,7 +164,7 @@ public sealed partial class AddressSpace
             var more = new AddressRange(old.End, old.Start + newLength);
             if (IsUserRange(old.Start, newLength) && _areas.Overlapping(more).IsEmpty)
             {
-                Insert(new Area(this, more, area.Traits, area.File, area.File is null ? 0 : offset + old.Length));
+                Insert(new Area(this, more, area.Traits, area.Opened, area.File is null ? 0 : offset + old.Length));
                 populate = locked ? more : default;
                 return new MapResult(old.Start, Errno.None);
             }
@@ -315,7 +315,7 @@ public sealed partial class AddressSpace
         Remove(target);
 
         // Who handles user faults has not asked to follow the mapping (Linux: mremap_userfaultfd_prep).
-        var destination = new Area(this, target, area.Traits.With(0, AreaTraits.AnyUserFault) with { UserFaults = null }, file, offset);
+        var destination = new Area(this, target, area.Traits.With(0, AreaTraits.AnyUserFault) with { UserFaults = null }, area.Opened, offset);
         var taken = moved.IsEmpty ? moved : WithGaps(moved);
         PrepareToDiverge(moved, taken);
         PrepareToDiverge(AddressRange.TableSpan(target.Start, Store.Format.Levels), target);

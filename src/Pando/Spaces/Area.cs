@@ -7,7 +7,7 @@ namespace Pando.Spaces;
 /// A range of a space's addresses that is mapped in one way (Linux: a VMA). Immutable, but for
 /// <see cref="IsIndexed"/> and for where it stands in its set; changing an area means to replace it.
 /// </summary>
-internal sealed class Area(AddressSpace space, AddressRange range, AreaTraits traits, MappedFile? file, long offset) : IPrivateMapping
+internal sealed class Area(AddressSpace space, AddressRange range, AreaTraits traits, OpenFile? opened, long offset) : IPrivateMapping
 {
     /// <summary>Where the area stands in its set.</summary>
     public AreaLinks Links;
@@ -27,7 +27,10 @@ internal sealed class Area(AddressSpace space, AddressRange range, AreaTraits tr
     public bool CanAttach => File is not null && !Traits.NeedsOwnTables;
 
     /// <summary>The file; null for private anonymous memory.</summary>
-    public MappedFile? File { get; } = file;
+    public MappedFile? File { get; } = opened?.File;
+
+    /// <summary>How the file was opened that is mapped (Linux: vm_file); null for private anonymous memory.</summary>
+    public OpenFile? Opened { get; } = opened;
 
     /// <summary>The file offset at the start.</summary>
     public long Offset { get; } = offset;
@@ -65,10 +68,10 @@ internal sealed class Area(AddressSpace space, AddressRange range, AreaTraits tr
     };
 
     /// <summary>The part of the area in <paramref name="part"/>.</summary>
-    public Area Slice(AddressRange part) => new(Space, part, Traits, File, File is null ? 0 : Offset + (part.Start - Range.Start));
+    public Area Slice(AddressRange part) => new(Space, part, Traits, Opened, File is null ? 0 : Offset + (part.Start - Range.Start));
 
     /// <summary>The same area with other traits.</summary>
-    public Area With(AreaTraits traits) => new(Space, Range, traits, File, Offset);
+    public Area With(AreaTraits traits) => new(Space, Range, traits, Opened, Offset);
 
     /// <summary>
     /// Whether <paramref name="next"/>, which begins where this ends, maps on in the same way, so that the two are one area.
@@ -78,7 +81,7 @@ internal sealed class Area(AddressSpace space, AddressRange range, AreaTraits tr
         Range.End == next.Range.Start
         && File is not { MappingAlignment: > Level.PageSize }
         && Traits == next.Traits
-        && File == next.File
+        && Opened == next.Opened
         && (File is null || Delta == next.Delta);
 
     /// <summary>Whether another area shows the same file in the same way, so that both may stand in one window.</summary>

@@ -13,7 +13,11 @@ internal sealed class FileParts : IEnumerable<FileParts.Part>, IDisposable
     private readonly List<Part> _parts = [];
 
     /// <summary>A range of a file.</summary>
-    public readonly record struct Part(MappedFile File, long Offset, long Length);
+    public readonly record struct Part(OpenFile Opened, long Offset, long Length)
+    {
+        /// <summary>The file.</summary>
+        public MappedFile File => Opened.File;
+    }
 
     /// <summary>Adds what an area shows in a range of its own. Under the space's lock, which keeps the area.</summary>
     public void Add(Area area, AddressRange range)
@@ -21,7 +25,7 @@ internal sealed class FileParts : IEnumerable<FileParts.Part>, IDisposable
         // Room first: what has been counted must be in the list.
         _parts.EnsureCapacity(_parts.Count + 1);
         area.File!.AddUser();
-        _parts.Add(new Part(area.File, (long)range.Start.Value + area.Delta, range.Length));
+        _parts.Add(new Part(area.Opened!, (long)range.Start.Value + area.Delta, range.Length));
     }
 
     /// <inheritdoc/>

@@ -9,7 +9,17 @@ namespace Pando.Spaces;
 public readonly record struct MapRequest(long Length, Rights Rights)
 {
     /// <summary>The file; null for anonymous memory.</summary>
-    public MappedFile? File { get; init; }
+    public MappedFile? File
+    {
+        get => Opened?.File;
+        init => Opened = value?.Own;
+    }
+
+    /// <summary>
+    /// How the file was opened that is mapped: there msync and stores with MAP_SYNC report their errors. By default as whoever
+    /// made it has it open.
+    /// </summary>
+    public OpenFile? Opened { get; init; }
 
     /// <summary>Where in the file the mapping begins; a multiple of 4 KiB.</summary>
     public long Offset { get; init; }

@@ -30,6 +30,10 @@ internal sealed class RaceWorld : IDisposable
         Tables = new TableReader(Machine.Format, Machine.Memory);
     }
 
+    /// <summary>A world whose device has storage of the test's.</summary>
+    public RaceWorld(DeviceStorage storage, long size)
+        : this() => _device = Machine.AddPmem(size, storage);
+
     public Machine Machine { get; }
 
     /// <summary>Reads the tables as a processor would, and leaves nothing behind.</summary>

@@ -2,6 +2,7 @@ using Pando.Files;
 using Pando.Hardware;
 using Pando.Machines;
 using Pando.Spaces;
+using Pando.Tests.Durability;
 using Pando.Tests.Support;
 using static Pando.Tests.Support.OperationBench;
 
@@ -51,16 +52,19 @@ public sealed class CloneRangeTests
     }
 
     [Fact]
-    public void The_store_that_copies_takes_the_whole_block_of_2_MiB_and_all_of_it_counts_as_written()
+    public void The_store_that_copies_takes_the_whole_block_of_2_MiB_which_is_durable_but_for_the_store()
     {
-        using var bench = new OperationBench(largePages: false);
-        var (_, clone) = CloneOf(bench, 2 * Mebi);
+        var storage = new ForgettingStorage(8 * Mebi);
+        using var bench = new OperationBench(storage, largePages: false);
+        var (_, clone) = CloneOf(bench, 2 * Mebi, fill: 7);
         var process = bench.Start();
         process.Map(MapRequest.SharedFile(clone, Rights.ReadWrite));
         Assert.Equal(0, clone.DirtyBytes);
         process.Store(At + Page, 1);
-        Assert.False(Assert.Single(clone.Extents).IsShared);
-        Assert.Equal(2 * Mebi, clone.DirtyBytes);
+        var extent = Assert.Single(clone.Extents);
+        Assert.False(extent.IsShared);
+        Assert.Equal(Page, clone.DirtyBytes);
+        Assert.All(Enumerable.Range(0, 512), page => Assert.Equal(page < 8 ? 0x0707_0707_0707_0707u : 0, storage.Read(extent.DeviceOffset + (page * Page) + 64, live: false)));
     }
 
     [Fact]
@@ -112,6 +116,89 @@ public sealed class CloneRangeTests
         Assert.Equal(AccessOutcome.BusError, b.StoreOutcome(At));
         Assert.Equal((7, 7), (a.Load(At), b.Load(At)));
         bench.Sound();
+    }
+
+    [Fact]
+    public void The_only_owner_that_is_left_stores_in_place_on_a_full_device()
+    {
+        using var bench = new OperationBench(device: 4 * Mebi);
+        var (source, clone) = CloneOf(bench, 2 * Mebi, fill: 7);
+        _ = bench.DaxFile(2 * Mebi, "rest");
+        Assert.Equal(0, bench.Device.FreeBytes);
+        var process = bench.Start();
+        process.Map(MapRequest.SharedFile(source, Rights.ReadWrite));
+        Assert.Equal(AccessOutcome.BusError, process.StoreOutcome(At));
+        var place = source.Locate(0);
+        clone.Dispose();
+        process.Store(At, 1);
+        process.Store(At + Page, 2);
+        Assert.Equal(place, source.Locate(0));
+        Assert.False(Assert.Single(source.Extents).IsShared);
+        bench.Does(source.SetSize(100));
+        bench.Sound();
+    }
+
+    [Fact]
+    public void The_only_owner_of_some_pages_of_a_large_leaf_copies_the_others()
+    {
+        using var bench = new OperationBench();
+        var (source, clone) = CloneOf(bench, 2 * Mebi, fill: 7);
+        var (a, b) = Readers(bench, source, clone, Rights.ReadWrite);
+        bench.Does(clone.PunchHole(0, 4 * Page));
+        bench.Does(clone.WriteBack());
+        var (first, other) = (source.Locate(0), source.Locate(5 * Page));
+        a.Store(At, 1);
+        Assert.Equal(first, source.Locate(0));
+        a.Store(At + (5 * Page), 2);
+        Assert.NotEqual(other, source.Locate(5 * Page));
+        Assert.Equal((1, 2), (a.Load(At), a.Load(At + (5 * Page))));
+        Assert.Equal((0, 7), (b.Load(At), b.Load(At + (5 * Page))));
+        bench.Sound();
+    }
+
+    [Fact]
+    public void A_clone_that_fails_in_its_second_half_leaves_nothing_shared()
+    {
+        // The target is cut off while the source is written back.
+        var storage = new ForgettingStorage(8 * Mebi);
+        using var bench = new OperationBench(storage);
+        var source = bench.DaxFile(2 * Mebi, "source");
+        var clone = bench.DaxFile(2 * Mebi, [], "clone");
+        var process = bench.Start();
+        process.Map(MapRequest.SharedFile(source, Rights.ReadWrite));
+        process.Store(At, 1);
+        storage.Syncing = (_, _) =>
+        {
+            storage.Syncing = null;
+            var truncation = new Thread(() => Assert.Equal(Errno.None, clone.SetSize(Page)));
+            truncation.Start();
+            truncation.Join();
+        };
+        long free = bench.Device.FreeBytes;
+        Assert.Equal(Errno.EINVAL, clone.CloneRange(source, 0, 2 * Mebi, 0));
+        Assert.Null(storage.Syncing);
+        Assert.Equal(free, bench.Device.FreeBytes);
+        Assert.False(Assert.Single(source.Extents).IsShared);
+        Assert.Empty(clone.Extents);
+        var place = source.Locate(0);
+        process.Store(At, 2);
+        Assert.Equal(place, source.Locate(0));
+        bench.Sound();
+    }
+
+    [Fact]
+    public void A_clone_of_what_was_just_stored_is_durable_with_the_clones_write_back()
+    {
+        var storage = new ForgettingStorage(8 * Mebi);
+        using var bench = new OperationBench(storage);
+        var source = bench.DaxFile(2 * Mebi, "source");
+        var clone = bench.DaxFile(2 * Mebi, [], "clone");
+        var process = bench.Start();
+        process.Map(MapRequest.SharedFile(source, Rights.ReadWrite));
+        process.Store(At, 1);
+        bench.Does(clone.CloneRange(source, 0, 2 * Mebi, 0));
+        bench.Does(clone.WriteBack());
+        Assert.Equal(1ul, storage.Read(clone.Locate(0)!.Value - bench.Device.Start, live: false));
     }
 
     [Fact]

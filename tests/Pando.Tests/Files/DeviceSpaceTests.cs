@@ -76,14 +76,15 @@ public class DeviceSpaceTests
             var random = new Random(seed);
             var space = new DeviceSpace(size);
             int[] files = new int[size];
+            int[] leaving = new int[size];
             bool[] retired = new bool[size];
             for (int step = 0; step < 100; step++)
             {
                 int start = random.Next(size);
                 int length = 1 + random.Next(size - start);
-                int taken = Array.FindIndex(files, start, count => count > 0);
-                int end = taken < 0 ? -1 : Array.FindIndex(files, taken, count => count == 0) is var next && next < 0 ? size : next;
-                switch (random.Next(12))
+                var (taken, end) = Run(at => files[at] > leaving[at], start);
+                var (left, leftEnd) = Run(at => leaving[at] > 0, start);
+                switch (random.Next(16))
                 {
                     case < 4:
                         int fit = Enumerable.Range(0, size - length + 1).FirstOrDefault(at => IsFree(at, length), -1);
@@ -103,16 +104,34 @@ public class DeviceSpaceTests
                         space.Share(taken, end - taken);
                         Change(taken, end - taken, 1);
                         break;
-                    case >= 8 when taken >= 0:
+                    case >= 8 and < 12 when taken >= 0:
                         int part = taken + random.Next(end - taken);
                         space.Give(part, end - part);
                         Change(part, end - part, -1);
+                        break;
+                    case 12 or 13 when taken >= 0:
+                        space.Leave(taken, end - taken);
+                        Add(leaving, taken, end - taken, 1);
+                        break;
+                    case > 13 when left >= 0:
+                        int piece = left + random.Next(leftEnd - left);
+                        space.GiveLeft(piece, leftEnd - piece);
+                        Add(leaving, piece, leftEnd - piece, -1);
+                        Change(piece, leftEnd - piece, -1);
                         break;
                 }
 
                 Assert.Equal(Enumerable.Range(0, size).Count(at => IsFree(at, 1)), space.Free);
                 Assert.Equal(Enumerable.Range(0, size).Count(at => retired[at] && files[at] == 0), space.Retired);
-                Assert.Equal(files.Skip(start).Take(length).Any(count => count > 1), space.IsShared(start, length));
+                var all = Enumerable.Range(0, size).Where(at => files[at] > 0 && files[at] == leaving[at]).ToList();
+                Assert.Equal((all.Count, all.Count(at => retired[at])), (space.Leaving, space.LeavingOutOfUse));
+                if (files[start] > 0)
+                {
+                    var on = space.FilesOn(start, Run(at => files[at] > 0, start).End - start, out long same);
+                    Assert.Equal(new Sharers(files[start], leaving[start]), on);
+                    Assert.True(Enumerable.Range(start, (int)same).All(at => files[at] == on.Files && leaving[at] == on.Leaving));
+                }
+
                 Assert.Equal(retired.Skip(start).Take(length).Any(is_ => is_), space.IsOutOfUse(start, length));
                 int first = Array.IndexOf(retired, true, start, length);
                 var (from, bytes) = space.FirstOutOfUse(start, length);
@@ -121,12 +140,23 @@ public class DeviceSpaceTests
 
             bool IsFree(int at, int count) => Enumerable.Range(at, count).All(i => files[i] == 0 && !retired[i]);
 
-            void Change(int at, int count, int by)
+            void Change(int at, int count, int by) => Add(files, at, count, by);
+
+            static void Add(int[] counts, int at, int count, int by)
             {
                 for (int i = at; i < at + count; i++)
                 {
-                    files[i] += by;
+                    counts[i] += by;
                 }
+            }
+
+            // The first run of which something holds, from a place on; -1 where there is none.
+            static (int Start, int End) Run(Predicate<int> holds, int from)
+            {
+                int[] places = [.. Enumerable.Range(0, size)];
+                int first = Array.FindIndex(places, from, holds);
+                int past = first < 0 ? -1 : Array.FindIndex(places, first, at => !holds(at));
+                return (first, past < 0 ? size : past);
             }
         }
     }

@@ -135,6 +135,81 @@ public sealed class MemoryFailureTests
         bench.Sound();
     }
 
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public void A_part_of_a_failed_page_is_not_cleared_and_the_whole_page_is_taken_away(bool dax)
+    {
+        using var bench = new OperationBench();
+        MappedFile file = dax ? bench.DaxFile(4 * Page) : bench.MemoryFile(4 * Page);
+        var process = bench.StartSharers(1, file)[0];
+        process.Store(At + Page, 1);
+        process.Store(At + (2 * Page) - 1, 1);
+        bench.Does(file.Poison(Page));
+        bench.Fails(Errno.EIO, () => file.PunchHole(Page + 100, 10));
+        bench.Fails(Errno.EIO, () => file.PunchHole(0, Page + 100));
+        bench.Fails(Errno.EIO, () => file.PunchHole((2 * Page) - 1, Page));
+        bench.Fails(Errno.EIO, () => file.SetSize(Page + 100));
+        Assert.Equal(AccessOutcome.HardwarePoison, process.LoadOutcome(At + Page));
+        bench.Does(file.SetSize(Page));
+        bench.Does(file.SetSize(4 * Page));
+        Assert.Equal((0, 0), (process.Load(At + Page), process.Load(At + (2 * Page) - 1)));
+    }
+
+    [Fact]
+    public void A_file_whose_last_page_has_failed_does_not_grow_over_it_and_can_be_cut_off()
+    {
+        using var bench = new OperationBench();
+        var file = bench.DaxFile(Page + 100);
+        bench.Does(file.Poison(Page));
+        bench.Fails(Errno.EIO, () => file.SetSize(4 * Page));
+        bench.Does(file.SetSize(50));
+        bench.Does(file.SetSize(4 * Page));
+    }
+
+    [Fact]
+    public void A_part_of_a_failed_2_MiB_page_of_a_memory_file_is_not_cleared()
+    {
+        using var bench = new OperationBench();
+        var file = bench.MemoryFile(4 * Mebi, 2 * Mebi);
+        bench.StartSharers(1, file)[0].Store(At + Page, 1);
+        bench.Does(file.Poison(0));
+        bench.Fails(Errno.EIO, () => file.PunchHole(Page, Page));
+        bench.Fails(Errno.EIO, () => file.SetSize(Page));
+        bench.Does(file.PunchHole(0, 2 * Mebi));
+    }
+
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public void A_clone_of_a_failed_page_is_not_copied(bool failsFirst)
+    {
+        using var bench = new OperationBench();
+        var source = bench.DaxFile(4 * Page, "source");
+        var clone = bench.DaxFile(4 * Page, [], "clone");
+        if (failsFirst)
+        {
+            bench.Does(source.Poison(Page));
+        }
+
+        bench.Does(clone.CloneRange(source, 0, 4 * Page, 0));
+        if (!failsFirst)
+        {
+            bench.Does(source.Poison(Page));
+        }
+
+        var process = bench.Start();
+        process.Map(MapRequest.SharedFile(clone, Rights.ReadWrite));
+        bench.Fails(Errno.EIO, () => clone.PunchHole(Page + 1000, 10));
+        bench.Fails(Errno.EIO, () => clone.SetSize(Page + 1000));
+        Assert.Equal(AccessOutcome.HardwarePoison, process.StoreOutcome(At + Page));
+        Assert.Equal(AccessOutcome.HardwarePoison, process.LoadOutcome(At + Page + 2000));
+        process.Store(At, 1);
+        bench.Does(clone.PunchHole(Page, Page));
+        Assert.Equal(0, process.Load(At + Page));
+        bench.Sound();
+    }
+
     [Fact]
     public void Migration_without_room_says_so_and_loses_nothing()
     {

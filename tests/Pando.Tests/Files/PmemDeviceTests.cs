@@ -35,8 +35,15 @@ public sealed class PmemDeviceTests : IDisposable
 
         _machine.Dispose();
         using var next = Make();
-        var again = next.AddPmem(4 * Mebi, PmemBacking.File, _path).CreateFile("data", 2 * Mebi);
+        var device = next.AddPmem(4 * Mebi, PmemBacking.File, _path);
+        var again = device.OpenFile("data", 2 * Mebi, [new FileExtent(0, 0, 2 * Mebi)]);
         Assert.Equal("persistent"u8.ToArray(), next.Memory.Bytes(again.Locate(8192)!.Value, 10).ToArray());
+
+        // A new file is no file that was there before.
+        again.Dispose();
+        var made = device.CreateFile("made", 2 * Mebi, [new FileExtent(0, 0, 2 * Mebi)]);
+        Assert.Equal(new byte[10], next.Memory.Bytes(made.Locate(8192)!.Value, 10).ToArray());
+        Assert.Equal(new byte[10], File.ReadAllBytes(_path).AsSpan(8192, 10).ToArray());
     }
 
     [Fact]

@@ -1,6 +1,7 @@
 using Pando.Hardware;
 using Pando.Machines;
 using Pando.Spaces;
+using Pando.Tests.Durability;
 using Pando.Tests.Support;
 using static Pando.Tests.Support.OperationBench;
 
@@ -58,18 +59,23 @@ public sealed class ShiftRangeTests
     }
 
     [Fact]
-    public void What_was_written_is_written_back_at_its_new_place()
+    public void What_was_written_is_written_back_before_it_moves()
     {
-        using var bench = new OperationBench(largePages: false);
+        var storage = new ForgettingStorage(8 * Mebi);
+        using var bench = new OperationBench(storage, largePages: false);
         var file = bench.DaxFile(4 * Mebi);
         var process = bench.Start();
         process.Map(MapRequest.SharedFile(file, Rights.ReadWrite));
-        process.Store(At + (3 * Mebi), 1);
-        bench.Does(file.CollapseRange(0, Mebi));
-        Assert.True(file.DirtyBytes >= Page);
-        bench.Does(file.WriteBack(2 * Mebi, Page));
+        process.Store(At, 1);
+        process.Store(At + (3 * Mebi), 2);
+        bench.Does(file.CollapseRange(Mebi, Mebi));
+        Assert.Equal(Page, file.DirtyBytes);
+        Assert.Equal(2ul, storage.Read(file.Locate(2 * Mebi)!.Value - bench.Device.Start, live: false));
+        process.Store(At + (2 * Mebi), 3);
+        Assert.Equal(2 * Page, file.DirtyBytes);
         bench.Does(file.WriteBack());
         Assert.Equal(0, file.DirtyBytes);
+        Assert.Equal(3ul, storage.Read(file.Locate(2 * Mebi)!.Value - bench.Device.Start, live: false));
     }
 
     [Fact]

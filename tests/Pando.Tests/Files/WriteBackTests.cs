@@ -2,6 +2,7 @@ using Pando.Files;
 using Pando.Hardware;
 using Pando.Spaces;
 using Pando.Tables;
+using Pando.Tests.Durability;
 using Pando.Tests.Support;
 using static Pando.Tests.Support.OperationBench;
 
@@ -37,6 +38,43 @@ public sealed class WriteBackTests
 
         bench.Fails(Errno.EINVAL, () => file.WriteBack(-1));
         bench.Fails(Errno.EINVAL, () => file.WriteBack(0, -1));
+    }
+
+    [Fact]
+    public void A_range_that_ends_past_all_numbers_is_the_rest_of_the_file()
+    {
+        using var bench = new OperationBench(largePages: false);
+        var file = bench.DaxFile(4 * Mebi);
+        var process = bench.StartSharers(1, file)[0];
+        process.Store(At, 1);
+        process.Store(At + Mebi, 1);
+        bench.Does(file.WriteBack(Page, long.MaxValue));
+        Assert.Equal(Page, file.DirtyBytes);
+        bench.Does(file.WriteBack(long.MaxValue, long.MaxValue));
+        Assert.Equal(Page, file.DirtyBytes);
+        bench.Does(file.WriteBack(0, long.MaxValue));
+        Assert.Equal(0, file.DirtyBytes);
+    }
+
+    [Fact]
+    public void What_is_cut_out_of_a_leaf_of_2_MiB_that_was_written_counts_no_more()
+    {
+        using var bench = new OperationBench();
+        var file = bench.DaxFile(4 * Mebi);
+        var process = bench.StartSharers(1, file)[0];
+        process.Store(At, 1);
+        process.Store(At + (2 * Mebi), 2);
+        Assert.Equal(4 * Mebi, file.DirtyBytes);
+        bench.Does(file.PunchHole(Page, Page));
+        Assert.Equal((4 * Mebi) - Page, file.DirtyBytes);
+        bench.Does(file.SetSize((3 * Mebi) + 100));
+        Assert.Equal((3 * Mebi), file.DirtyBytes);
+        bench.Does(file.SetSize(Page));
+        Assert.Equal(Page, file.DirtyBytes);
+        bench.Does(file.WriteBack());
+        Assert.Equal(0, file.DirtyBytes);
+        process.Store(At, 3);
+        Assert.Equal(Page, file.DirtyBytes);
     }
 
     [Fact]
@@ -113,7 +151,8 @@ public sealed class WriteBackTests
     [InlineData(false)]
     public void A_copy_on_the_device_is_durable_before_the_file_leads_to_it(bool migrates)
     {
-        using var bench = new OperationBench(largePages: false);
+        var storage = new ForgettingStorage(4 * Mebi);
+        using var bench = new OperationBench(storage, largePages: false);
         var file = bench.DaxFile(4 * Page);
         var process = bench.StartSharers(1, file)[0];
         process.Store(At, 7);
@@ -126,7 +165,7 @@ public sealed class WriteBackTests
         // Where the file lay whenever a piece was about to be made durable.
         var then = new List<(long Start, long End, PhysicalAddress Place)>();
         var before = file.Locate(0)!.Value;
-        bench.Device.Syncing = (start, length) => then.Add((start, start + length, file.Locate(0)!.Value));
+        storage.Syncing = (start, length) => then.Add((start, start + length, file.Locate(0)!.Value));
         if (migrates)
         {
             bench.Does(bench.Device.Migrate(before - bench.Device.Start, 4 * Page));
@@ -136,7 +175,7 @@ public sealed class WriteBackTests
             process.Store(At, 8);
         }
 
-        bench.Device.Syncing = null;
+        storage.Syncing = null;
         long place = file.Locate(0)!.Value - bench.Device.Start;
         Assert.NotEqual(before, file.Locate(0));
         Assert.Contains(then, sync => sync.Start <= place && place < sync.End && sync.Place == before);

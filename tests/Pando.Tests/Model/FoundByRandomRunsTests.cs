@@ -44,4 +44,14 @@ public class FoundByRandomRunsTests
         new TouchAt(0, 0x208000005900, AccessKind.Write, 1),
         new TouchAt(0, 0x208000200f00, AccessKind.Write, 138),
         new PopulateAt(2, 0x200000007000, 0x8000, AccessKind.Write));
+
+    [Fact]
+    public void A_page_that_only_one_file_has_left_is_stored_to_and_the_pages_beside_it_stay_populated() => Replay.Run(
+        new WorldOptions(5, SharingLevels.Pte, true),
+        new Clone(0, 0x3000, 0, 0x427000, 0x2fa000),
+        new Resize(0, 0x504464),
+        new Create(2),
+        new MapAt(2, 0, 0x0, 0x40200000, Rights.ReadWrite, true, MapPlacement.Fixed, 0x200000610000, PopulateKind.None),
+        new MigrateAt(0x766000, 0xb4000),
+        new PopulateAt(2, 0x200000610000, 0x11000, AccessKind.Write));
 }

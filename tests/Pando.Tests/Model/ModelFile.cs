@@ -43,6 +43,9 @@ internal sealed class ModelFile(string name, long size, ModelDevice? device, Dic
         bytes[place] = value;
     }
 
+    /// <summary>The file is written back: its metadata are durable.</summary>
+    public void WrittenBack() => device?.GiveLeft();
+
     /// <summary>Gives a page storage before it is written; false where the device is full.</summary>
     public bool TryAllocate(long page)
     {
@@ -140,7 +143,7 @@ internal sealed class ModelFile(string name, long size, ModelDevice? device, Dic
 
         foreach (long page in _storage?.Keys.Where(page => page >= first && page < end).ToList() ?? [])
         {
-            device!.Give(_storage![page]);
+            device!.Leave(_storage![page]);
             _storage.Remove(page);
         }
     }

@@ -109,6 +109,7 @@ internal sealed partial class World
                 break;
             case SyncFile sync when IsOpen(sync.File):
                 Same(Errno.None, Attempt(() => _files[sync.File].Engine!.WriteBack(sync.Offset, sync.Length), IsRefused), "the outcome");
+                _files[sync.File].WrittenBack();
                 if (sync.Offset == 0 && sync.Length >= _files[sync.File].End)
                 {
                     Same(0, _files[sync.File].Engine!.DirtyBytes, "dirty bytes after a write-back of the whole file");

@@ -174,7 +174,7 @@ public sealed class AreaSetTests : IDisposable
     private Area Area(long from, long to) => new(_space, Range(from, to), Traits(Rights.ReadWrite, false), null, 0);
 
     private Area Shown(Pando.Files.MappedFile file, long from, long to, long? offset = null, Rights rights = Rights.ReadWrite, bool shared = true) =>
-        new(_space, Range(from, to), Traits(rights, shared), file, (offset ?? from) * Page);
+        new(_space, Range(from, to), Traits(rights, shared), file.Own, (offset ?? from) * Page);
 
     private static AreaTraits Traits(Rights rights, bool shared) => new(rights, Rights.All, shared ? AreaFlags.Shared : AreaFlags.None, 0, null);
 }

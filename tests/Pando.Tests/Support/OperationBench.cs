@@ -3,6 +3,7 @@ using Pando.Files;
 using Pando.Hardware;
 using Pando.Machines;
 using Pando.Spaces;
+using Pando.Tests.Durability;
 
 namespace Pando.Tests.Support;
 
@@ -26,6 +27,13 @@ internal sealed class OperationBench : IDisposable
     {
         Machine = new Machine(new MachineOptions { Ram = ram, Sharing = sharing, LargePages = largePages, ExecuteOnlyByKey = executeOnlyByKey });
         Device = Machine.AddPmem(device);
+    }
+
+    /// <summary>The same, on a device with storage of the test's.</summary>
+    public OperationBench(ForgettingStorage storage, SharingLevels sharing = SharingLevels.All, bool largePages = true)
+    {
+        Machine = new Machine(new MachineOptions { Ram = 64 * Mebi, Sharing = sharing, LargePages = largePages });
+        Device = Machine.AddPmem(storage.Size, storage);
     }
 
     public Machine Machine { get; }

@@ -1,0 +1,89 @@
+namespace Pando.Files;
+
+/// <summary>
+/// Space of a device that was taken, or counted once more, for a file that does not lead there yet. What is not kept is given
+/// back when the scope ends. For one thread.
+/// </summary>
+internal sealed class SpaceClaim(PmemDevice device) : IDisposable
+{
+    private List<FileExtent> _pieces = [];
+
+    /// <summary>What is claimed, in the order in which it was.</summary>
+    public IReadOnlyList<FileExtent> Pieces => _pieces;
+
+    /// <summary>
+    /// Takes a piece of that length, aligned. Where there is none, what files have left is waited for: their metadata are made
+    /// durable.
+    /// </summary>
+    /// <returns>ENOSPC; EIO if metadata cannot be made durable.</returns>
+    public Errno Take(long length, long alignment, out long start)
+    {
+        // Room first: what was taken must be in the list.
+        _pieces.EnsureCapacity(_pieces.Count + 1);
+        var error = device.Space.TryTake(length, alignment, out start) ? Errno.None : CommitLeft();
+        if (error == Errno.EAGAIN)
+        {
+            error = device.Space.TryTake(length, alignment, out start) ? Errno.None : Errno.ENOSPC;
+        }
+
+        if (error == Errno.None)
+        {
+            _pieces.Add(new FileExtent(0, start, length));
+        }
+
+        return error;
+    }
+
+    /// <summary>Takes exactly that piece.</summary>
+    /// <returns>ENOSPC where a part of it is taken or lies outside; EIO if metadata cannot be made durable.</returns>
+    public Errno TakeAt(FileExtent piece)
+    {
+        _pieces.EnsureCapacity(_pieces.Count + 1);
+        var error = device.Space.TryTakeAt(piece.DeviceOffset, piece.Length) ? Errno.None : CommitLeft();
+        if (error == Errno.EAGAIN)
+        {
+            error = device.Space.TryTakeAt(piece.DeviceOffset, piece.Length) ? Errno.None : Errno.ENOSPC;
+        }
+
+        if (error == Errno.None)
+        {
+            _pieces.Add(piece);
+        }
+
+        return error;
+    }
+
+    /// <summary>Counts a piece once more. The caller's file leads there, and its layout does not change meanwhile.</summary>
+    public void Share(FileExtent piece)
+    {
+        _pieces.EnsureCapacity(_pieces.Count + 1);
+        device.Space.Share(piece.DeviceOffset, piece.Length);
+        _pieces.Add(piece);
+    }
+
+    /// <summary>A file leads there now: nothing is given back any more.</summary>
+    public IReadOnlyList<FileExtent> Keep()
+    {
+        var kept = _pieces;
+        _pieces = [];
+        return kept;
+    }
+
+    /// <summary>Gives back what is not kept.</summary>
+    public void Dispose()
+    {
+        foreach (var piece in _pieces)
+        {
+            device.Space.Give(piece.DeviceOffset, piece.Length);
+        }
+
+        _pieces.Clear();
+    }
+
+    /// <returns>EAGAIN where something may have come free; ENOSPC where nothing can; EIO.</returns>
+    private Errno CommitLeft()
+    {
+        var error = device.IsAnyLeaving ? device.CommitLeft() : Errno.ENOSPC;
+        return error == Errno.None ? Errno.EAGAIN : error;
+    }
+}
