@@ -35,6 +35,7 @@ public sealed partial class DaxFile : MappedFile
         _dirty = new DirtySet(store);
         device.Changed(this);
         _metadataVersion = 1;
+        device.AddUser();
         Publish();
         device.Add(this);
     }
@@ -126,7 +127,7 @@ public sealed partial class DaxFile : MappedFile
         var extent = ExtentAt(offset);
         return HasEnded ? Errno.EBADF
             : extent.Length == 0 ? Errno.EINVAL
-            : Device.Poison(extent.DeviceOffset + ((offset - extent.FileOffset) & -(long)Level.PageSize));
+            : Device.PoisonPage(extent.DeviceOffset + ((offset - extent.FileOffset) & -(long)Level.PageSize));
     }
 
     /// <inheritdoc/>
@@ -240,6 +241,7 @@ public sealed partial class DaxFile : MappedFile
         Device.Ended(this);
         Interlocked.Increment(ref _metadataVersion);
         Device.Remove(this);
+        Device.RemoveUser();
     }
 
     private protected override void AbandonStorage() => _extents.Remove(0, long.MaxValue);

@@ -7,6 +7,11 @@ namespace Pando.Files;
 /// <summary>
 /// A persistent-memory device: a range of physical addresses, on which <see cref="DaxFile"/>s lie. Safe for threads.
 /// </summary>
+/// <remarks>
+/// It lives as long as it is open or a file on it has not ended, and no longer than its machine. <see cref="Dispose"/> closes
+/// it: nothing more is made on it, moved or synchronised; the files that are there go on. Its bytes go when the last of them
+/// has ended; its physical addresses are never used again.
+/// </remarks>
 public sealed class PmemDevice : IDisposable
 {
     // So many files with space to wait for are no burden; with more, their metadata are made durable when a file is made.
@@ -20,6 +25,10 @@ public sealed class PmemDevice : IDisposable
     // Files, also ended ones, whose durable metadata may lead to space that they have left.
     private readonly HashSet<DaxFile> _leaving = [];
     private int _leavingCount;
+
+    // Files that have not ended and operations that are under way, plus one while the device is open.
+    private int _users = 1;
+    private int _closed;
 
     // Pages whose memory has failed, by device offset, sorted. Replaced as a whole; read without a lock.
     private long[] _poison = [];
@@ -39,7 +48,8 @@ public sealed class PmemDevice : IDisposable
             throw new ArgumentOutOfRangeException(nameof(size), size, "A device's size must be a multiple of 4 KiB, more than zero.");
         }
 
-        if (!start.IsAligned(Level.PageSize) || (ulong)size > (1UL << store.Format.PhysicalAddressBits) - start.Value)
+        ulong end = 1UL << store.Format.PhysicalAddressBits;
+        if (!start.IsAligned(Level.PageSize) || start.Value > end || (ulong)size > end - start.Value)
         {
             throw new ArgumentOutOfRangeException(
                 nameof(start), start, $"The device must begin at a multiple of 4 KiB and end within the {store.Format.PhysicalAddressBits} bits of a physical address.");
@@ -102,9 +112,14 @@ public sealed class PmemDevice : IDisposable
     /// </summary>
     /// <param name="name">The file's name, for reports.</param>
     /// <param name="size">Bytes; more than zero.</param>
+    /// <exception cref="ArgumentException">The name is empty.</exception>
+    /// <exception cref="ArgumentOutOfRangeException">The size is none.</exception>
     /// <exception cref="IOException">The device has no free piece of that length, or its storage fails.</exception>
+    /// <exception cref="ObjectDisposedException">The device has been closed.</exception>
     public DaxFile CreateFile(string name, long size)
     {
+        ArgumentException.ThrowIfNullOrEmpty(name);
+        using var use = InUse();
         long length = RoundUp(size);
         CommitIfManyLeave();
         foreach (long alignment in (ReadOnlySpan<long>)[Level.EntrySpan(Level.Pud), Level.EntrySpan(Level.Pmd), Level.PageSize])
@@ -133,8 +148,10 @@ public sealed class PmemDevice : IDisposable
     /// <param name="name">The file's name, for reports.</param>
     /// <param name="size">Bytes; more than zero.</param>
     /// <param name="extents">Where its pieces lie: in order of file offset, none over another, whole 4 KiB pages.</param>
-    /// <exception cref="ArgumentException">The extents are not of that form.</exception>
+    /// <exception cref="ArgumentException">The extents are not of that form, or the name is empty.</exception>
+    /// <exception cref="ArgumentOutOfRangeException">The size is none.</exception>
     /// <exception cref="IOException">A part of an extent belongs to another file, or lies outside the device; or its storage fails.</exception>
+    /// <exception cref="ObjectDisposedException">The device has been closed.</exception>
     public DaxFile CreateFile(string name, long size, IReadOnlyList<FileExtent> extents) => Create(name, size, extents, clears: true);
 
     /// <summary>
@@ -144,13 +161,17 @@ public sealed class PmemDevice : IDisposable
     /// <param name="name">The file's name, for reports.</param>
     /// <param name="size">Bytes; more than zero.</param>
     /// <param name="extents">Where its pieces lie: in order of file offset, none over another, whole 4 KiB pages.</param>
-    /// <exception cref="ArgumentException">The extents are not of that form.</exception>
+    /// <exception cref="ArgumentException">The extents are not of that form, or the name is empty.</exception>
+    /// <exception cref="ArgumentOutOfRangeException">The size is none.</exception>
     /// <exception cref="IOException">A part of an extent belongs to another file, or lies outside the device; or its storage fails.</exception>
+    /// <exception cref="ObjectDisposedException">The device has been closed.</exception>
     public DaxFile OpenFile(string name, long size, IReadOnlyList<FileExtent> extents) => Create(name, size, extents, clears: false);
 
     private DaxFile Create(string name, long size, IReadOnlyList<FileExtent> extents, bool clears)
     {
+        ArgumentException.ThrowIfNullOrEmpty(name);
         ArgumentNullException.ThrowIfNull(extents);
+        using var use = InUse();
         long length = RoundUp(size);
         long end = 0;
         foreach (var extent in extents)
@@ -207,8 +228,18 @@ public sealed class PmemDevice : IDisposable
     }
 
     /// <summary>Makes what was stored to a range of the device durable, and waits for it.</summary>
+    /// <exception cref="ArgumentOutOfRangeException">The range is not one of the device.</exception>
     /// <exception cref="IOException">The storage fails.</exception>
-    public void Sync(long offset, long length) => _storage.Sync(offset, length);
+    /// <exception cref="ObjectDisposedException">The device has been closed.</exception>
+    public void Sync(long offset, long length)
+    {
+        ArgumentOutOfRangeException.ThrowIfNegative(offset);
+        ArgumentOutOfRangeException.ThrowIfNegative(length);
+        ArgumentOutOfRangeException.ThrowIfGreaterThan(length, Size);
+        ArgumentOutOfRangeException.ThrowIfGreaterThan(offset, Size - length);
+        using var use = InUse();
+        _storage.Sync(offset, length);
+    }
 
     /// <summary>The same, for a range of a file.</summary>
     /// <returns>EIO where the storage fails.</returns>
@@ -234,8 +265,10 @@ public sealed class PmemDevice : IDisposable
     /// moved has been moved; EIO if a part has failed already: that part stays where it is, everything else has been moved;
     /// or if the storage fails. Without an error nothing leads to the range after a crash either.
     /// </returns>
+    /// <exception cref="ObjectDisposedException">The device has been closed.</exception>
     public Errno Migrate(long offset, long length)
     {
+        using var use = InUse();
         if (offset < 0 || length <= 0 || ((offset | length) & (Level.PageSize - 1)) != 0 || offset > Size - length)
         {
             return Errno.EINVAL;
@@ -263,13 +296,16 @@ public sealed class PmemDevice : IDisposable
     /// The memory of a page has failed: every process that touches it from now on gets a hardware-poison bus error.
     /// </summary>
     /// <returns>EINVAL if the offset is not that of a page of the device.</returns>
+    /// <exception cref="ObjectDisposedException">The device has been closed.</exception>
     public Errno Poison(long offset)
     {
-        if (offset < 0 || offset >= Size || (offset & (Level.PageSize - 1)) != 0)
-        {
-            return Errno.EINVAL;
-        }
+        using var use = InUse();
+        return offset < 0 || offset >= Size || (offset & (Level.PageSize - 1)) != 0 ? Errno.EINVAL : PoisonPage(offset);
+    }
 
+    /// <summary>The same for a page of the device that one of its files has.</summary>
+    internal Errno PoisonPage(long offset)
+    {
         using (_lock.Hold())
         {
             Volatile.Write(ref _poison, [.. _poison.Append(offset).Distinct().Order()]);
@@ -517,8 +553,74 @@ public sealed class PmemDevice : IDisposable
         return Errno.None;
     }
 
-    /// <inheritdoc/>
-    public void Dispose() => _storage.Dispose();
+    /// <summary>Closes the device. Files on it stay valid; with the last of them its bytes go.</summary>
+    public void Dispose()
+    {
+        if (Interlocked.Exchange(ref _closed, 1) == 0)
+        {
+            RemoveUser();
+        }
+    }
+
+    /// <summary>Counts one user more, who is kept from losing the bytes.</summary>
+    /// <exception cref="ObjectDisposedException">The device has been closed.</exception>
+    internal void AddUser()
+    {
+        int users = Volatile.Read(ref _users);
+        while (true)
+        {
+            ObjectDisposedException.ThrowIf(users == 0 || Volatile.Read(ref _closed) != 0, this);
+            Schedule.Reach(SchedulePoint.SharedWord);
+            int seen = Interlocked.CompareExchange(ref _users, users + 1, users);
+            if (seen == users)
+            {
+                return;
+            }
+
+            users = seen;
+        }
+    }
+
+    /// <summary>Counts one user less; with the last the bytes go.</summary>
+    internal void RemoveUser()
+    {
+        Schedule.Reach(SchedulePoint.SharedWord);
+        if (Interlocked.Decrement(ref _users) == 0)
+        {
+            Release();
+        }
+    }
+
+    /// <summary>Ends the device with its machine, whoever uses it. The machine is at rest.</summary>
+    internal void Abandon()
+    {
+        _closed = 1;
+        if (Interlocked.Exchange(ref _users, 0) > 0)
+        {
+            Release();
+        }
+    }
+
+    private void Release()
+    {
+        _store.Memory.TakeBytesFrom(Start);
+        _storage.Dispose();
+    }
+
+    /// <summary>A use of the device by one operation.</summary>
+    private Use InUse()
+    {
+        AddUser();
+        return new Use(this);
+    }
+
+    /// <summary>Keeps the device's bytes until the scope ends.</summary>
+    private readonly ref struct Use(PmemDevice device)
+    {
+        private readonly PmemDevice _device = device;
+
+        public void Dispose() => _device.RemoveUser();
+    }
 
     private static DeviceStorage Open(PmemBacking backing, string? path, long size)
     {

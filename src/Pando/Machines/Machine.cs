@@ -250,7 +250,7 @@ public sealed class Machine : IDisposable
 
         foreach (var device in _devices)
         {
-            device.Dispose();
+            device.Abandon();
         }
 
         Memory.Release();
