@@ -135,7 +135,7 @@ internal sealed class SharedGibibyte(LockstepWorld world, TestFile file, long nu
     }
 
     private static bool CoversSpan(Place place) =>
-        place.Area.Range.Contains(AddressRange.FromLength(new VirtualAddress(place.Slot), Gibi));
+        place.Area.Range.Contains(HostileRange.Of(new VirtualAddress(place.Slot), Gibi));
 
     /// <summary>Where readable mappings show the first page of the GiB.</summary>
     private List<Place> Places()

@@ -57,7 +57,7 @@ internal sealed partial class LockstepWorld
 
         if (error == Errno.None && advise.Advice == Advice.PageOut)
         {
-            NotePageOut(process, AddressRange.FromLength(at, (advise.Length + Page - 1) & -Page));
+            NotePageOut(process, HostileRange.Of(at, (advise.Length + Page - 1) & -Page));
         }
 
         if (error != Errno.None && advise.Advice is Advice.PopulateRead or Advice.PopulateWrite)
@@ -134,7 +134,7 @@ internal sealed partial class LockstepWorld
     private void AfterLateRefusal(TestProcess process, MapAt map, Errno error)
     {
         long alignment = map.File < 0 ? Page : _files[map.File].Engine.MappingAlignment;
-        var range = AddressRange.FromLength(new VirtualAddress(map.Address), (map.Length + alignment - 1) & -alignment);
+        var range = HostileRange.Of(new VirtualAddress(map.Address), (map.Length + alignment - 1) & -alignment);
         if (error == Errno.EINVAL
             && map.Placement == MapPlacement.Fixed
             && map.Offset % alignment != 0
@@ -159,13 +159,13 @@ internal sealed partial class LockstepWorld
     private void RemapParts(TestProcess process, RemapAt remap, List<Linux.Snapshot.MappingFacts> finer)
     {
         var from = new VirtualAddress(remap.Address);
-        var target = AddressRange.FromLength(new VirtualAddress(remap.NewAddress), (remap.NewLength + Page - 1) & -Page);
+        var target = HostileRange.Of(new VirtualAddress(remap.NewAddress), (remap.NewLength + Page - 1) & -Page);
         if ((remap.Flags & RemapFlags.Fixed) == 0
             || from.PageOffset != 0
             || target.Start.PageOffset != 0
             || !IsUserRange(process, from, remap.NewLength)
             || !IsUserRange(process, target.Start, remap.NewLength)
-            || AddressRange.FromLength(from, remap.OldLength).Overlaps(target))
+            || HostileRange.Of(from, remap.OldLength).Overlaps(target))
         {
             return;
         }
@@ -177,7 +177,7 @@ internal sealed partial class LockstepWorld
             return;
         }
 
-        var old = AddressRange.FromLength(from, (remap.OldLength + Page - 1) & -Page);
+        var old = HostileRange.Of(from, (remap.OldLength + Page - 1) & -Page);
         var pieces = finer.ConvertAll(area => old.Intersect(new AddressRange(new VirtualAddress(area.Start), new VirtualAddress(area.End))));
         foreach (var piece in pieces.Count > 0 && pieces[0].Start == from ? pieces : [])
         {

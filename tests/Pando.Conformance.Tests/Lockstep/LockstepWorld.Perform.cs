@@ -76,7 +76,7 @@ internal sealed partial class LockstepWorld
         At(remap.Space).Areas().Exists(area =>
             area.File is { MappingAlignment: > Page }
             && area.Range.Length >= 1L << 30
-            && area.Range.Overlaps(AddressRange.FromLength(new VirtualAddress(remap.Address), Math.Max(Page, Math.Clamp(remap.OldLength, 0, 1L << 46)))));
+            && area.Range.Overlaps(HostileRange.Of(new VirtualAddress(remap.Address), Math.Max(Page, Math.Clamp(remap.OldLength, 0, 1L << 46)))));
 
     /// <summary>How far an operation goes that is given a range.</summary>
     private enum Reach
@@ -267,7 +267,7 @@ internal sealed partial class LockstepWorld
     private void RemapBoth(RemapAt remap)
     {
         var process = At(remap.Space);
-        var old = AddressRange.FromLength(new VirtualAddress(remap.Address), Math.Max(0, remap.OldLength));
+        var old = HostileRange.Of(new VirtualAddress(remap.Address), Math.Max(0, remap.OldLength));
         bool crosses = process.KeptApart.Any(at => at > old.Start.Value && at <= old.End.AlignUp(Page).Value);
         var before = EngineTables.Positions(process.Space);
         before.UnionWith(process.MayHaveEmpty);
@@ -291,7 +291,7 @@ internal sealed partial class LockstepWorld
         if (chosen)
         {
             Counts.Count(NamedDifference.AddressChoice);
-            var room = AddressRange.FromLength(at, remap.NewLength);
+            var room = HostileRange.Of(at, remap.NewLength);
             Same(false, process.Space.Areas.Any(area => area.Range.Overlaps(room)), $"something at {room}");
             if ((flags & RemapFlags.DontUnmap) == 0)
             {
@@ -319,7 +319,7 @@ internal sealed partial class LockstepWorld
 
         if ((ulong)result != remap.Address)
         {
-            var target = AddressRange.FromLength(engine.Address, (remap.NewLength + Page - 1) & -Page);
+            var target = HostileRange.Of(engine.Address, (remap.NewLength + Page - 1) & -Page);
             CarryCuts(process, old, target.Start - old.Start);
             if ((remap.Flags & RemapFlags.DontUnmap) != 0)
             {

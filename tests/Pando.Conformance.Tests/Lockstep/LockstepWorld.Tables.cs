@@ -18,12 +18,12 @@ internal sealed partial class LockstepWorld
     {
         if (_options.Sharing != SharingLevels.None)
         {
-            FaultInWhatTheKernelHas(process, AddressRange.FromLength(new VirtualAddress(to), newLength));
+            FaultInWhatTheKernelHas(process, HostileRange.Of(new VirtualAddress(to), newLength));
             return;
         }
 
-        var moved = old.Length > newLength ? AddressRange.FromLength(old.Start, newLength) : old;
-        FaultInWhatTheKernelHas(process, AddressRange.FromLength(new VirtualAddress(to), newLength));
+        var moved = old.Length > newLength ? HostileRange.Of(old.Start, newLength) : old;
+        FaultInWhatTheKernelHas(process, HostileRange.Of(new VirtualAddress(to), newLength));
         ulong distance = to - old.Start.Value;
         var made = new List<(int Level, ulong Number)>();
         var empty = keepsOld ? EngineTables.EmptyWindows(process.Space) : [];
@@ -34,7 +34,7 @@ internal sealed partial class LockstepWorld
             int level = before.Contains((Level.Pte, window / Window)) ? Level.Pte
                 : before.Contains((Level.Pmd, window / (ulong)Level.TableSpan(Level.Pmd))) ? Level.Pud
                 : Level.Pgd;
-            var part = AddressRange.FromLength(new VirtualAddress(window), (long)Window).Intersect(moved);
+            var part = HostileRange.Of(new VirtualAddress(window), (long)Window).Intersect(moved);
             foreach (ulong at in (ReadOnlySpan<ulong>)[part.Start.Value + distance, part.End.Value - 1 + distance])
             {
                 for (int above = level; above <= Level.Pud; above++)
@@ -72,7 +72,7 @@ internal sealed partial class LockstepWorld
         MayHaveEmpty(child, [.. EngineTables.Positions(parent.Space).Concat(parent.MayHaveEmpty).Where(table =>
         {
             long length = Level.TableSpan(table.Level);
-            var span = AddressRange.FromLength(new VirtualAddress(table.Number * (ulong)length), length);
+            var span = HostileRange.Of(new VirtualAddress(table.Number * (ulong)length), length);
             return copied.Exists(area => area.Range.Overlaps(span));
         })]);
     }
@@ -91,7 +91,7 @@ internal sealed partial class LockstepWorld
         var marked = process.Areas().FindAll(area => (area.Flags & AreaFlags.UserWriteProtect) != 0);
         MayHaveEmpty(
             process,
-            [.. before.Where(table => marked.Exists(area => area.Range.Overlaps(AddressRange.FromLength(new VirtualAddress(table.Number * Window), (long)Window))))],
+            [.. before.Where(table => marked.Exists(area => area.Range.Overlaps(HostileRange.Of(new VirtualAddress(table.Number * Window), (long)Window))))],
             NamedDifference.TablesForMarks);
         MayHaveEmpty(process, [.. before.Where(table => process.KeptApart.Any(at => at > table.Number * Window && at < (table.Number + 1) * Window))]);
     }
@@ -163,7 +163,7 @@ internal sealed partial class LockstepWorld
         }
         else
         {
-            process.Space.Populate(AddressRange.FromLength(page, Page), AccessKind.Read);
+            process.Space.Populate(HostileRange.Of(page, Page), AccessKind.Read);
         }
     }
 

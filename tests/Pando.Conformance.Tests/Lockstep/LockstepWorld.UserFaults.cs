@@ -64,7 +64,7 @@ internal sealed partial class LockstepWorld
         if (error == Errno.None)
         {
             ForgetHiddenMarks(process, before, register.Modes);
-            ShowWhatTheKernelShows(process, AddressRange.FromLength(at, register.Length), ofAll: false);
+            ShowWhatTheKernelShows(process, HostileRange.Of(at, register.Length), ofAll: false);
         }
     }
 
@@ -214,7 +214,7 @@ internal sealed partial class LockstepWorld
         if (LastOutcome != Errno.None && IsUserFaultRange(process, at, unregister.Length))
         {
             // Up to a cut through a huge page, where all before it could be cut.
-            foreach (var piece in AreaPieces(process, AddressRange.FromLength(at, unregister.Length)))
+            foreach (var piece in AreaPieces(process, HostileRange.Of(at, unregister.Length)))
             {
                 if (!at.IsAligned(AreaAt(process, at).File?.MappingAlignment ?? Page) || process.Space.UnregisterUserFaults(piece.Start, piece.Length) != Errno.None)
                 {
@@ -321,7 +321,7 @@ internal sealed partial class LockstepWorld
         at.PageOffset == 0 && length > 0 && length % Page == 0 && at < process.Space.UserEnd && (ulong)length <= process.Space.UserEnd.Value - at.Value;
 
     private static AddressRange PagesOf(ulong address, long length) =>
-        AddressRange.FromLength(new VirtualAddress(address & ~((ulong)Page - 1)), length > 0 ? (length + Page - 1) & -Page : 0);
+        HostileRange.Of(new VirtualAddress(address & ~((ulong)Page - 1)), length > 0 ? (length + Page - 1) & -Page : 0);
 
     /// <summary>The process, with a userfaultfd from now on.</summary>
     private TestProcess WithUserFaults(int place)
@@ -476,7 +476,7 @@ internal sealed partial class LockstepWorld
             return;
         }
 
-        var range = AddressRange.FromLength(new VirtualAddress(address), length);
+        var range = HostileRange.Of(new VirtualAddress(address), length);
         var made = new List<(int Level, ulong Number)>();
         foreach (var area in process.Areas())
         {

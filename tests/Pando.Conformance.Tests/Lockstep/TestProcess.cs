@@ -65,7 +65,7 @@ internal sealed class TestProcess(AgentProcess agent, AddressSpace space, Softwa
             {
                 if (AgentProcess.IsPage(Agent.PageEntry(at)))
                 {
-                    Space.Populate(AddressRange.FromLength(new VirtualAddress(at), 4096), AccessKind.Read);
+                    Space.Populate(HostileRange.Of(new VirtualAddress(at), 4096), AccessKind.Read);
                 }
             }
 
