@@ -35,7 +35,8 @@ public sealed partial class AddressSpace
         // One look tells whether the file has the page, and makes it only where no handler is asked for what it has not: a hole that
         // is punched meanwhile is found here, or by the check of the sequence.
         long offset = (long)fault.Address.Value + area.Delta;
-        var page = file.Find(offset, write, limits, fault.Makes);
+        bool makes = fault.Makes || (Schedule.LeavesOut(ProtocolPart.OneLookAtMissing) && file.Locate(offset) is not null);
+        var page = file.Find(offset, write, limits, makes);
         if (page.Status == PageStatus.Absent)
         {
             if (fault.Purpose != FaultPurpose.Access)

@@ -46,6 +46,11 @@ public class SpoiltEngineTests
     public void A_fork_that_does_not_hold_the_files_index() => Finds(ProtocolPart.IndexDuringFork, FileChangeRaces.ForkBesideTruncation);
 
     [Fact]
+    public void A_missing_page_that_is_looked_for_and_then_made() => Finds(
+        ProtocolPart.OneLookAtMissing,
+        () => UserFaultChangeRaces.Make(WatchedKind.SharedFile, "loads of what is not shown", "copy", "a hole of a page"));
+
+    [Fact]
     public void A_flush_that_is_left_out() => Finds(null, () =>
     {
         var scenario = ProcessorRaces.StoreBesideProtect();
