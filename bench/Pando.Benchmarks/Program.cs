@@ -16,5 +16,10 @@ if (args is ["kvm-sharing", .. var chosen])
     return KvmSharing.Run(chosen);
 }
 
+if (args is ["scan-growth", .. var most])
+{
+    return ScanGrowth.Run(most);
+}
+
 BenchmarkSwitcher.FromAssembly(typeof(Program).Assembly).Run(args);
 return 0;

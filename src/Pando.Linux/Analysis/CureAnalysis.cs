@@ -216,16 +216,12 @@ internal sealed class CureAnalysis
 
             key.Clear().Append(CultureInfo.InvariantCulture, $"{process.Source.Pid}");
             var mappings = process.Facts.Mappings!;
-            var own = new List<int>();
+            var own = process.ByObject.Of(facts.Number);
             var neighbours = new SortedSet<int>();
-            for (var i = 0; i < mappings.Count; i++)
+            foreach (var i in own)
             {
-                if (mappings[i].ObjectNumber == facts.Number)
-                {
-                    own.Add(i);
-                    neighbours.Add(i - 1);
-                    neighbours.Add(i + 1);
-                }
+                neighbours.Add(i - 1);
+                neighbours.Add(i + 1);
             }
 
             neighbours.RemoveWhere(n => n < 0 || n >= mappings.Count || mappings[n].ObjectNumber == facts.Number);
@@ -245,39 +241,12 @@ internal sealed class CureAnalysis
             {
                 Mappings = [.. own.Select(i => new MappedPart(mappings[i], Runs(process, i)))],
                 Neighbours = [.. neighbours.Select(n => mappings[n])],
-                SharedWindows = SharedWindows(process.Source, facts.Number),
+                SharedWindows = process.Pages!.SharedWindows(facts.Number),
                 Count = 1,
             };
         }
 
         return [.. shapes.Values];
-    }
-
-    /// <summary>Windows of 2 MiB in which both the object and other memory have 4 KiB entries: their table stays when the
-    /// object goes. They can only lie where one of its mappings begins or ends.</summary>
-    private static long SharedWindows(ProcessFacts process, int number)
-    {
-        var shift = TableCensus.ShiftOf(1);
-        var own = new HashSet<ulong>();
-        foreach (var run in process.Populated!.Where(r => r.LeafLevel == 0 && process.Mappings![r.Mapping].ObjectNumber == number))
-        {
-            own.Add(run.Start >> shift);
-            own.Add((run.End - 1) >> shift);
-        }
-
-        var shared = new HashSet<ulong>();
-        foreach (var run in process.Populated!.Where(r => r.LeafLevel == 0 && process.Mappings![r.Mapping].ObjectNumber != number))
-        {
-            foreach (var window in (ReadOnlySpan<ulong>)[run.Start >> shift, (run.End - 1) >> shift])
-            {
-                if (own.Contains(window))
-                {
-                    shared.Add(window);
-                }
-            }
-        }
-
-        return shared.Count;
     }
 
     /// <summary>The populated runs of a mapping: its own, or those of the like process moved to its place.</summary>

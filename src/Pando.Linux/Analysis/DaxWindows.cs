@@ -23,12 +23,9 @@ internal sealed class DaxWindows
         var all = new Counts();
         foreach (var process in mappers)
         {
-            for (var i = 0; i < process.Facts.Mappings!.Count; i++)
+            foreach (var i in process.ByObject.Of(facts.Number))
             {
-                if (process.Facts.Mappings[i].ObjectNumber == facts.Number)
-                {
-                    all.Add(windows.Of(process, i));
-                }
+                all.Add(windows.Of(process, i));
             }
         }
 

@@ -14,8 +14,6 @@ internal sealed class HugetlbSharingAnalysis
     private const ulong HugePage = 2UL << 20;
     private const int MostRemarks = 32;
 
-    private readonly MachineSnapshot _snapshot;
-    private readonly ObjectFacts _object;
     private readonly HugetlbStretches _stretches;
     private readonly Dictionary<long, HugetlbPhase> _phases;
     private readonly Dictionary<(int Pid, ShareRefusal Reason), (long Spans, string Detail)> _refusals = [];
@@ -24,24 +22,22 @@ internal sealed class HugetlbSharingAnalysis
 
     private HugetlbSharingAnalysis(MachineSnapshot snapshot, ObjectFacts facts, IReadOnlyList<ProcessTables> processes)
     {
-        (_snapshot, _object) = (snapshot, facts);
         _stretches = new HugetlbStretches(snapshot, facts, processes);
         _phases = _stretches.All.Where(s => s.Refusal is null).GroupBy(s => s.Phase).ToDictionary(g => g.Key, g => new HugetlbPhase([.. g]));
     }
 
     /// <summary>Analyses one hugetlb object.</summary>
-    public static HugetlbSharing Analyse(MachineSnapshot snapshot, ObjectFacts facts, IEnumerable<ProcessTables> mappers)
+    public static HugetlbSharing Analyse(MachineSnapshot snapshot, ObjectFacts facts, IEnumerable<ProcessTables> mappers, IEnumerable<HugetlbProbe> probes)
     {
         var processes = mappers.ToList();
         return facts.HugePageSize == HugePage
-            ? new HugetlbSharingAnalysis(snapshot, facts, processes).Analyse(processes)
+            ? new HugetlbSharingAnalysis(snapshot, facts, processes).Analyse(processes, [.. probes])
             : new HugetlbSharing(false, processes.Count, 0, 0, 0, [],
                 [$"{nameof(ShareRefusal.PageSize)}: only PMD tables of 2 MiB pages are shared; pages of {ByteText.Size((long)facts.HugePageSize)} are never."]);
     }
 
-    private HugetlbSharing Analyse(List<ProcessTables> processes)
+    private HugetlbSharing Analyse(List<ProcessTables> processes, List<HugetlbProbe> probes)
     {
-        var probes = _snapshot.Probes.Where(p => p.ObjectNumber == _object.Number).ToList();
         var measured = probes.Count > 0 && probes.All(p => p.Tables is not null);
         var tables = _stretches.All.Where(s => s.Refusal is not null).Sum(s => s.Length) + _phases.Values.Sum(p => p.Tables);
         Refuse();
@@ -152,10 +148,8 @@ internal sealed class HugetlbSharingAnalysis
     {
         long correction = 0;
         var corrected = new HashSet<(long Phase, long Span)>();
-        foreach (var probe in probes)
+        foreach (var (probe, at) in _stretches.At(probes))
         {
-            var present = probe.Present.ToHashSet();
-            var at = _stretches.All.Where(s => s.Has(probe.Offset) && present.Contains(s.Pid)).ToList();
             if (at.Count == 0)
             {
                 continue;
@@ -173,7 +167,7 @@ internal sealed class HugetlbSharingAnalysis
             correction += difference * probe.StandsFor;
             if (_remarks.Count < MostRemarks)
             {
-                var offset = string.Create(CultureInfo.InvariantCulture, $"the page at offset {probe.Offset >> 20} MiB is in {probe.Tables} tables for {present.Count} processes, the rules give {predicted}");
+                var offset = string.Create(CultureInfo.InvariantCulture, $"the page at offset {probe.Offset >> 20} MiB is in {probe.Tables} tables for {probe.Present.Count} processes, the rules give {predicted}");
                 _remarks.Add(difference < 0
                     ? $"{offset}: some would be refused for a new fault, and still share a table from before (flags changed after the first touch)."
                     : $"{offset}: {difference} more tables than need be.");

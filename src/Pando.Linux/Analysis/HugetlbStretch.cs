@@ -20,8 +20,11 @@ internal sealed record HugetlbStretch(int Pid, MappingFacts Mapping, long From, 
     /// <summary>How many spans, and so tables.</summary>
     public long Length => End - First;
 
-    /// <summary>True if one of its tables has the page at an offset of the object.</summary>
-    public bool Has(long offset) => offset >= From && offset < To && NumberOf(offset, Phase) is var number && number >= First && number < End;
+    /// <summary>The first offset of the object that one of its tables has.</summary>
+    public long FirstOffset => Math.Max(From, (First << 30) + Phase);
+
+    /// <summary>The offset past the last.</summary>
+    public long EndOffset => Math.Min(To, (End << 30) + Phase);
 
     /// <summary>The number of the span that has an offset, at a phase.</summary>
     public static long NumberOf(long offset, long phase) => (offset - phase) >> 30;

@@ -1,3 +1,4 @@
+using System.Runtime.InteropServices;
 using Pando.Linux.Snapshot;
 
 namespace Pando.Linux.Analysis;
@@ -41,6 +42,33 @@ internal sealed class HugetlbStretches
     /// <summary>"0xSTART-0xEND".</summary>
     public static string Range(in MappingFacts mapping) => $"0x{mapping.Start:x}-0x{mapping.End:x}";
 
+    /// <summary>For each look at a page the stretches that have it, of processes in which it is present. One sweep over the object's offsets.</summary>
+    public IEnumerable<(HugetlbProbe Probe, List<HugetlbStretch> At)> At(IEnumerable<HugetlbProbe> probes)
+    {
+        var byStart = Enumerable.Range(0, _all.Count).OrderBy(i => _all[i].FirstOffset).ToList();
+        var here = new Dictionary<int, List<int>>(); // of each process the stretches that have begun, and may have ended
+        var next = 0;
+        foreach (var probe in probes.OrderBy(p => p.Offset))
+        {
+            for (; next < byStart.Count && _all[byStart[next]].FirstOffset <= probe.Offset; next++)
+            {
+                (CollectionsMarshal.GetValueRefOrAddDefault(here, _all[byStart[next]].Pid, out _) ??= []).Add(byStart[next]);
+            }
+
+            var at = new List<int>();
+            foreach (var pid in probe.Present.Distinct())
+            {
+                if (here.TryGetValue(pid, out var some))
+                {
+                    some.RemoveAll(i => _all[i].EndOffset <= probe.Offset);
+                    at.AddRange(some);
+                }
+            }
+
+            yield return (probe, [.. at.Order().Select(i => _all[i])]);
+        }
+    }
+
     /// <summary>Why a stretch does not share with those that have other flags.</summary>
     public (ShareRefusal Reason, string Detail) Difference(HugetlbStretch stretch, int others)
     {
@@ -62,12 +90,16 @@ internal sealed class HugetlbStretches
         var counts = new Dictionary<(MappingRights, string), int>();
         foreach (var process in processes)
         {
-            foreach (var (index, flags) in process.Facts.VmFlags ?? new Dictionary<int, string>())
+            if (process.Facts.VmFlags is not { } known)
             {
-                var mapping = process.Facts.Mappings![index];
-                if (mapping.ObjectNumber == _object.Number)
+                continue;
+            }
+
+            foreach (var index in process.ByObject.Of(_object.Number))
+            {
+                if (known.TryGetValue(index, out var flags))
                 {
-                    var key = (mapping.Rights, Compared(flags));
+                    var key = (process.Facts.Mappings![index].Rights, Compared(flags));
                     counts[key] = counts.GetValueOrDefault(key) + 1;
                 }
             }
@@ -82,14 +114,9 @@ internal sealed class HugetlbStretches
     private void Add(ProcessTables process)
     {
         ulong? lastSpan = null; // several mappings of the object in one span hang below one table
-        for (var i = 0; i < process.Facts.Mappings!.Count; i++)
+        foreach (var i in process.ByObject.Of(_object.Number))
         {
-            var mapping = process.Facts.Mappings[i];
-            if (mapping.ObjectNumber != _object.Number)
-            {
-                continue;
-            }
-
+            var mapping = process.Facts.Mappings![i];
             var flags = process.Facts.VmFlags?.GetValueOrDefault(i);
             foreach (var (start, end) in process.HugeSpans(i))
             {

@@ -35,7 +35,7 @@ internal static class ObjectAnalysis
         }
 
         var sharing = facts.Kind == ObjectKind.Hugetlb && facts.HugePageSize > 0
-            ? HugetlbSharingAnalysis.Analyse(snapshot, facts, mappers)
+            ? HugetlbSharingAnalysis.Analyse(snapshot, facts, mappers, estimate.Probes[facts.Number])
             : null;
         var sharedSaved = 0.0;
         if (sharing is not null)
@@ -100,7 +100,7 @@ internal static class ObjectAnalysis
             var pieces = new IntervalSet();
             foreach (var process in mappers.Where(m => m.IsRead))
             {
-                AddPieces(pieces, process.Facts, facts.Number, level);
+                AddPieces(pieces, process.Pages!, facts.Number, level);
             }
 
             needed += own[level] + Math.Min(others, Math.Max(pieces.Length, Math.Round(most[level])));
@@ -109,13 +109,13 @@ internal static class ObjectAnalysis
         return needed;
     }
 
-    private static void AddPieces(IntervalSet pieces, ProcessFacts process, int number, int level)
+    private static void AddPieces(IntervalSet pieces, SourcePages pages, int number, int level)
     {
         var shift = TableCensus.ShiftOf(level);
-        foreach (var run in process.Populated!)
+        foreach (var run in pages.OfObject(number))
         {
-            var mapping = process.Mappings![run.Mapping];
-            if (mapping.ObjectNumber == number && run.LeafLevel < level && (mapping.IsShared || (mapping.Rights & MappingRights.Write) == 0))
+            var mapping = pages.Process.Mappings![run.Mapping];
+            if (run.LeafLevel < level && (mapping.IsShared || (mapping.Rights & MappingRights.Write) == 0))
             {
                 var offset = mapping.Offset + (long)(run.Start - mapping.Start);
                 pieces.Add(offset >> shift, ((offset + (long)(run.End - run.Start) - 1) >> shift) + 1);
@@ -126,14 +126,11 @@ internal static class ObjectAnalysis
     private static SortedDictionary<string, long> PageSizes(ObjectFacts facts, List<ProcessTables> mappers)
     {
         var bytes = new long[3];
-        foreach (var source in mappers.Select(m => m.Source).OfType<ProcessFacts>())
+        foreach (var source in mappers.Select(m => m.Pages).OfType<SourcePages>().GroupBy(p => p))
         {
-            foreach (var run in source.Populated!)
+            foreach (var run in source.Key.OfObject(facts.Number))
             {
-                if (source.Mappings![run.Mapping].ObjectNumber == facts.Number)
-                {
-                    bytes[run.LeafLevel] += (long)(run.End - run.Start);
-                }
+                bytes[run.LeafLevel] += (long)(run.End - run.Start) * source.Count();
             }
         }
 

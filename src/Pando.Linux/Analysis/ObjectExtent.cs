@@ -21,7 +21,7 @@ internal sealed record ObjectExtent(long MappedBytes, long TouchedBytes, long Hu
         var mapped = new IntervalSet();
         var hugePages = new IntervalSet();
         var giantPages = new IntervalSet();
-        foreach (var mapping in mappers.SelectMany(m => m.Facts.Mappings!).Where(m => m.ObjectNumber == facts.Number))
+        foreach (var mapping in mappers.SelectMany(p => p.ByObject.Of(facts.Number).Select(m => p.Facts.Mappings![m])))
         {
             var end = mapping.Offset + (long)mapping.Length;
             sum += (long)mapping.Length;
@@ -37,14 +37,9 @@ internal sealed record ObjectExtent(long MappedBytes, long TouchedBytes, long Hu
         var touched = new IntervalSet();
         foreach (var process in mappers.Where(m => m.IsRead))
         {
-            foreach (var run in process.Facts.Populated!)
+            foreach (var run in process.Pages!.OfObject(facts.Number))
             {
                 var mapping = process.Facts.Mappings![run.Mapping];
-                if (mapping.ObjectNumber != facts.Number)
-                {
-                    continue;
-                }
-
                 windows += (long)(((run.End - 1) >> huge) - (run.Start >> huge) + 1);
                 var offset = mapping.Offset + (long)(run.Start - mapping.Start);
                 if (!isPrivate)

@@ -13,6 +13,7 @@ internal sealed class ProcessTables
     private const int NearlyEqual = 64;
 
     private MappedRuns? _hugeRuns;
+    private MappingsByObject? _byObject;
 
     private ProcessTables(ProcessFacts facts, SourcePages? source, Dictionary<int, ObjectTables> objects, double unplaced)
     {
@@ -39,6 +40,9 @@ internal sealed class ProcessTables
 
     /// <summary>True if the process's own huge pages were looked at, to the page or to the GiB.</summary>
     public bool HasSpans => IsRead || Facts.HugeRuns is not null;
+
+    /// <summary>Its mappings by object.</summary>
+    public MappingsByObject ByObject => _byObject ??= IsRead ? Pages!.ByObject : new MappingsByObject(Facts.Mappings ?? []);
 
     /// <summary>The populated runs of a mapping: its own, or those of the like process moved to its place.</summary>
     public IEnumerable<PopulatedRun> Runs(int mapping) => Pages is null ? [] : IsRead ? Pages.Of(mapping) : Pages.Moved(Facts.Mappings![mapping], mapping);

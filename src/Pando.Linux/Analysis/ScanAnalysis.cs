@@ -29,7 +29,7 @@ public sealed class ScanAnalysis
         _machines = VirtualMachines.Find(_snapshot);
         foreach (var process in _estimate.Processes.Where(p => p.Facts.Mappings is not null))
         {
-            foreach (var number in process.Facts.Mappings!.Select(m => m.ObjectNumber).Distinct())
+            foreach (var number in process.ByObject.Objects)
             {
                 if (!_mappers.TryGetValue(number, out var list))
                 {
@@ -201,6 +201,7 @@ public sealed class ScanAnalysis
 
     private List<ProcessReport> Processes(List<ObjectReport> objects)
     {
+        var secondary = _machines.ToDictionary(v => v.Pid, v => v.SecondaryTableBytes);
         var cgroups = _snapshot.Cgroups.GroupBy(c => c.Path).ToDictionary(g => g.Key, g => g.First());
         var duplicateShare = objects.ToDictionary(o => o.Number, o => o.Live.Total == 0 ? 0 : (double)o.Duplicate / o.Live.Total);
         return [.. _estimate.Processes
@@ -223,7 +224,7 @@ public sealed class ScanAnalysis
                 CgroupAnalysis.LabelOf(p.Facts, cgroups))
             {
                 ForkMilliseconds = ForkCost.Of(p, _snapshot.Machine.Fork),
-                SecondaryTableBytes = _machines.FirstOrDefault(v => v.Pid == p.Facts.Pid)?.SecondaryTableBytes,
+                SecondaryTableBytes = secondary.GetValueOrDefault(p.Facts.Pid),
             })];
     }
 
@@ -233,7 +234,7 @@ public sealed class ScanAnalysis
         var mappers = _mappers[report.Number].Where(m => m.Source is not null).ToList();
         var shift = TableCensus.ShiftOf(2);
         var cells = new IntervalSet();
-        foreach (var mapping in mappers.SelectMany(m => m.Facts.Mappings!).Where(m => m.ObjectNumber == report.Number))
+        foreach (var mapping in mappers.SelectMany(p => p.ByObject.Of(report.Number).Select(m => p.Facts.Mappings![m])))
         {
             cells.Add(mapping.Offset >> shift, ((mapping.Offset + (long)mapping.Length - 1) >> shift) + 1);
         }
@@ -246,14 +247,9 @@ public sealed class ScanAnalysis
         {
             var row = new int[columns];
             var process = mappers[i];
-            for (var m = 0; m < process.Facts.Mappings!.Count; m++)
+            foreach (var m in process.ByObject.Of(report.Number))
             {
-                var mapping = process.Facts.Mappings[m];
-                if (mapping.ObjectNumber != report.Number)
-                {
-                    continue;
-                }
-
+                var mapping = process.Facts.Mappings![m];
                 foreach (var run in CureAnalysis.Runs(process, m))
                 {
                     var first = (mapping.Offset + (long)(run.Start - mapping.Start)) >> shift;

@@ -19,6 +19,7 @@ internal sealed class TableEstimate
 
     public TableEstimate(MachineSnapshot snapshot)
     {
+        Probes = snapshot.Probes.ToLookup(p => p.ObjectNumber);
         var byPid = new Dictionary<int, ProcessTables>();
         foreach (var group in ProcessClass.Group(snapshot.Processes))
         {
@@ -29,6 +30,9 @@ internal sealed class TableEstimate
     }
 
     public IReadOnlyList<ProcessTables> Processes { get; }
+
+    /// <summary>Looks at huge pages, by object.</summary>
+    public ILookup<int, HugetlbProbe> Probes { get; }
 
     /// <summary>Bytes by which an object's tables may be wrong.</summary>
     public double ErrorBytes(int objectNumber) => _errors.GetValueOrDefault(objectNumber) * TableCounts.TableBytes;

@@ -86,7 +86,7 @@ public static class RangeReader
                 frame is { } f && _object.Kind != ObjectKind.DaxFile ? Counter("kpagecount", f) : null, // no count of persistent memory
                 frame is { } g && Counter("kpageflags", g) is { } flags ? [.. FlagNames.Where(n => ((flags >> n.Bit) & 1) != 0).Select(n => n.Name)] : [],
                 [.. Levels().Select(Level)],
-                isHugetlb ? HugetlbSharingAnalysis.Analyse(snapshot, _object, mappers) : null,
+                isHugetlb ? HugetlbSharingAnalysis.Analyse(snapshot, _object, mappers, estimate.Probes[_object.Number]) : null,
                 _object.Dax is null ? null : DaxText(),
                 snapshot.Notes)
             {
