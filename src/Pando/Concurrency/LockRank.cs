@@ -41,8 +41,11 @@ internal enum LockRank
     /// </summary>
     Invalidate,
 
-    /// <summary>The list of those areas of one file that may have private tables showing it. Sleeps: it is held over a walk.</summary>
-    MappingIndex,
+    /// <summary>
+    /// Private pages of one file on their way from one table to another (fork, mremap), and changes that must find all of them.
+    /// Sleeps: it is held over a walk.
+    /// </summary>
+    Moves,
 
     /// <summary>The removal of one file's unattached tables. Sleeps: it is held over a walk.</summary>
     Reclaim,
@@ -61,6 +64,9 @@ internal enum LockRank
 
     /// <summary>The same at level 1.</summary>
     Table1,
+
+    /// <summary>Which tables of spaces may show one file (ReverseMap). Spins.</summary>
+    ReverseMap,
 
     /// <summary>A device's free space. Spins.</summary>
     FileStorage,

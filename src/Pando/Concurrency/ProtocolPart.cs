@@ -21,7 +21,7 @@ internal enum ProtocolPart
     /// <summary>A flush comes before what was flushed is given up.</summary>
     FlushFirst,
 
-    /// <summary>A fork holds the file's index while private pages are between parent and child.</summary>
+    /// <summary>A fork holds the file's reverse map while private pages are between parent and child.</summary>
     IndexDuringFork,
 
     /// <summary>A fault that a user's handler may have to be asked for finds in one look whether the page is there, and makes none.</summary>

@@ -1,3 +1,4 @@
+using Pando.Costs;
 using Pando.Hardware;
 using Pando.Tables;
 
@@ -30,10 +31,42 @@ internal abstract class FileChange(TableStore store)
     /// <param name="end">The first file offset past the range.</param>
     public void ApplyTo(Frame table, int level, long origin, long start, long end)
     {
+        using var held = Store.Lock(table, level);
+        ApplyToHeld(table, level, origin, start, end);
+    }
+
+    /// <summary>
+    /// Applies the change to the leaves of a range in all tables of spaces that may show it. The caller holds the file's
+    /// <see cref="ReverseMap"/>, so that no page is on its way from one table to another, and is inside an epoch, which keeps the tables.
+    /// </summary>
+    public void ApplyTo(ReverseMap map, long start, long end)
+    {
+        for (int level = Store.Format.HighestLeafLevel; level >= Level.Pte; level--)
+        {
+            ApplyTo(map, level, start, end);
+        }
+    }
+
+    private void ApplyTo(ReverseMap map, int level, long start, long end)
+    {
+        for (var at = PartKey.FirstOf(level); map.TryGetNext(at, start, end, out var key);)
+        {
+            // The part may have been cut or have gone until its table's lock is held; from then on it stays.
+            Cost.Count(CostKind.Mapping);
+            using var held = Store.Lock(key.Table, key.Level);
+            if (map.TryGetEnd(key, out long partEnd))
+            {
+                ApplyToHeld(key.Table, key.Level, key.Origin, Math.Max(start, key.Start), Math.Min(end, partEnd));
+                at = key;
+            }
+        }
+    }
+
+    private void ApplyToHeld(Frame table, int level, long origin, long start, long end)
+    {
         long entrySpan = Level.EntrySpan(level);
         int first = (int)Math.Clamp((start - origin) / entrySpan, 0, Level.Entries);
         int last = (int)Math.Clamp((end - origin + entrySpan - 1) / entrySpan, 0, Level.Entries);
-        using var held = Store.Lock(table, level);
         for (int index = first; index < last; index++)
         {
             var entry = Store.Read(table, index);

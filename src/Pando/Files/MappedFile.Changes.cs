@@ -229,8 +229,8 @@ public abstract partial class MappedFile
             }
         }
 
-        using var index = PrivateMappings.Hold();
-        PrivateMappings.Apply(change, start, end);
+        using var map = Tables.ReverseMap.Hold();
+        change.ApplyTo(Tables.ReverseMap, start, end);
     }
 
     /// <summary>

@@ -54,9 +54,6 @@ public abstract partial class MappedFile : IDisposable
     /// <summary>Its opening by whoever made it: mappings and write-backs that name the file alone go by this one.</summary>
     internal OpenFile Own { get; }
 
-    /// <summary>Mappings of the file that may show it in private tables.</summary>
-    internal PrivateMappings PrivateMappings { get; } = new();
-
     internal TableStore Store { get; }
 
     /// <summary>What has been written; null for files that are never written back.</summary>

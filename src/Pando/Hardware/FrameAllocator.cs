@@ -240,6 +240,8 @@ internal sealed class FrameAllocator
         record.Origin = 0;
         record.AnonymousLeaves = 0;
         record.NextInCell = 0;
+        record.PartOwner = 0;
+        record.Part = 0;
     }
 
     private bool TryTake(Cache cache, out Frame frame)

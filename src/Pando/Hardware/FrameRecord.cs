@@ -78,6 +78,17 @@ internal struct FrameRecord
     [FieldOffset(52)]
     public int NextInCell;
 
+    /// <summary>
+    /// A space's table: the first part of a file that it may show, by the file's number as an owner and the part's; 0 for none. Changed
+    /// under the table's lock, or under the space's for writing. See Tables.TableParts.
+    /// </summary>
+    [FieldOffset(56)]
+    public int PartOwner;
+
+    /// <summary>See <see cref="PartOwner"/>.</summary>
+    [FieldOffset(60)]
+    public int Part;
+
     /// <summary>A file's table: the first file offset that it may show.</summary>
     [FieldOffset(64)]
     public long WindowStart;

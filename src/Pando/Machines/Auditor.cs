@@ -25,6 +25,9 @@ internal sealed class Auditor(Machine machine)
     private readonly int[] _slots = new int[machine.Store.Frames.HighWater];
     private readonly Dictionary<int, int> _references = [];
     private readonly HashSet<int> _tables = [];
+
+    // Parts of files that tables of spaces have.
+    private readonly Dictionary<MappedFile, int> _parts = [];
     private int _spaceTables;
     private int _fileTables;
     private long _slotCount;
@@ -42,7 +45,7 @@ internal sealed class Auditor(Machine machine)
         foreach (var tables in owners.OfType<FileTables>())
         {
             CheckFile(tables);
-            CheckIndex(tables.File, owners);
+            CheckReverseMap(tables.File);
             CheckLayout(tables.File);
         }
 
@@ -129,6 +132,7 @@ internal sealed class Auditor(Machine machine)
         Expect(
             level == _store.Format.Levels || !space.AreaSet.Overlapping(AddressRange.FromLength(start, Level.TableSpan(level))).IsEmpty,
             $"{space}: the {Level.Name(level)} table from {start} spans nothing that is mapped");
+        CheckParts(space, table, level, AddressRange.FromLength(start, Level.TableSpan(level)));
         int anonymous = 0;
         foreach (int index in UsedEntries(table))
         {
@@ -138,7 +142,7 @@ internal sealed class Auditor(Machine machine)
             }
 
             var span = AddressRange.FromLength(start + (index * Level.EntrySpan(level)), Level.EntrySpan(level));
-            anonymous += CheckSpaceEntry(space, _store.Read(table, index), level, span, found) ? 1 : 0;
+            anonymous += CheckSpaceEntry(space, table, _store.Read(table, index), level, span, found) ? 1 : 0;
         }
 
         int counted = record.AnonymousLeaves;
@@ -146,11 +150,11 @@ internal sealed class Auditor(Machine machine)
     }
 
     /// <returns>Whether the entry is a leaf that shows an anonymous frame.</returns>
-    private bool CheckSpaceEntry(AddressSpace space, Entry entry, int level, AddressRange span, int[] found)
+    private bool CheckSpaceEntry(AddressSpace space, Frame table, Entry entry, int level, AddressRange span, int[] found)
     {
         if (_store.Format.IsLeaf(entry, level))
         {
-            return CheckSpaceLeaf(space, entry, level, span);
+            return CheckSpaceLeaf(space, table, entry, level, span);
         }
 
         if (!_store.Format.IsSlot(entry, level))
@@ -186,7 +190,7 @@ internal sealed class Auditor(Machine machine)
     }
 
     /// <returns>Whether the leaf shows an anonymous frame.</returns>
-    private bool CheckSpaceLeaf(AddressSpace space, Entry leaf, int level, AddressRange span)
+    private bool CheckSpaceLeaf(AddressSpace space, Frame table, Entry leaf, int level, AddressRange span)
     {
         _leaves++;
         if (space.AreaSet.Find(span.Start) is not { } area || !MapsOn(space, area, span))
@@ -195,6 +199,7 @@ internal sealed class Auditor(Machine machine)
             return false;
         }
 
+        Expect(area.File is null || IsFound(table, area.File, span, area.Delta), $"{space}: the leaf at {span} is not found by '{area.File?.Name}'");
         var rights = _store.Format.RightsOf(leaf, level);
         Expect(_store.Format.ProtectionKeyOf(leaf, level) == area.Traits.ProtectionKey, $"{space}: the leaf at {span} has key {_store.Format.ProtectionKeyOf(leaf, level)}, {area} has {area.Traits.ProtectionKey}");
         var frame = _store.AnonymousFrameOf(leaf, level);
@@ -222,7 +227,6 @@ internal sealed class Auditor(Machine machine)
             return false;
         }
 
-        Expect(area.IsIndexed, $"{space}: a private leaf at {span}, but {area} does not stand in the file's index");
         CheckFileLeaf(area.File, target, rights, (long)span.Start.Value + area.Delta, span.Length, new Place(space, span.Start, null, default, 0));
         return false;
     }
@@ -317,18 +321,68 @@ internal sealed class Auditor(Machine machine)
         Expect((rights & Rights.Write) == 0 || target != _memory.ZeroPage.Address, $"{what} lets the page of zeroes be written");
     }
 
-    private void CheckIndex(MappedFile file, List<TableOwner> owners)
+    /// <summary>What files find a table of a space by: each part is one that is mapped there, and stands in the file's reverse map.</summary>
+    private void CheckParts(AddressSpace space, Frame table, int level, AddressRange span)
     {
-        int indexed = 0;
-        foreach (var space in owners.OfType<AddressSpace>())
+        var all = _store.Parts.All(table);
+        var shown = new List<AddressRange>(all.Count);
+        foreach (var (owner, part) in all)
         {
-            foreach (var area in space.AreaSet.All)
+            var key = part.Key;
+            if (owner is not FileTables { File: var file } || key.Table != table || key.Level != level)
             {
-                indexed += area.File == file && area.IsIndexed ? 1 : 0;
+                Expect(false, $"{space}: {Describe(table)} has a part of {owner} that is another's");
+                continue;
+            }
+
+            _parts[file] = _parts.GetValueOrDefault(file) + 1;
+            Expect(file.Tables.ReverseMap.TryGetEnd(key, out long end) && end == part.End, $"{space}: the reverse map of '{file.Name}' lacks 0x{key.Start:x} to 0x{part.End:x} in {table}");
+            long toAddress = (long)span.Start.Value - key.Origin;
+            var range = new AddressRange(new VirtualAddress((ulong)(key.Start + toAddress)), new VirtualAddress((ulong)(part.End + toAddress)));
+            Expect(!range.IsEmpty && span.Contains(range), $"{space}: '{file.Name}' finds {table}, which spans {span}, by {range}");
+            Expect(!shown.Exists(range.Overlaps), $"{space}: '{file.Name}' finds {table} twice by {range}");
+            shown.Add(range);
+            var at = range.Start;
+            foreach (var area in space.AreaSet.Overlapping(range))
+            {
+                bool isSame = area.File == file && area.Delta == -toAddress && area.Range.Start <= at;
+                Expect(isSame, $"{space}: '{file.Name}' finds {table} by {range}, where {area} is mapped");
+                at = area.Range.End;
+            }
+
+            Expect(at >= range.End, $"{space}: '{file.Name}' finds {table} by {range}, of which not all is mapped");
+        }
+    }
+
+    /// <summary>Whether the file finds all of a leaf of a space's own table.</summary>
+    private bool IsFound(Frame table, MappedFile file, AddressRange span, long delta)
+    {
+        var at = span.Start;
+        while (at < span.End
+            && _store.Parts.TryFind(table, at, out var owner, out var part)
+            && owner == file.Tables
+            && part.Key.Origin - _store.Memory.Record(table).Origin == delta)
+        {
+            at = new VirtualAddress((ulong)(part.End - delta));
+        }
+
+        return at >= span.End;
+    }
+
+    private void CheckReverseMap(MappedFile file)
+    {
+        var map = file.Tables.ReverseMap;
+        int found = 0;
+        for (int level = Level.Pte; level <= Level.Pgd; level++)
+        {
+            for (var at = PartKey.FirstOf(level); map.TryGetNext(at, long.MinValue, long.MaxValue, out var key); at = key)
+            {
+                found++;
             }
         }
 
-        Expect(indexed == file.PrivateMappings.Count, $"'{file.Name}': {indexed} areas say that they stand in its index, {file.PrivateMappings.Count} do");
+        int known = _parts.GetValueOrDefault(file);
+        Expect(found == known && map.Count == known, $"'{file.Name}': tables of spaces have {known} parts of it, {found} stand in its reverse map, which counts {map.Count}");
     }
 
     private void CheckLayout(MappedFile file)

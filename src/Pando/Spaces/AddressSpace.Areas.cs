@@ -122,7 +122,7 @@ public sealed partial class AddressSpace
             }
         }
 
-        ReplaceAreas(gone, added);
+        _areas.Replace(gone, added);
         foreach (var area in gone)
         {
             if (area.File is { } file)

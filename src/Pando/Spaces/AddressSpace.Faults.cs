@@ -175,9 +175,6 @@ public sealed partial class AddressSpace
                 case FaultStep.Again:
                     Store.Count(TableEvent.FaultRetried);
                     break;
-                case FaultStep.MustIndex:
-                    IndexOverlapping(fault.MustIndex);
-                    break;
                 case FaultStep.MustCommit:
                     // Linux: dax_finish_sync_fault.
                     if (area.Opened!.WriteBackMapped(fault.Commit, fault.CommitLength) != Errno.None)
@@ -242,13 +239,6 @@ public sealed partial class AddressSpace
                 if (fault.CopiesOnWrite)
                 {
                     // A store to a private mapping: this space leaves the file's table first.
-                    var span = AddressRange.FromLength(fault.Address.AlignDown(Level.EntrySpan(level)), Level.EntrySpan(level));
-                    if (!IsIndexed(span))
-                    {
-                        fault.MustIndex = span;
-                        return FaultStep.MustIndex;
-                    }
-
                     using var held = Store.Lock(table, level);
                     if (Store.Read(table, index) is var now && Store.Format.IsSlot(now, level) && Store.IsAttached(now, level))
                     {
@@ -266,19 +256,6 @@ public sealed partial class AddressSpace
             table = Store.TableOf(entry, level);
             level--;
         }
-    }
-
-    private bool IsIndexed(AddressRange span)
-    {
-        foreach (var area in _areas.Overlapping(span))
-        {
-            if (area.File is not null && !area.IsIndexed)
-            {
-                return false;
-            }
-        }
-
-        return true;
     }
 
     /// <summary>Puts a slot into an empty entry: to the file's table where that is possible, to an own one otherwise.</summary>
@@ -365,9 +342,6 @@ public sealed partial class AddressSpace
         /// <summary>Something changed meanwhile.</summary>
         Again,
 
-        /// <summary>The area must stand in its file's index first.</summary>
-        MustIndex,
-
         /// <summary>The file must be given storage first.</summary>
         MustAllocate,
 
@@ -414,9 +388,6 @@ public sealed partial class AddressSpace
 
         /// <summary>The outcome; while under way, whether something was attached.</summary>
         public FaultKind Kind = FaultKind.Spurious;
-
-        /// <summary>The addresses whose areas must stand in their file's index before the fault can go on.</summary>
-        public AddressRange MustIndex;
 
         /// <summary>Where in the file the page lies that must be durable before the fault can go on.</summary>
         public long Commit;

@@ -103,17 +103,14 @@ public sealed partial class AddressSpace
     /// </summary>
     private bool TryCopyPages(Area parent, Area copy)
     {
-        if (!parent.IsIndexed)
+        if (parent.File is not { Tables.ReverseMap: { Count: > 0 } map })
         {
             return TryCopyPagesNow(parent, copy);
         }
 
         // While pages are between the two, a truncation of the file waits; then it finds both.
-        var index = parent.File!.PrivateMappings;
-        using (index.Hold())
+        using (map.Hold())
         {
-            copy.IsIndexed = true;
-            index.Add(copy);
             if (!Schedule.LeavesOut(ProtocolPart.IndexDuringFork))
             {
                 return TryCopyPagesNow(parent, copy);
@@ -133,7 +130,7 @@ public sealed partial class AddressSpace
         }
 
         int done = 0;
-        while (done < collect.Pages.Count && copy.Space.TryPutCopy(collect.Pages[done].Address, collect.Pages[done].Leaf))
+        while (done < collect.Pages.Count && copy.Space.TryPutCopy(copy, collect.Pages[done].Address, collect.Pages[done].Leaf))
         {
             done++;
         }
@@ -147,7 +144,7 @@ public sealed partial class AddressSpace
         return complete;
     }
 
-    private bool TryPutCopy(VirtualAddress address, Entry leaf)
+    private bool TryPutCopy(Area area, VirtualAddress address, Entry leaf)
     {
         if (!TryMakePath(address, Level.Pte, out var table))
         {
@@ -155,6 +152,7 @@ public sealed partial class AddressSpace
         }
 
         using var held = Store.Lock(table, Level.Pte);
+        LetFind(area, table, Level.Pte, address, Level.PageSize);
         Store.Fill(table, Level.Pte, Level.Index(address.Value, Level.Pte), leaf);
         Store.Memory.Record(table).AnonymousLeaves++;
         return true;

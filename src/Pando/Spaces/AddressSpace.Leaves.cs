@@ -86,12 +86,6 @@ public sealed partial class AddressSpace
             rights &= ~Rights.Write;
         }
 
-        if (fault.Shared is null && !area.IsIndexed)
-        {
-            fault.MustIndex = area.Range;
-            return FaultStep.MustIndex;
-        }
-
         if (write && MustCommit(area, file))
         {
             return fault.CommitFirst(page.Offset, leafSize);
@@ -102,6 +96,11 @@ public sealed partial class AddressSpace
         bool noted;
         using (Store.Lock(table, level))
         {
+            if (fault.Shared is null)
+            {
+                LetFind(area, table, level, start, count * leafSize);
+            }
+
             current = file.Tables.Invalidate.IsCurrent(fault.Sequence) && !Store.IsDead(table) && Store.Read(table, index).IsNone;
             noted = !current || !write || file.TryNoteWrite(page.Offset, count * leafSize);
             if (current && noted)
@@ -147,13 +146,6 @@ public sealed partial class AddressSpace
 
     private FaultStep FillCopy(ref FaultState fault, Frame table, int index, PhysicalAddress source)
     {
-        // Truncation must find the copy.
-        if (!fault.Area.IsIndexed)
-        {
-            fault.MustIndex = fault.Area.Range;
-            return FaultStep.MustIndex;
-        }
-
         if (!TryCopyFrame(source, out var frame))
         {
             return fault.Fail(FaultKind.OutOfMemory);
@@ -167,18 +159,9 @@ public sealed partial class AddressSpace
     /// <summary>Puts the frame that a user-fault handler provides.</summary>
     private FaultStep PutProvided(ref FaultState fault, Frame table, int index)
     {
-        if (fault.Area.File is { } file)
+        if (fault.Area.File is { } file && file.IsPastEnd((long)fault.Address.Value + fault.Area.Delta))
         {
-            if (file.IsPastEnd((long)fault.Address.Value + fault.Area.Delta))
-            {
-                return fault.Fail(FaultKind.BusError);
-            }
-
-            if (!fault.Area.IsIndexed)
-            {
-                fault.MustIndex = fault.Area.Range;
-                return FaultStep.MustIndex;
-            }
+            return fault.Fail(FaultKind.BusError);
         }
 
         var leaf = PrivateLeaf(fault.Area, fault.Provided, IsProtected(fault.Area, fault.Address));
@@ -198,6 +181,8 @@ public sealed partial class AddressSpace
         bool put;
         using (Store.Lock(table, Level.Pte))
         {
+            // Truncation must find what is put there.
+            LetFind(fault.Area, table, Level.Pte, fault.Address.PageStart, Level.PageSize);
             put = Store.Read(table, index).IsNone && IsCurrent(fault);
             if (put)
             {

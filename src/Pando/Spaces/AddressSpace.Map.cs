@@ -302,7 +302,6 @@ public sealed partial class AddressSpace
         }
 
         var unmapped = WithGaps(range);
-        PrepareToDiverge(range, unmapped);
         var before = gone[0];
         var after = gone[^1];
 
@@ -313,6 +312,8 @@ public sealed partial class AddressSpace
             _memory.Walker.Change(this, range, unmapped, unmapped, ref clear, in gather);
         }
 
+        // A file finds this space until nothing of it can be reached here any more, since what a file no longer finds it frees.
+        EndFinding(range);
         _protectedPages.Remove(range);
         var pieces = new List<Area>(2);
         if (before.Range.Start < range.Start)
@@ -332,7 +333,6 @@ public sealed partial class AddressSpace
     /// <summary>Adds an area where nothing is mapped, joins it to neighbours that it continues, and attaches what can be.</summary>
     private void Insert(Area area)
     {
-        PrepareToDiverge(AddressRange.TableSpan(area.Range.Start, Store.Format.Levels), area.Range);
         _memory.Walker.Isolate(this, area.Range);
 
         var before = _areas.LastStartingBefore(area.Range.Start);
@@ -349,15 +349,6 @@ public sealed partial class AddressSpace
         {
             gone.Add(after);
             joined = Join(joined, after);
-        }
-
-        if (area.IsIndexed && joined != area)
-        {
-            // The area came with leaves (a move): the joined one takes its place in the index.
-            using var held = area.File!.PrivateMappings.Hold();
-            area.File.PrivateMappings.Remove(area);
-            area.File.PrivateMappings.Add(joined);
-            joined.IsIndexed = true;
         }
 
         Exchange(gone.ToArray(), [joined]);
@@ -381,16 +372,5 @@ public sealed partial class AddressSpace
         var start = before is null ? new VirtualAddress(0) : before.Range.End;
         var end = after is null ? new VirtualAddress(1UL << (Store.Format.VirtualAddressBits - 1)) : after.Range.Start;
         return new AddressRange(start < range.Start ? start : range.Start, end > range.End ? end : range.End);
-    }
-
-    /// <summary>
-    /// Before the walker makes private copies at the ends of a range: the areas whose leaves will stand in them are
-    /// put into their file's index.
-    /// </summary>
-    private void PrepareToDiverge(AddressRange changed, AddressRange range)
-    {
-        var (low, high) = _memory.Walker.AttachedAcrossEnds(this, changed, range);
-        IndexOverlapping(low);
-        IndexOverlapping(high);
     }
 }

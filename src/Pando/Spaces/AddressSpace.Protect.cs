@@ -125,7 +125,6 @@ public sealed partial class AddressSpace
             return;
         }
 
-        PrepareToDiverge(range, WithGaps(range));
         ChangeEntries(range, areas, change);
         Rewrite(range, change.Of);
         Settle(range);

@@ -308,7 +308,7 @@ public sealed partial class AddressSpace
     /// <param name="keepOld">Whether the old range stays mapped, empty.</param>
     private void Move(Area area, AddressRange moved, AddressRange target, long offset, bool keepOld)
     {
-        // A file is held while its last area may be under way, and its index while leaves are between two places: a
+        // A file is held while its last area may be under way, and its reverse map while leaves are between two places: a
         // change of the file finds them before or after.
         var file = area.File;
         using var kept = FileUse.Of(file);
@@ -317,15 +317,10 @@ public sealed partial class AddressSpace
         // Who handles user faults has not asked to follow the mapping (Linux: mremap_userfaultfd_prep).
         var destination = new Area(this, target, area.Traits.With(0, AreaTraits.AnyUserFault) with { UserFaults = null }, area.Opened, offset);
         var taken = moved.IsEmpty ? moved : WithGaps(moved);
-        PrepareToDiverge(moved, taken);
-        PrepareToDiverge(AddressRange.TableSpan(target.Start, Store.Format.Levels), target);
         _memory.Walker.Isolate(this, target);
-        bool indexed = area.IsIndexed || (file is not null && IsIndexedNow(moved));
-        if (indexed)
+        if (file is { Tables.ReverseMap: { Count: > 0 } map })
         {
-            using var index = file!.PrivateMappings.Hold();
-            destination.IsIndexed = true;
-            file.PrivateMappings.Add(destination);
+            using var held = map.Hold();
             MoveEntries(moved, taken, target, destination);
         }
         else
@@ -379,19 +374,6 @@ public sealed partial class AddressSpace
 
     private static VirtualAddress Later(VirtualAddress one, VirtualAddress other) => one > other ? one : other;
 
-    private bool IsIndexedNow(AddressRange range)
-    {
-        foreach (var area in _areas.Overlapping(range))
-        {
-            if (area.IsIndexed)
-            {
-                return true;
-            }
-        }
-
-        return false;
-    }
-
     /// <summary>Sets aside as many frames as the tables of moved private pages can need; all else that a move makes must do without.</summary>
     private bool TryReserve(AddressRange moved)
     {
@@ -433,6 +415,7 @@ public sealed partial class AddressSpace
                 }
 
                 using var held = Store.Lock(table, Level.Pte);
+                LetFind(destination, table, Level.Pte, at, Level.PageSize);
                 Store.Fill(table, Level.Pte, Level.Index(at.Value, Level.Pte), entry);
                 Store.Memory.Record(table).AnonymousLeaves++;
             }

@@ -217,7 +217,6 @@ public sealed partial class AddressSpace
                 continue;
             }
 
-            PrepareToDiverge(part, WithGaps(part));
             var leave = new LeaveVisitor();
             FlushGather.State state = default;
             using var gather = new FlushGather(Store, this, ref state);

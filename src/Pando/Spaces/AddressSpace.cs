@@ -104,13 +104,6 @@ public sealed partial class AddressSpace : SpaceTables
             _memory.Walker.Change(this, everything, everything, everything, ref clear, in gather);
         }
 
-        // As in munmap: a file finds this space until nothing of it can be reached here any more, since what a file no
-        // longer finds it frees; and the root stays as long as a file may come by it.
-        foreach (var area in _areas.All)
-        {
-            Unindex(area);
-        }
-
         Store.RetireTable(Root);
         Root = Frame.None;
         _protectedPages.Clear();
@@ -158,101 +151,57 @@ public sealed partial class AddressSpace : SpaceTables
         file.RemoveUser();
     }
 
-    private static void Index(Area area)
+    /// <summary>
+    /// Sees to it that the file of an area finds one of the space's tables before a leaf, or some, is put into it: by all offsets
+    /// that the area has there, where it does not yet. Under the table's lock.
+    /// </summary>
+    /// <param name="area">The area.</param>
+    /// <param name="table">The table.</param>
+    /// <param name="level">Its level.</param>
+    /// <param name="start">The first address of the leaves; in the area.</param>
+    /// <param name="length">What they cover together; in the area.</param>
+    private void LetFind(Area area, Frame table, int level, VirtualAddress start, long length)
     {
-        if (area.File is not { } file || area.IsIndexed)
+        if (area.File is { Tables: var owner })
         {
-            return;
-        }
-
-        using var index = file.PrivateMappings.Hold();
-        if (!area.IsIndexed)
-        {
-            area.IsIndexed = true;
-            file.PrivateMappings.Add(area);
-        }
-    }
-
-    private static void Unindex(Area area)
-    {
-        if (area.IsIndexed)
-        {
-            using var index = area.File!.PrivateMappings.Hold();
-            area.File.PrivateMappings.Remove(area);
-        }
-    }
-
-    private void IndexOverlapping(AddressRange range)
-    {
-        foreach (var area in _areas.Overlapping(range))
-        {
-            Index(area);
+            var span = AddressRange.TableSpan(start, level);
+            long origin = (long)span.Start.Value + area.Delta;
+            long offset = (long)start.Value + area.Delta;
+            if (!Store.Parts.Has(table, owner, origin, offset, offset + length))
+            {
+                var part = span.Intersect(area.Range);
+                Store.Parts.Add(table, level, owner, origin, (long)part.Start.Value + area.Delta, (long)part.End.Value + area.Delta);
+            }
         }
     }
 
     /// <summary>
-    /// Puts areas in the place of others. Where an old one stood in its file's index, the new ones that continue it
-    /// do at the same moment, so that no change of the file slips between.
+    /// No file finds this space any more by a range that has been unmapped, after the flush: where the tables that are left lie, which is
+    /// at the ends.
     /// </summary>
-    private void ReplaceAreas(ReadOnlySpan<Area> removed, ReadOnlySpan<Area> added)
+    private void EndFinding(AddressRange range)
     {
-        foreach (var old in removed)
-        {
-            if (!old.IsIndexed)
-            {
-                continue;
-            }
-
-            using var held = old.File!.PrivateMappings.Hold();
-            old.File.PrivateMappings.Remove(old);
-            foreach (var piece in added)
-            {
-                if (piece.File == old.File && piece.Delta == old.Delta && piece.Range.Overlaps(old.Range) && !piece.IsIndexed)
-                {
-                    piece.IsIndexed = true;
-                    old.File.PrivateMappings.Add(piece);
-                }
-            }
-        }
-
-        _areas.Replace(removed, added);
+        CutParts(range.Start, range);
+        CutParts(range.End - 1, range);
     }
 
-    /// <summary>See <see cref="IPrivateMapping.Apply"/>. Called with the file's index held, not the space's lock.</summary>
-    internal void Apply(FileChange change, Area area, long start, long end)
+    private void CutParts(VirtualAddress at, AddressRange range)
     {
-        var range = new AddressRange(
-            new VirtualAddress((ulong)(Math.Max(start, area.FileStart) - area.Delta)),
-            new VirtualAddress((ulong)(Math.Min(end, area.FileEnd) - area.Delta)));
-        Apply(change, Root, Store.Format.Levels, new VirtualAddress(0), range, area.Delta);
-    }
-
-    private void Apply(FileChange change, Frame table, int level, VirtualAddress tableStart, AddressRange range, long delta)
-    {
-        long origin = (long)tableStart.Value + delta;
-        change.ApplyTo(table, level, origin, (long)range.Start.Value + delta, (long)range.End.Value + delta);
-        if (level == Level.Pte)
+        var table = Root;
+        for (int level = Store.Format.Levels; ; level--)
         {
-            return;
-        }
-
-        long entrySpan = Level.EntrySpan(level);
-        for (int index = Level.Index(range.Start.Value, level); index <= Level.Index(range.End.Value - 1, level); index++)
-        {
-            // Under the lock, so that a slot that is being replaced by a private copy is seen before or after, never between.
-            Entry slot;
-            bool own;
-            using (Store.Lock(table, level))
+            if (level <= Store.Format.HighestLeafLevel)
             {
-                slot = Store.Read(table, index);
-                own = Store.Format.IsSlot(slot, level) && !Store.IsAttached(slot, level);
+                Store.Parts.Cut(table, level, range);
             }
 
-            if (own)
+            var entry = Store.Read(table, Level.Index(at.Value, level));
+            if (!Store.Format.IsSlot(entry, level) || Store.IsAttached(entry, level))
             {
-                var start = tableStart + (index * entrySpan);
-                Apply(change, Store.TableOf(slot, level), level - 1, start, range.Intersect(AddressRange.FromLength(start, entrySpan)), delta);
+                return;
             }
+
+            table = Store.TableOf(entry, level);
         }
     }
 

@@ -5,9 +5,9 @@ namespace Pando.Spaces;
 
 /// <summary>
 /// A range of a space's addresses that is mapped in one way (Linux: a VMA). Immutable, but for
-/// <see cref="IsIndexed"/> and for where it stands in its set; changing an area means to replace it.
+/// where it stands in its set; changing an area means to replace it.
 /// </summary>
-internal sealed class Area(AddressSpace space, AddressRange range, AreaTraits traits, OpenFile? opened, long offset) : IPrivateMapping
+internal sealed class Area(AddressSpace space, AddressRange range, AreaTraits traits, OpenFile? opened, long offset)
 {
     /// <summary>Where the area stands in its set.</summary>
     public AreaLinks Links;
@@ -34,12 +34,6 @@ internal sealed class Area(AddressSpace space, AddressRange range, AreaTraits tr
 
     /// <summary>The file offset at the start.</summary>
     public long Offset { get; } = offset;
-
-    /// <summary>
-    /// Whether the area stands in its file's <see cref="PrivateMappings"/>. Set under that index's lock, before any
-    /// leaf of the file is put into one of the space's own tables here; never unset while the area lives.
-    /// </summary>
-    public bool IsIndexed { get; set; }
 
     /// <summary>What is added to a virtual address to get the file offset.</summary>
     public long Delta => Offset - (long)Range.Start.Value;
@@ -89,8 +83,6 @@ internal sealed class Area(AddressSpace space, AddressRange range, AreaTraits tr
         File == other.File && Delta == other.Delta && Traits.TranslatesLike(other.Traits);
 
     public AreaInfo Info => new(Range, Rights, Traits.Flags, File, Offset, Traits.ProtectionKey);
-
-    public void Apply(FileChange change, long start, long end) => Space.Apply(change, this, start, end);
 
     public override string ToString() => $"{Range} {Rights} {(IsShared ? "shared" : "private")} {File?.Name ?? "anonymous"}+0x{Offset:x}";
 }

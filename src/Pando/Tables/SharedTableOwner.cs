@@ -13,4 +13,7 @@ public abstract class SharedTableOwner : TableOwner
 
     /// <summary>Protects the file's layout; who copies the file's leaves checks its sequence.</summary>
     internal InvalidateLock Invalidate { get; } = new();
+
+    /// <summary>The tables of spaces that may show the file.</summary>
+    internal ReverseMap ReverseMap { get; } = new();
 }

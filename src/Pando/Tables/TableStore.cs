@@ -28,6 +28,7 @@ internal sealed class TableStore
         Retired = new RetiredFrames(memory, Frames, Epochs);
         Events = new StripedCounter(Enum.GetValues<TableEvent>().Length);
         Shootdown = new Shootdown(Events);
+        Parts = new TableParts(this);
     }
 
     public PhysicalMemory Memory { get; }
@@ -45,6 +46,9 @@ internal sealed class TableStore
     public Shootdown Shootdown { get; }
 
     public StripedCounter Events { get; }
+
+    /// <summary>Which parts of files the tables of spaces may show.</summary>
+    public TableParts Parts { get; }
 
     /// <summary>Gathers that were begun and not finished. Zero whenever no operation is under way.</summary>
     public int OpenGathers => Volatile.Read(ref _openGathers);
@@ -94,6 +98,7 @@ internal sealed class TableStore
     /// <summary>Frees a table that was never put anywhere.</summary>
     public void FreeUnseen(Frame table)
     {
+        Debug.Assert(Memory.Record(table).Part == 0, "A table that a file finds has been seen.");
         Uncount(table);
         Frames.Free(table);
     }
@@ -102,6 +107,7 @@ internal sealed class TableStore
     public void RetireTable(Frame table)
     {
         _watcher?.Changed(table);
+        Parts.Remove(table);
         Uncount(table);
         Retire(table);
     }

@@ -76,17 +76,6 @@ internal sealed class TableWalker(TableStore store, int attachable)
     }
 
     /// <summary>
-    /// The addresses that the attached slots across the start and across the end of a range lead to; empty where there
-    /// is none, or where it leads to nothing that changes. The caller holds the space's lock for writing.
-    /// </summary>
-    public (AddressRange Low, AddressRange High) AttachedAcrossEnds(SpaceTables space, AddressRange changed, AddressRange range)
-    {
-        var low = AttachedAcross(space, range.Start);
-        var high = AttachedAcross(space, range.End);
-        return (changed.Overlaps(low) ? low : default, changed.Overlaps(high) ? high : default);
-    }
-
-    /// <summary>
     /// Replaces a slot that leads to a file's table by one that leads to a table of the space's own with the same
     /// contents, or, where that cannot be had, by nothing. The caller holds the lock of the table that has the slot.
     /// </summary>
@@ -112,8 +101,15 @@ internal sealed class TableWalker(TableStore store, int attachable)
             if (owner.Invalidate.TryReadSequence(out long sequence)
                 && _store.TryCreate(space, level - 1, (long)span.Start.Value, out copy))
             {
-                CopyForOne(shared, level - 1, copy, _store.Format.RightsOf(slot, level));
-                if (!owner.Invalidate.IsCurrent(sequence))
+                bool isCurrent;
+                using (_store.Lock(copy, level - 1))
+                {
+                    // A change of the file that finds the copy waits until all of it is there.
+                    CopyForOne(owner, shared, level - 1, copy, _store.Format.RightsOf(slot, level));
+                    isCurrent = owner.Invalidate.IsCurrent(sequence);
+                }
+
+                if (!isCurrent)
                 {
                     DropCopy(copy, level - 1);
                     copy = Frame.None;
@@ -235,17 +231,29 @@ internal sealed class TableWalker(TableStore store, int attachable)
             return;
         }
 
-        for (int i = 0; i < Level.Entries; i++)
+        using (_store.Lock(small, level - 1))
         {
-            _store.Prepare(small, i, _store.Format.SplitLeaf(leaf, level, i));
+            // The file finds them before they are there.
+            if (_store.Parts.TryFind(table, span.Start, out var owner, out var part))
+            {
+                long origin = part.Key.Origin + (index * Level.EntrySpan(level));
+                _store.Parts.Add(small, level - 1, owner, origin, origin, origin + span.Length);
+            }
+
+            for (int i = 0; i < Level.Entries; i++)
+            {
+                _store.Prepare(small, i, _store.Format.SplitLeaf(leaf, level, i));
+            }
         }
 
         _store.Fill(table, level, index, _store.Format.MakeSlot(level, small.Address, Rights.All));
     }
 
-    private void CopyForOne(Frame shared, int level, Frame copy, Rights slotRights)
+    private void CopyForOne(SharedTableOwner owner, Frame shared, int level, Frame copy, Rights slotRights)
     {
         int attached = 0;
+        bool isFound = false;
+        var record = _store.Memory.Record(shared);
         for (int i = 0; i < Level.Entries; i++)
         {
             var entry = _store.Read(shared, i);
@@ -264,6 +272,14 @@ internal sealed class TableWalker(TableStore store, int attachable)
                 }
 
                 attached++;
+            }
+            else if (!isFound)
+            {
+                // The file must find the copy before a leaf is read that is put there: so this one is read again.
+                _store.Parts.Add(copy, level, owner, record.Origin, record.WindowStart, record.WindowEnd);
+                isFound = true;
+                i--;
+                continue;
             }
 
             _store.Prepare(copy, i, _store.Format.WithRights(entry, level, _store.Format.RightsOf(entry, level) & slotRights));
@@ -286,7 +302,9 @@ internal sealed class TableWalker(TableStore store, int attachable)
         }
 
         _store.Count(TableEvent.Detached, detached);
-        _store.FreeUnseen(copy);
+
+        // Who changes the file may have found it.
+        _store.RetireTable(copy);
     }
 
     private void IsolateAt(SpaceTables space, VirtualAddress end)
@@ -314,27 +332,5 @@ internal sealed class TableWalker(TableStore store, int attachable)
 
             table = _store.TableOf(entry, level);
         }
-    }
-
-    private AddressRange AttachedAcross(SpaceTables space, VirtualAddress end)
-    {
-        var table = space.Root;
-        for (int level = _store.Format.Levels; level > Level.Pte && !end.IsAligned(Level.EntrySpan(level)); level--)
-        {
-            var entry = _store.Read(table, Level.Index(end.Value, level));
-            if (!_store.Format.IsSlot(entry, level))
-            {
-                break;
-            }
-
-            if (_store.IsAttached(entry, level))
-            {
-                return AddressRange.FromLength(end.AlignDown(Level.EntrySpan(level)), Level.EntrySpan(level));
-            }
-
-            table = _store.TableOf(entry, level);
-        }
-
-        return default;
     }
 }

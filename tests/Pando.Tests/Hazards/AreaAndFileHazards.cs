@@ -84,23 +84,29 @@ public sealed class AreaAndFileHazards
     }
 
     [Fact]
-    public void Hazard_35_areas_that_are_split_joined_moved_and_refused_stand_in_the_file_s_index_once()
+    public void Hazard_35_what_is_split_joined_moved_and_refused_is_found_by_the_file_once()
     {
         using var bench = new OperationBench();
         var file = bench.DaxFile(8 * Mebi);
         var process = bench.Start();
         process.Map(MapRequest.PrivateFile(file, Rights.ReadWrite));
         process.Store(At + Page, 1);
-        Assert.Equal(1, file.PrivateMappings.Count);
+        process.Store(At + (5 * Mebi), 1);
+        Assert.Equal(2, file.Tables.ReverseMap.Count);
         bench.Does(process.Space.Advise(At + (2 * Mebi), Mebi, Advice.DontDump));
-        Assert.Equal(3, file.PrivateMappings.Count);
         bench.Does(process.Space.Advise(At, 8 * Mebi, Advice.DoDump));
-        Assert.Equal(1, file.PrivateMappings.Count);
+        Assert.Equal(2, file.Tables.ReverseMap.Count);
         bench.Fails(Errno.EINVAL, () => process.Space.Map(MapRequest.PrivateFile(file, Rights.Read) with { Offset = 1 }));
         Assert.True(process.Space.Remap(At + (4 * Mebi), 4 * Mebi, 4 * Mebi, RemapFlags.MayMove | RemapFlags.Fixed, At + Gibi).Succeeded);
+        Assert.Equal(2, file.Tables.ReverseMap.Count);
+        bench.Does(process.Space.Unmap(At + Page, Page));
+        Assert.Equal(3, file.Tables.ReverseMap.Count);
+        bench.Sound();
+        bench.Does(process.Space.Unmap(At, 4 * Mebi));
+        Assert.Equal(1, file.Tables.ReverseMap.Count);
         bench.Sound();
         process.Space.Exit();
-        Assert.Equal(0, file.PrivateMappings.Count);
+        Assert.Equal(0, file.Tables.ReverseMap.Count);
         bench.Sound();
     }
 
@@ -130,7 +136,7 @@ public sealed class AreaAndFileHazards
         using var done = new ManualResetEventSlim();
         var holder = new Thread(() =>
         {
-            using (file.PrivateMappings.Hold())
+            using (file.Tables.ReverseMap.Hold())
             {
                 taken.Set();
                 done.Wait();

@@ -46,7 +46,7 @@ public sealed class AdviseTests
         }
 
         Assert.Equal((1, 1, 0), (process.Load(At), process.Load(own), process.Load(anonymous)));
-        Assert.Equal((1, 0, 0), (process.Own.Pte, file.PrivateMappings.Count - 1, 0));
+        Assert.Equal((1, 0), (process.Own.Pte, file.Tables.ReverseMap.Count));
         process.Store(anonymous, 4);
         bench.Does(process.Space.Advise(anonymous, Page, Advice.Free));
         Assert.Equal(0, process.Load(anonymous));

@@ -40,7 +40,7 @@ public sealed class ProtectTests
         }
 
         Assert.Equal((own, diverged), (one.Own, bench.Machine.Count(TableEvent.Diverged)));
-        Assert.Equal(sharing == SharingLevels.None || sharing == SharingLevels.UpTo2MiB ? 3 : 0, file.PrivateMappings.Count);
+        Assert.Equal(sharing == SharingLevels.None || sharing == SharingLevels.UpTo2MiB ? 6 : 0, file.Tables.ReverseMap.Count);
     }
 
     [Theory]
@@ -54,7 +54,7 @@ public sealed class ProtectTests
         foreach (var rights in new[] { Rights.Read, Rights.None, Rights.ReadWrite })
         {
             bench.Does(sharers[0].Space.Protect(At, size, rights));
-            Assert.Equal(((0, 0, 0, 1), 0), (sharers[0].Own, file.PrivateMappings.Count));
+            Assert.Equal(((0, 0, 0, 1), 0), (sharers[0].Own, file.Tables.ReverseMap.Count));
         }
 
         bench.Does(sharers[0].Space.Unmap(At, size));

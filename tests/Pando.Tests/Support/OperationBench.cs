@@ -107,7 +107,7 @@ internal sealed class OperationBench : IDisposable
 
         foreach (var file in _files.Where(file => !file.HasEnded))
         {
-            text.Append(file.Name).Append(' ').Append(file.Size).Append(' ').Append(file.DirtyBytes).Append(' ').Append(file.PrivateMappings.Count)
+            text.Append(file.Name).Append(' ').Append(file.Size).Append(' ').Append(file.DirtyBytes).Append(' ').Append(file.Tables.ReverseMap.Count)
                 .AppendJoin(',', file is DaxFile dax ? dax.Extents : []).AppendLine();
             foreach (var table in file.Tables.All())
             {

@@ -177,29 +177,43 @@ public sealed class AuditorTests : IDisposable
     }
 
     [Fact]
-    public void An_area_that_is_missing_in_its_files_index_is_reported()
+    public void A_table_that_is_missing_in_its_files_reverse_map_is_reported()
     {
-        var area = _space.AreaSet.Find(PrivateFileLeaf)!;
-        Assert.True(area.IsIndexed);
-        using (_file.PrivateMappings.Hold())
-        {
-            _file.PrivateMappings.Remove(area);
-        }
-
-        AssertReported("stand in its index");
+        var (table, _, _) = Leaf(PrivateFileLeaf);
+        _file.Tables.ReverseMap.Remove(Store.Memory.Record(table).Part);
+        AssertReported("the reverse map of");
     }
 
     [Fact]
-    public void A_private_leaf_of_a_file_in_an_area_without_index_is_reported()
+    public void A_private_leaf_of_a_file_that_the_file_does_not_find_is_reported()
     {
-        var area = _space.AreaSet.Find(PrivateFileLeaf)!;
-        using (_file.PrivateMappings.Hold())
+        Store.Parts.Remove(Leaf(PrivateFileLeaf).Table);
+        AssertReported("is not found by");
+    }
+
+    [Fact]
+    public void A_part_of_a_file_that_is_not_mapped_is_reported()
+    {
+        var (table, level, _) = Leaf(PrivateFileLeaf);
+        Assert.True(Store.Parts.TryFind(table, PrivateFileLeaf, out var owner, out var part));
+        using (Store.Lock(table, level))
         {
-            _file.PrivateMappings.Remove(area);
+            Store.Parts.Add(table, level, owner, part.Key.Origin, part.Key.Start, part.End + Level.PageSize);
         }
 
-        area.IsIndexed = false;
-        AssertReported("does not stand in the file's index");
+        AssertReported("finds");
+    }
+
+    [Fact]
+    public void A_table_of_no_space_in_a_files_reverse_map_is_reported()
+    {
+        var (table, level, _) = Leaf(PrivateFileLeaf);
+        using (Store.Lock(table, level))
+        {
+            _file.Tables.ReverseMap.Add(new PartKey(0, level, new Frame(1), 0), Level.PageSize, default);
+        }
+
+        AssertReported("stand in its reverse map");
     }
 
     [Theory]
