@@ -4,6 +4,7 @@ using Pando.Cli.Views;
 using Pando.Linux.Analysis;
 using Pando.Linux.Report;
 using Pando.Linux.Snapshot;
+using Pando.Tests.Shared;
 
 namespace Pando.Cli.Tests;
 
@@ -12,6 +13,8 @@ public class HostileNamesTests
 {
     private const ulong GiB = 1UL << 30;
     private const MappingRights Shared = MappingRights.Read | MappingRights.Write | MappingRights.Shared;
+
+    private static readonly string[] AllViews = ["object", "process", "cgroup", "vm", "html"];
 
     private static readonly string[] Hostile =
     [
@@ -79,6 +82,33 @@ public class HostileNamesTests
             Assert.Equal(plain, Lines(views));
             Assert.DoesNotContain("<script", views[^1], StringComparison.Ordinal);
         }
+    }
+
+    [Fact]
+    public void Ten_thousand_mutated_names_leave_every_view_harmless()
+    {
+        Fuzz.ForEach(random =>
+        {
+            var name = Hostile[random.Next(Hostile.Length)];
+            name = random.Next(2) == 0 ? Mutation.Of(name, random) : Printable.Decode(Mutation.Of(Encoding.UTF8.GetBytes(name), random));
+            name = name.Replace('\uFFFD', '?'); // harmless, but of no use here: no view may make one
+            var report = ScanAnalysis.Analyse(RichMachine.Create(name), new ReportOptions());
+            var by = AllViews[random.Next(AllViews.Length)];
+            using var output = new StringWriter { NewLine = "\n" };
+            if (by == "html")
+            {
+                output.Write(HtmlReport.Render(report));
+            }
+            else
+            {
+                new ScanView(output, random.Next(2) == 0 ? null : random.Next(20, 200), report, 30).Write(by, null);
+            }
+
+            var view = output.ToString();
+            Assert.True(IsHarmless(view), view);
+            Assert.DoesNotContain("<script", by == "html" ? view : "", StringComparison.OrdinalIgnoreCase);
+            Assert.Equal(report.Objects.Count, ReportJson.ReadScan(ReportJson.Write(report))!.Objects.Count);
+        });
     }
 
     [Fact]

@@ -1,4 +1,5 @@
 using Pando.Linux.Analysis;
+using Pando.Tests.Shared;
 
 namespace Pando.Linux.Tests;
 
@@ -64,9 +65,8 @@ public class CgroupNameTests
     [Fact]
     public void Ten_thousand_mutated_paths_are_read_without_an_error()
     {
-        var random = new Random(19);
         string[] seeds = [$"/system.slice/docker-{Id}.scope", $"/kubepods.slice/kubepods-pod{PodInUnit}.slice/crio-{Id}.scope", "/system.slice/a\\x2db.service", "/machine.slice/machine-qemu\\x2d1\\x2dx.scope", "/lxc/w", "/slurm/job_1/step_2"];
-        for (var i = 0; i < 10_000; i++)
+        Fuzz.ForEach(random =>
         {
             var path = Mutation.Of(seeds[random.Next(seeds.Length)], random);
 
@@ -75,7 +75,7 @@ public class CgroupNameTests
             Assert.True(name.ContainerId.Length is 0 or 64);
             Assert.All(name.ContainerId, c => Assert.True(char.IsAsciiHexDigit(c)));
             _ = name.Label(null, null);
-        }
+        });
     }
 
     [Fact]

@@ -2,6 +2,7 @@ using System.Text;
 using Pando.Linux.Analysis;
 using Pando.Linux.Proc;
 using Pando.Linux.Snapshot;
+using Pando.Tests.Shared;
 
 namespace Pando.Linux.Tests;
 
@@ -206,10 +207,9 @@ public sealed class CgroupReaderTests : IDisposable
     [Fact]
     public void Ten_thousand_mutated_files_are_read_without_an_error()
     {
-        var random = new Random(20);
         var cgroup = Encoding.UTF8.GetBytes($"9:name=systemd:/system.slice/docker-{Id}.scope\n5:hugetlb:/small\n4:memory:/box\n2:cpu,cpuacct:/\n0::/a b:c\n");
         var mounts = Encoding.UTF8.GetBytes("22 1 8:1 / / rw - ext4 /dev/sda1 rw\n30 22 0:20 /a\\040b /sys/fs/cgroup/memory rw,nosuid shared:1 - cgroup cgroup rw,memory\n31 22 0:21 / /sys/fs/cgroup/u rw - cgroup2 none rw\n");
-        for (var i = 0; i < 10_000; i++)
+        Fuzz.ForEach(random =>
         {
             var (path, others) = CgroupReader.PathsOf(Mutation.Of(cgroup, random));
             Assert.NotNull(path);
@@ -220,6 +220,6 @@ public sealed class CgroupReaderTests : IDisposable
             }
 
             Assert.All(MountPoint.Parse(Mutation.Of(mounts, random)), m => Assert.NotNull(m.Point));
-        }
+        });
     }
 }

@@ -1,14 +1,13 @@
 using System.Globalization;
 using System.Text;
 using Pando.Linux.Report;
+using Pando.Tests.Shared;
 
 namespace Pando.Linux.Tests;
 
 /// <summary>Names of strangers, as they are shown.</summary>
 public class PrintableTests
 {
-    private const int Mutations = 10_000;
-
     /// <summary>What a terminal or a browser may act on, or not show; worked out here by Unicode's own categories, apart from
     /// the code under test.</summary>
     internal static bool IsVisible(string text)
@@ -77,8 +76,7 @@ public class PrintableTests
     [Fact]
     public void Ten_thousand_random_names_come_out_visible_and_stay_as_they_are_then()
     {
-        var random = new Random(17);
-        for (var i = 0; i < Mutations; i++)
+        Fuzz.ForEach(random =>
         {
             var bytes = new byte[random.Next(1, 40)];
             random.NextBytes(bytes);
@@ -89,7 +87,7 @@ public class PrintableTests
                 Assert.True(IsVisible(shown), shown);
                 Assert.Same(shown, Printable.Text(shown));
             }
-        }
+        });
     }
 
     [Theory]

@@ -63,7 +63,7 @@ internal static class CgroupAnalysis
         var tree = new Dictionary<string, Node>(StringComparer.Ordinal);
         foreach (var group in processes.GroupBy(p => p.Cgroup))
         {
-            var sums = new Sums(group.Count(), group.Sum(p => p.TableBytes), group.Sum(p => p.Live), group.Sum(p => p.Duplicate), group.Sum(p => p.Empty));
+            var sums = new Sums(group.Count(), group.Total(p => p.TableBytes), group.Total(p => p.Live), group.Total(p => p.Duplicate), group.Total(p => p.Empty));
             Of(tree, group.Key).Own = sums;
             for (var path = group.Key; path is not null; path = path.Length == 0 ? null : CgroupPath.ParentOf(path))
             {

@@ -28,7 +28,7 @@ internal sealed class CureAnalysis
     private CureAnalysis(MachineSnapshot snapshot, ObjectFacts facts, List<Shape> shapes, long liveBytes, int? at, ObjectExtent extent)
     {
         (_snapshot, _object, _shapes, _liveBytes, _at, _extent) = (snapshot, facts, shapes, liveBytes, at, extent);
-        _processes = shapes.Sum(s => s.Count);
+        _processes = shapes.Total(s => s.Count);
         _now = Count(SharingNow(), Same, keepNeighbours: true);
     }
 
@@ -87,7 +87,7 @@ internal sealed class CureAnalysis
         // moves together where it was, as the kernel lays mappings out: of two tables that show it too, one stays.
         var isSame = ReferenceEquals(remap.Method, ((Func<MappedPart, MappedPart>)Same).Method);
         var after = Count(rule, remap, keepNeighbours: isSame);
-        var kept = isSame ? 0 : _shapes.Sum(s => s.SharedWindows * s.Count) / 2 * TableCounts.TableBytes;
+        var kept = isSame ? 0 : _shapes.Total(s => s.SharedWindows * s.Count) / 2 * TableCounts.TableBytes;
         var saved = Math.Clamp(_now.BytesBelowRoot - after.BytesBelowRoot - kept, 0, _liveBytes);
         return new Cure(id, name, available, null, _liveBytes - saved, saved, AtBytes(_now), AtBytes(after), cost) { MemoryBytes = memory };
     }

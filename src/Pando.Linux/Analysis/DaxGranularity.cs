@@ -19,14 +19,46 @@ public static class DaxGranularity
     {
         ArgumentNullException.ThrowIfNull(dax);
         var counts = new SortedDictionary<DaxRefusal, long>();
-        for (var window = mapping.Start & ~(Window - 1); window < mapping.End; window += Window)
+        var end = ((mapping.End - 1) / Window) + 1;
+        for (var number = mapping.Start / Window; number < end;)
         {
-            var reason = JudgeWindow(mapping, dax, window, kernelHasPmd);
-            counts[reason] = counts.GetValueOrDefault(reason) + 1;
+            var (reason, windows) = JudgeFrom(mapping, dax, number * Window, (long)(end - number), kernelHasPmd);
+            counts[reason] = counts.GetValueOrDefault(reason) + windows;
+            number += (ulong)windows;
         }
 
         return counts;
     }
+
+    /// <summary>Judges the window that begins at <paramref name="window"/>, and says of how many of the next <paramref name="most"/>
+    /// windows, itself among them, the same is true: files of terabytes have millions of windows, and few extents.</summary>
+    public static (DaxRefusal Reason, long Windows) JudgeFrom(MappingFacts mapping, DaxFacts dax, ulong window, long most, bool kernelHasPmd = true)
+    {
+        var reason = JudgeWindow(mapping, dax, window, kernelHasPmd);
+        var same = reason switch
+        {
+            DaxRefusal.KernelWithoutPmd or DaxRefusal.AddressNotCongruent or DaxRefusal.PrivateMapping => most,
+            DaxRefusal.WindowNotCovered => 1,
+            DaxRefusal.EndOfFile => (long)((mapping.End - window) / Window),
+            _ => SameExtent(mapping, dax, window),
+        };
+        return (reason, Math.Clamp(same, 1, Math.Max(1, most)));
+    }
+
+    /// <summary>How many windows from this one on lie wholly in the same extent or hole, in the mapping and in the file.</summary>
+    private static long SameExtent(MappingFacts mapping, DaxFacts dax, ulong window)
+    {
+        var offset = (ulong)(mapping.Offset + unchecked((long)(window - mapping.Start)));
+        var index = IndexOf(dax.Extents, offset);
+        var reach = index >= 0 ? dax.Extents[index].Logical + dax.Extents[index].Length
+            : ~index < dax.Extents.Count ? dax.Extents[~index].Logical
+            : ulong.MaxValue;
+        reach = Math.Min(reach, Math.Min(RoundedSize(dax), offset + (mapping.End - window)));
+        return (long)((reach - Math.Min(reach, offset)) / Window);
+    }
+
+    /// <summary>The kernel counts the file in whole pages (dax_fault_check_fallback).</summary>
+    private static ulong RoundedSize(DaxFacts dax) => ((ulong)dax.FileSize + PageSize - 1) & ~(PageSize - 1);
 
     /// <summary>Judges the window that begins at <paramref name="window"/>, a multiple of 2 MiB.</summary>
     public static DaxRefusal JudgeWindow(MappingFacts mapping, DaxFacts dax, ulong window, bool kernelHasPmd = true)
@@ -53,9 +85,7 @@ public static class DaxGranularity
             return DaxRefusal.WindowNotCovered;
         }
 
-        // The kernel counts the file in whole pages (dax_fault_check_fallback).
-        var end = ((ulong)dax.FileSize + PageSize - 1) & ~(PageSize - 1);
-        return (ulong)offset + Window > end ? DaxRefusal.EndOfFile : JudgePlace(dax, (ulong)offset);
+        return (ulong)offset + Window > RoundedSize(dax) ? DaxRefusal.EndOfFile : JudgePlace(dax, (ulong)offset);
     }
 
     private static DaxRefusal JudgePlace(DaxFacts dax, ulong offset)

@@ -76,10 +76,11 @@ internal sealed class DaxWindows
             }
 
             counts.Small += (long)(last - first) + 1;
-            for (var window = first; window <= last; window++)
+            for (var window = first; window <= last;)
             {
-                var reason = DaxGranularity.JudgeWindow(mapping, _dax, window << Shift, _kernelHasPmd);
-                counts.Say(reason == DaxRefusal.None ? DaxRefusal.SmallEntriesFirst : reason, 1);
+                var (reason, windows) = DaxGranularity.JudgeFrom(mapping, _dax, window << Shift, (long)(last - window) + 1, _kernelHasPmd);
+                counts.Say(reason == DaxRefusal.None ? DaxRefusal.SmallEntriesFirst : reason, windows);
+                window += (ulong)windows;
             }
         }
 

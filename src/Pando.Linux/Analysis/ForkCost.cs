@@ -19,7 +19,7 @@ internal static class ForkCost
         }
 
         // A transparent huge page is one entry, and the table that is kept in reserve for it.
-        var huge = process.IsRead ? process.Facts.Populated!.Where(r => r.LeafLevel > 0 && PrivateMemory.IsPrivate(process.Facts.Mappings![r.Mapping])).Sum(r => (long)(r.End - r.Start)) : 0;
+        var huge = process.IsRead ? process.Facts.Populated!.Where(r => r.LeafLevel > 0 && PrivateMemory.IsPrivate(process.Facts.Mappings![r.Mapping])).Total(r => (long)(r.End - r.Start)) : 0;
         var pages = Math.Max(0, process.Facts.AnonymousBytes - huge) / Page;
         var tables = process.Objects.Values.Sum(o => o.Own[1]);
         return ((tables * rate.NanosecondsPerTable) + (pages * rate.NanosecondsPerPage)) / 1e6;

@@ -127,10 +127,10 @@ internal sealed class HugetlbAdvice(AdviceContext context)
             return null;
         }
 
-        var resident = objects.Sum(o => o.ResidentBytes ?? 0);
-        var touched = objects.Sum(o => o.TouchedBytes);
+        var resident = objects.Total(o => o.ResidentBytes ?? 0);
+        var touched = objects.Total(o => o.TouchedBytes);
         var known = objects.All(o => o.ResidentBytes is not null);
-        return new Need(title, size, objects.Sum(o => PagesOf(o, size)), objects.Sum(o => Saving(o, size)), resident, known && resident < touched / 2, objects, settings);
+        return new Need(title, size, objects.Total(o => PagesOf(o, size)), objects.Total(o => Saving(o, size)), resident, known && resident < touched / 2, objects, settings);
     }
 
     private static long PagesOf(ObjectReport o, ulong size) => size == HugePages.Usual ? o.HugePages : HugePages.For(o.MappedBytes, size);
@@ -184,12 +184,12 @@ internal sealed class HugetlbAdvice(AdviceContext context)
     }
 
     private static string Alignment(Service service) =>
-        string.Create(CultureInfo.InvariantCulture, $"# PMD tables are then shared for each whole aligned GiB that a segment covers: at most {service.Ordinary.Sum(o => o.MappedBytes >> 30)} here");
+        string.Create(CultureInfo.InvariantCulture, $"# PMD tables are then shared for each whole aligned GiB that a segment covers: at most {service.Ordinary.Total(o => o.MappedBytes >> 30)} here");
 
     private Need? Oracle(Service service)
     {
         // Huge pages that the instance has already are locked, too: one limit for the whole SGA.
-        var locked = service.Objects.Sum(o => o.Kind == ObjectKind.Hugetlb ? o.MappedBytes : HugePages.For(o.MappedBytes, context.Budget.DefaultSize) * (long)context.Budget.DefaultSize);
+        var locked = service.Objects.Total(o => o.Kind == ObjectKind.Hugetlb ? o.MappedBytes : HugePages.For(o.MappedBytes, context.Budget.DefaultSize) * (long)context.Budget.DefaultSize);
         var isAutomatic = service.Ordinary.Any(o => o.Kind == ObjectKind.SharedMemory);
         return Shared(service, context.Budget.DefaultSize, $"Oracle{AdviceContext.OracleName(service)}: SGA in huge pages", share =>
         [
@@ -235,9 +235,9 @@ internal sealed class HugetlbAdvice(AdviceContext context)
         }
 
         var heap = service.Ordinary.Where(o => o.Name.StartsWith("/memfd:java_heap", StringComparison.Ordinal) || o.Name.StartsWith("/memfd:shenandoah", StringComparison.Ordinal)).ToList();
-        var java = JavaMemory.Of(process, heap.Sum(o => Math.Max(o.MappedBytes, 0)));
-        var saved = heap.Count > 0 ? heap.Sum(o => Saving(o, HugePages.Usual)) + (java.Private.TableBytes ?? 0) : java.Private.TableBytes;
-        var resident = heap.Count > 0 ? heap.Sum(o => o.ResidentBytes ?? 0) : Math.Min(process.Facts.AnonymousBytes, java.HeapBytes);
+        var java = JavaMemory.Of(process, heap.Total(o => Math.Max(o.MappedBytes, 0)));
+        var saved = heap.Count > 0 ? heap.Total(o => Saving(o, HugePages.Usual)) + (java.Private.TableBytes ?? 0) : java.Private.TableBytes;
+        var resident = heap.Count > 0 ? heap.Total(o => o.ResidentBytes ?? 0) : Math.Min(process.Facts.AnonymousBytes, java.HeapBytes);
         return java.HeapBytes == 0 ? null : new Need($"Java ({service.Leader.Pid}): heap and code in huge pages", HugePages.Usual, java.Pages(HugePages.Usual), saved, resident, false, heap, share =>
         [
             $"-XX:+UseLargePages{(context.Budget.DefaultSize == HugePages.Usual ? "" : " -XX:LargePageSizeInBytes=2m")}   # to the JVM's arguments{(heap.Count > 0 ? "; ZGC does not start on fewer pages" : "")}",
@@ -253,7 +253,7 @@ internal sealed class HugetlbAdvice(AdviceContext context)
         var shared = Shared(service, HugePages.Usual, "", _ => []);
         // What may be executed is code that QEMU has translated.
         var memory = PrivateMemory.Of(process, i => (mappings[i].Rights & (MappingRights.Write | MappingRights.Execute)) == MappingRights.Write && mappings[i].Length >= LargePrivate);
-        var bytes = memory.Bytes + (shared?.Objects.Sum(o => o.MappedBytes) ?? 0);
+        var bytes = memory.Bytes + (shared?.Objects.Total(o => o.MappedBytes) ?? 0);
         if (process.Facts.HugetlbBytes > 0 || bytes == 0)
         {
             return null;
@@ -297,7 +297,7 @@ internal sealed class HugetlbAdvice(AdviceContext context)
 
     private static string Words(ObjectKind kind, Service service) => kind switch
     {
-        ObjectKind.SystemV => $"# shmget(key, size, SHM_HUGETLB | SHM_HUGE_2MB | ...); the user needs vm.hugetlb_shm_group = its group, CAP_IPC_LOCK, or memlock {service.Ordinary.Where(o => o.Kind == ObjectKind.SystemV).Sum(o => HugePages.For(o.MappedBytes, HugePages.Usual) << 11)} KiB{LockLimit(service)}",
+        ObjectKind.SystemV => $"# shmget(key, size, SHM_HUGETLB | SHM_HUGE_2MB | ...); the user needs vm.hugetlb_shm_group = its group, CAP_IPC_LOCK, or memlock {service.Ordinary.Where(o => o.Kind == ObjectKind.SystemV).Total(o => HugePages.For(o.MappedBytes, HugePages.Usual) << 11)} KiB{LockLimit(service)}",
         ObjectKind.Memfd => "# memfd_create(name, MFD_HUGETLB | MFD_HUGE_2MB)",
         ObjectKind.SharedAnonymous => "# mmap(..., MAP_SHARED | MAP_ANONYMOUS | MAP_HUGETLB | MAP_HUGE_2MB, ...)",
         _ => "mkdir -p /mnt/huge && mount -t hugetlbfs -o pagesize=2M none /mnt/huge   # and the file there instead of on tmpfs",

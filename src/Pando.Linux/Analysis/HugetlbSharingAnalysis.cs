@@ -39,7 +39,7 @@ internal sealed class HugetlbSharingAnalysis
     private HugetlbSharing Analyse(List<ProcessTables> processes, List<HugetlbProbe> probes)
     {
         var measured = probes.Count > 0 && probes.All(p => p.Tables is not null);
-        var tables = _stretches.All.Where(s => s.Refusal is not null).Sum(s => s.Length) + _phases.Values.Sum(p => p.Tables);
+        var tables = _stretches.All.Where(s => s.Refusal is not null).Total(s => s.Length) + _phases.Values.Total(p => p.Tables);
         Refuse();
         if (measured)
         {
@@ -59,7 +59,7 @@ internal sealed class HugetlbSharingAnalysis
             .ThenBy(o => o.Pid)
             .ToList();
         var sharing = _stretches.All.Where(s => s.Refusal is null && s.Length > _phases[s.Phase].Alone(s)).Select(s => s.Pid).Distinct().Count();
-        return new HugetlbSharing(measured, processes.Count, _stretches.All.Sum(s => s.Length), tables, sharing, outsiders, _remarks)
+        return new HugetlbSharing(measured, processes.Count, _stretches.All.Total(s => s.Length), tables, sharing, outsiders, _remarks)
         {
             ProcessesCounted = _stretches.Counted,
             IsShared = IsShared(),
@@ -91,7 +91,7 @@ internal sealed class HugetlbSharingAnalysis
     {
         var processes = _stretches.All.Select(s => s.Pid).Distinct().Count();
         var main = _stretches.All.GroupBy(s => s.Phase)
-            .OrderByDescending(g => g.Select(s => s.Pid).Distinct().Count()).ThenByDescending(g => g.Sum(s => s.Length)).ThenBy(g => g.Key).FirstOrDefault();
+            .OrderByDescending(g => g.Select(s => s.Pid).Distinct().Count()).ThenByDescending(g => g.Total(s => s.Length)).ThenBy(g => g.Key).FirstOrDefault();
         var ofMain = RankedIntervals.Of(main is null ? [] : main.Select(s => (s.First, s.End)));
         foreach (var stretch in _stretches.All)
         {

@@ -73,13 +73,13 @@ internal static class ObjectAnalysis
             withCures && facts.Kind is not (ObjectKind.Anonymous or ObjectKind.Special) ? CureAnalysis.Compute(snapshot, facts, mappers, levels.Total, at, extent) : [])
         {
             Scope = facts.Scope,
-            ResidentBytes = facts.Kind == ObjectKind.Anonymous ? mappers.Sum(m => m.Facts.AnonymousBytes) : facts.AllocatedBytes,
+            ResidentBytes = facts.Kind == ObjectKind.Anonymous ? mappers.Total(m => m.Facts.AnonymousBytes) : facts.AllocatedBytes,
             TouchedBytes = extent.TouchedBytes,
             HugePages = extent.HugePages,
         };
     }
 
-    private static long Bytes(double tables) => (long)Math.Round(tables) * TableCounts.TableBytes;
+    private static long Bytes(double tables) => Totals.Bytes(tables);
 
     /// <summary>
     /// Tables that would do for all: at each level as many as pieces of the object (2 MiB, 1 GiB, 512 GiB of file

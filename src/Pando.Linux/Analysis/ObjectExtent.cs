@@ -24,7 +24,7 @@ internal sealed record ObjectExtent(long MappedBytes, long TouchedBytes, long Hu
         foreach (var mapping in mappers.SelectMany(p => p.ByObject.Of(facts.Number).Select(m => p.Facts.Mappings![m])))
         {
             var end = mapping.Offset + (long)mapping.Length;
-            sum += (long)mapping.Length;
+            sum = Totals.Add(sum, (long)mapping.Length);
             if (!isPrivate)
             {
                 mapped.Add(mapping.Offset, end);
@@ -50,7 +50,7 @@ internal sealed record ObjectExtent(long MappedBytes, long TouchedBytes, long Hu
         }
 
         return isPrivate
-            ? new ObjectExtent(sum, windows << huge, (sum + (1L << huge) - 1) >> huge, (sum + (1L << giant) - 1) >> giant)
+            ? new ObjectExtent(sum, Math.Min(windows, long.MaxValue >> (huge + 2)) << huge, (sum + (1L << huge) - 1) >> huge, (sum + (1L << giant) - 1) >> giant)
             : new ObjectExtent(mapped.Length, touched.Length << huge, hugePages.Length, giantPages.Length);
     }
 }

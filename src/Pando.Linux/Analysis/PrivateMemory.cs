@@ -24,7 +24,7 @@ internal sealed record PrivateMemory(long Bytes, long? TableBytes)
             }
         }
 
-        var bytes = chosen.Sum(i => (long)mappings[i].Length);
+        var bytes = chosen.Total(i => (long)mappings[i].Length);
         return new PrivateMemory(bytes, process.IsRead ? Tables(process.Facts, chosen) * TableCounts.TableBytes : null);
     }
 

@@ -17,7 +17,7 @@ public sealed class ProcessClass
     public IReadOnlyList<ProcessFacts> Members { get; }
 
     /// <summary>Sum of VmPTE in bytes.</summary>
-    public long TableBytes => Members.Sum(m => m.TableBytes);
+    public long TableBytes => Members.Total(m => m.TableBytes);
 
     /// <summary>Groups processes whose maps are known.</summary>
     public static IReadOnlyList<ProcessClass> Group(IEnumerable<ProcessFacts> processes) =>

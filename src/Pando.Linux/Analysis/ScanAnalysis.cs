@@ -149,12 +149,12 @@ public sealed class ScanAnalysis
     private MachineReport Machine(List<ObjectReport> objects)
     {
         var machine = _snapshot.Machine;
-        var sum = _snapshot.Processes.Sum(p => p.TableBytes);
-        var twice = objects.Sum(o => o.SharedSaved);
+        var sum = _snapshot.Processes.Total(p => p.TableBytes);
+        var twice = objects.Total(o => o.SharedSaved);
         var (countsPud, countsRoot) = KernelCounters.Of(machine.KernelRelease);
         var roots = countsRoot ? _snapshot.Processes.Count * (long)TableCounts.TableBytes * (machine.Isolation ? 2 : 1) : 0;
-        var leftOut = countsPud ? 0 : objects.Sum(o => o.Live.Pud);
-        var unplaced = (long)Math.Round(_estimate.Processes.Sum(p => p.Unplaced)) * TableCounts.TableBytes;
+        var leftOut = countsPud ? 0 : objects.Total(o => o.Live.Pud);
+        var unplaced = Totals.Bytes(_estimate.Processes.Sum(p => p.Unplaced));
         return new MachineReport(
             machine.KernelRelease,
             machine.MemoryBytes,
@@ -168,11 +168,11 @@ public sealed class ScanAnalysis
             machine.PageTableBytes - (sum - twice - leftOut) - roots,
             _snapshot.Processes.Count,
             _snapshot.Processes.Count(p => p.Populated is not null),
-            objects.Sum(o => o.NeededOnce),
-            objects.Sum(o => o.Duplicate),
-            objects.Sum(o => o.Empty),
+            objects.Total(o => o.NeededOnce),
+            objects.Total(o => o.Duplicate),
+            objects.Total(o => o.Empty),
             unplaced,
-            objects.Sum(o => o.ErrorBytes),
+            objects.Total(o => o.ErrorBytes),
             KernelSupport.Of(machine).Lines)
         {
             Unseen = _snapshot.Unseen,
@@ -195,7 +195,7 @@ public sealed class ScanAnalysis
     /// <summary>Memory in pools of huge pages can hold no page tables, and needs next to none.</summary>
     private static double OrdinaryPercent(MachineFacts machine)
     {
-        var ordinary = machine.MemoryBytes - (machine.HugetlbBytes ?? machine.Pools.Sum(p => p.Total * (long)p.PageSize));
+        var ordinary = machine.MemoryBytes - (machine.HugetlbBytes ?? machine.Pools.Total(p => p.Total * (long)p.PageSize));
         return ordinary <= 0 ? 0 : 100.0 * machine.PageTableBytes / ordinary;
     }
 
@@ -268,5 +268,5 @@ public sealed class ScanAnalysis
         return new ObjectCells(report.Number, mappers.Count, columns, pids, rows);
     }
 
-    private static long Bytes(double tables) => (long)Math.Round(tables) * TableCounts.TableBytes;
+    private static long Bytes(double tables) => Totals.Bytes(tables);
 }

@@ -46,9 +46,9 @@ internal sealed class ThpAdvice(AdviceContext context)
             return null;
         }
 
-        var extra = objects.Sum(o => o.TouchedBytes - Math.Min(o.ResidentBytes ?? o.TouchedBytes, o.TouchedBytes));
+        var extra = objects.Total(o => o.TouchedBytes - Math.Min(o.ResidentBytes ?? o.TouchedBytes, o.TouchedBytes));
         var names = string.Join(", ", objects.Take(4).Select(o => o.Label)) + (objects.Count > 4 ? $" and {objects.Count - 4} more" : "");
-        var saved = objects.Sum(Saving);
+        var saved = objects.Total(Saving);
         if (WhyNot(objects, mount, extra, saved) is { } whyNot)
         {
             context.Notes.Add($"Transparent huge pages are not advised for {names}, where they would save {ByteText.Size(saved)} of page tables: {whyNot}.");
@@ -71,7 +71,7 @@ internal sealed class ThpAdvice(AdviceContext context)
         return extra switch
         {
             _ when extra > available => $"they take {ByteText.Size(extra)} more memory; the machine has {ByteText.Size(Math.Max(0, available))} to give",
-            _ when extra > saved && objects.Sum(o => o.ResidentBytes ?? o.TouchedBytes) < objects.Sum(o => o.TouchedBytes) / 2 => $"it is used sparsely, and they take {ByteText.Size(extra)} more memory than now",
+            _ when extra > saved && objects.Total(o => o.ResidentBytes ?? o.TouchedBytes) < objects.Total(o => o.TouchedBytes) / 2 => $"it is used sparsely, and they take {ByteText.Size(extra)} more memory than now",
             _ when mount is { SizeBytes: > 0 } && extra > mount.FreeBytes => $"they take {ByteText.Size(extra)} more, and {mount.Point} has {ByteText.Size(mount.FreeBytes)} free",
             _ when context.MemoryLeft(processes) is { } left && extra > left => $"they take {ByteText.Size(extra)} more, and memory.max of the processes' cgroup leaves {ByteText.Size(left)}",
             _ => null,
@@ -130,7 +130,7 @@ internal sealed class ThpAdvice(AdviceContext context)
         }
         else
         {
-            var size = objects.Sum(o => o.HugePages) << 21;
+            var size = objects.Total(o => o.HugePages) << 21;
             lines.Add(string.Create(CultureInfo.InvariantCulture, $"mkdir -p /mnt/huge-tmpfs && {enter}mount -t tmpfs -o huge=always,size={size + (size >> 4)},mode=1777 none /mnt/huge-tmpfs   # and the file there"));
             lines.Add(string.Create(CultureInfo.InvariantCulture, $"# a mount of its own: {point} has {mount.Files} files, and each small one would take 2 MiB with huge=always"));
         }

@@ -29,7 +29,7 @@ internal static class VirtualMachines
     {
         var guest = FromArguments(process.Service?.Arguments ?? []) ?? process.Mappings!
             .Where(m => (m.Rights & (MappingRights.Write | MappingRights.Execute)) == MappingRights.Write && m.Length >= SmallestMemory)
-            .Sum(m => (long)m.Length);
+            .Total(m => (long)m.Length);
         var (secondary, source) = Secondary(process, all, snapshot, cgroups);
         return new VirtualMachineReport(process.Pid, NameOf(process), processors, guest, process.TableBytes, secondary, source, guest / RuleOfThumb);
     }

@@ -25,8 +25,11 @@ internal readonly record struct MemoryFile(long Size, long Allocated, ulong Inod
             (long)file.Size,
             (long)(file.Blocks * BlockSize),
             file.Inode,
-            isBounded ? (long)system.Blocks * system.BlockSize : 0,
-            isBounded ? (long)system.BlocksFree * system.BlockSize : 0,
-            (long)(system.Files - Math.Min(system.FilesFree, system.Files)));
+            isBounded ? Bytes(system.Blocks, system.BlockSize) : 0,
+            isBounded ? Bytes(system.BlocksFree, system.BlockSize) : 0,
+            (long)Math.Min(system.Files - Math.Min(system.FilesFree, system.Files), long.MaxValue));
     }
+
+    /// <summary>A bound may be larger than any memory (size=16E).</summary>
+    private static long Bytes(ulong blocks, long size) => blocks > (ulong)(long.MaxValue / Math.Max(size, 1)) ? long.MaxValue : (long)blocks * size;
 }

@@ -29,7 +29,7 @@ internal sealed class CgroupReader
 
     public CgroupReader(ScanOptions options, IReadOnlyList<ulong> hugePageSizes)
     {
-        _mounts = [.. MountPoint.Parse(_file.Read(Path.Combine(options.Proc, "self/mountinfo"), out _)).Where(m => m.Type is "cgroup" or "cgroup2")];
+        _mounts = MountPoint.Read(_file, Path.Combine(options.Proc, "self/mountinfo"), m => m.Type is "cgroup" or "cgroup2");
         _names = new ContainerNames(options, _file);
         _hugePageSizes = hugePageSizes;
     }

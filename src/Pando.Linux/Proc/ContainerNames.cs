@@ -143,7 +143,7 @@ internal sealed class ContainerNames(ScanOptions options, FileContents file)
             using var document = JsonDocument.Parse(text.ToArray());
             take(document.RootElement);
         }
-        catch (JsonException)
+        catch (Exception e) when (e is JsonException or InvalidOperationException) // the latter for text that is no UTF-8
         {
             // Somebody is writing it, or it is another file: the id will do.
         }

@@ -28,7 +28,7 @@ internal sealed class DeviceTypes
             _types[device] = type;
         }
 
-        Add(file.Read(Path.Combine(options.Proc, "self/mountinfo"), out _));
+        MountTable.Read(file, Path.Combine(options.Proc, "self/mountinfo"), Add);
     }
 
     /// <summary>The type; its name is empty where nothing is known.</summary>
@@ -46,7 +46,7 @@ internal sealed class DeviceTypes
         var name = Namespace(process, "mnt");
         if (name.Length == 0 || _seen.TryAdd(name, true))
         {
-            Add(file.Read(string.Create(CultureInfo.InvariantCulture, $"{_options.Proc}/{process.Reader}/mountinfo"), out _));
+            MountTable.Read(file, string.Create(CultureInfo.InvariantCulture, $"{_options.Proc}/{process.Reader}/mountinfo"), Add);
         }
     }
 
@@ -76,11 +76,5 @@ internal sealed class DeviceTypes
         }
     }
 
-    private void Add(ReadOnlySpan<byte> mountinfo)
-    {
-        foreach (var (device, type) in MountTable.Parse(mountinfo))
-        {
-            _types.TryAdd(device, type);
-        }
-    }
+    private void Add(uint device, FileSystemType type) => _types.TryAdd(device, type);
 }

@@ -1,5 +1,6 @@
 using System.Globalization;
 using System.Text.RegularExpressions;
+using Pando.Linux.Snapshot;
 
 namespace Pando.Linux.Proc;
 
@@ -69,7 +70,8 @@ internal readonly partial record struct FileSystemType(string Name, string Optio
                 return 0;
             }
 
-            return number << match.Groups[2].Value switch { "K" or "k" => 10, "M" or "m" => 20, "G" or "g" => 30, _ => 0 };
+            var shift = match.Groups[2].Value switch { "K" or "k" => 10, "M" or "m" => 20, "G" or "g" => 30, _ => 0 };
+            return number <= ulong.MaxValue >> shift && HugePagePool.IsPageSize(number << shift) ? number << shift : 0;
         }
     }
 

@@ -20,12 +20,14 @@ public static class KernelConfig
         while (ProcText.TryLine(ref text, out var bytes))
         {
             var line = Encoding.ASCII.GetString(bytes);
-            var name = line.StartsWith("# CONFIG_", StringComparison.Ordinal) && line.EndsWith(" is not set", StringComparison.Ordinal)
-                ? line[2..^" is not set".Length]
-                : line.Split('=')[0];
-            if (Wanted.Contains(name))
+            var equals = line.IndexOf('=', StringComparison.Ordinal);
+            if (line.StartsWith("# CONFIG_", StringComparison.Ordinal) && line.EndsWith(" is not set", StringComparison.Ordinal) && Wanted.Contains(line[2..^" is not set".Length]))
             {
-                options[name] = line.StartsWith('#') ? "n" : line[(name.Length + 1)..];
+                options[line[2..^" is not set".Length]] = "n";
+            }
+            else if (equals > 0 && Wanted.Contains(line[..equals]))
+            {
+                options[line[..equals]] = line[(equals + 1)..];
             }
         }
 

@@ -50,7 +50,7 @@ internal sealed class MachineReader(ScanOptions options)
                 .Append((Name: ShmemSetting, Value: Chosen("kernel/mm/transparent_hugepage/hugepages-2048kB/shmem_enabled")))
                 .Where(s => s.Value.Length > 0)
                 .ToDictionary(s => s.Name, s => s.Value),
-            meminfo.TryGetValue("Hugepagesize", out var hugePageSize) && hugePageSize > 0 ? (ulong)hugePageSize : null,
+            meminfo.TryGetValue("Hugepagesize", out var hugePageSize) && HugePagePool.IsPageSize((ulong)hugePageSize) ? (ulong)hugePageSize : null,
             meminfo.TryGetValue("MemAvailable", out var available) ? available : null,
             meminfo.TryGetValue("Hugetlb", out var hugetlb) ? hugetlb : null,
             Nodes(),
@@ -142,8 +142,8 @@ internal sealed class MachineReader(ScanOptions options)
 
         foreach (var pool in Directory.EnumerateDirectories(root).Order(StringComparer.Ordinal))
         {
-            var size = Path.GetFileName(pool)["hugepages-".Length..].Replace("kB", "", StringComparison.Ordinal);
-            if (ulong.TryParse(size, out var kilobytes))
+            var size = Path.GetFileName(pool).Replace("hugepages-", "", StringComparison.Ordinal).Replace("kB", "", StringComparison.Ordinal);
+            if (ulong.TryParse(size, NumberStyles.None, CultureInfo.InvariantCulture, out var kilobytes) && kilobytes <= 1UL << 30 && HugePagePool.IsPageSize(kilobytes * 1024))
             {
                 yield return new HugePagePool(kilobytes * 1024, Number(pool, "nr_hugepages"), Number(pool, "free_hugepages"),
                     Number(pool, "resv_hugepages"), Number(pool, "surplus_hugepages"));

@@ -238,13 +238,13 @@ public sealed class MachineScanner
 
     private Dictionary<int, string> Flags(ProcessFacts process, IReadOnlyList<ObjectFacts> objects, FileContents file)
     {
-        var entries = SmapsParser.Parse(file.Read($"{_options.Proc}/{process.Reader}/smaps", out _)).ToDictionary(e => e.Start, e => e.VmFlags);
+        var entries = SmapsParser.ByStart(file, $"{_options.Proc}/{process.Reader}/smaps");
         var flags = new Dictionary<int, string>();
         for (var m = 0; m < process.Mappings!.Count; m++)
         {
-            if (objects[process.Mappings[m].ObjectNumber].Kind == ObjectKind.Hugetlb && entries.TryGetValue(process.Mappings[m].Start, out var text))
+            if (objects[process.Mappings[m].ObjectNumber].Kind == ObjectKind.Hugetlb && entries.TryGetValue(process.Mappings[m].Start, out var entry))
             {
-                flags[m] = text;
+                flags[m] = entry.VmFlags;
             }
         }
 

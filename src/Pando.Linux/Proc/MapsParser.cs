@@ -14,13 +14,42 @@ public static class MapsParser
         var mappings = new List<MappingFacts>(64);
         while (ProcText.TryLine(ref text, out var line))
         {
-            if (TryLine(line, objects, out var mapping))
-            {
-                mappings.Add(mapping);
-            }
+            Add(mappings, line, objects);
         }
 
         return [.. mappings];
+    }
+
+    /// <summary>The same of a file, however long; null with the error number if it cannot be read to its end. <paramref name="lines"/> is
+    /// 0 for a process without memory.</summary>
+    internal static MappingFacts[]? Read(FileContents file, string path, ObjectTable objects, out long lines, out int error)
+    {
+        var mappings = new List<MappingFacts>(64);
+        lines = file.ReadLines(path, line => Add(mappings, line, objects), out error);
+        return error == 0 ? [.. mappings] : null;
+    }
+
+    /// <summary>
+    /// Lines of another form, and mappings that no kernel has, are passed over. The kernel writes the file in pieces, and the process
+    /// goes on between them: of a mapping that grew meanwhile, and stands there again, what is new is taken.
+    /// </summary>
+    private static void Add(List<MappingFacts> mappings, ReadOnlySpan<byte> line, ObjectTable objects)
+    {
+        if (!TryLine(line, objects, out var mapping))
+        {
+            return;
+        }
+
+        var end = mappings.Count == 0 ? 0 : mappings[^1].End;
+        if (mapping.Start < end && mapping.End > end)
+        {
+            mapping = mapping with { Start = end, Offset = mapping.ObjectNumber == ObjectTable.Anonymous ? mapping.Offset : mapping.Offset + (long)(end - mapping.Start) };
+        }
+
+        if (mapping.IsPossibleAbove(end))
+        {
+            mappings.Add(mapping);
+        }
     }
 
     /// <summary>Parses "start-end rights offset major:minor inode path"; false if the line is of another form.</summary>
@@ -47,7 +76,7 @@ public static class MapsParser
         var minor = ProcText.Hexadecimal(minorText.IsEmpty ? minorText : minorText[1..], out _);
         var inode = (ulong)ProcText.Decimal(ProcText.Word(ref rest));
         var number = objects.NumberOf(DeviceNumber.Of(major, minor), inode, rest.TrimStart((byte)' '));
-        mapping = new MappingFacts(start, end, (long)offset, rights, number);
+        mapping = new MappingFacts(start, end, MappingList.Offset(offset, end - start), rights, number);
         return true;
     }
 }

@@ -1,4 +1,5 @@
 using System.Text;
+using Pando.Linux.Native;
 using Pando.Linux.Report;
 
 namespace Pando.Linux.Proc;
@@ -13,26 +14,48 @@ internal sealed record MountPoint(string Device, string Root, string Point, stri
         var found = new List<MountPoint>();
         while (ProcText.TryLine(ref text, out var line))
         {
-            // id parent major:minor root point options [field]... - type source options; spaces in names are escaped.
-            _ = ProcText.Word(ref line);
-            _ = ProcText.Word(ref line);
-            var device = ProcText.Word(ref line);
-            var root = ProcText.Word(ref line);
-            var point = ProcText.Word(ref line);
-            var options = ProcText.Word(ref line);
-            var dash = line.IndexOf(" - "u8);
-            if (point.IsEmpty || dash < 0)
+            if (OfLine(line) is { } mount)
             {
-                continue;
+                found.Add(mount);
             }
-
-            line = line[(dash + 3)..];
-            var type = ProcText.Word(ref line);
-            _ = ProcText.Word(ref line);
-            found.Add(new MountPoint(Encoding.ASCII.GetString(device), Unescape(root), Unescape(point), Printable.Decode(options), Printable.Decode(type), Unescape(ProcText.Word(ref line))));
         }
 
         return found;
+    }
+
+    /// <summary>The same of a file, of which only those mounts are kept that are wanted.</summary>
+    public static IReadOnlyList<MountPoint> Read(FileContents file, string path, Func<MountPoint, bool> isWanted)
+    {
+        var found = new List<MountPoint>();
+        file.ReadLines(path, line =>
+        {
+            if (OfLine(line) is { } mount && isWanted(mount))
+            {
+                found.Add(mount);
+            }
+        }, out _);
+        return found;
+    }
+
+    private static MountPoint? OfLine(ReadOnlySpan<byte> line)
+    {
+        // id parent major:minor root point options [field]... - type source options; spaces in names are escaped.
+        _ = ProcText.Word(ref line);
+        _ = ProcText.Word(ref line);
+        var device = ProcText.Word(ref line);
+        var root = ProcText.Word(ref line);
+        var point = ProcText.Word(ref line);
+        var options = ProcText.Word(ref line);
+        var dash = line.IndexOf(" - "u8);
+        if (point.IsEmpty || dash < 0)
+        {
+            return null;
+        }
+
+        line = line[(dash + 3)..];
+        var type = ProcText.Word(ref line);
+        _ = ProcText.Word(ref line);
+        return new MountPoint(Encoding.ASCII.GetString(device), Unescape(root), Unescape(point), Printable.Decode(options), Printable.Decode(type), Unescape(ProcText.Word(ref line)));
     }
 
     /// <summary>True if the path is the mount point or lies below it.</summary>

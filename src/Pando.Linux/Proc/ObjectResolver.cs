@@ -106,7 +106,7 @@ internal sealed class ObjectResolver : IDisposable
     /// <summary>The last resort, without a question to any file system: smaps of one process tells the page size.</summary>
     private void LookAtPageSizes(IEnumerable<(ProcessFacts Process, MappingFacts Mapping)> places) =>
         _reader.ForEach([.. places], 1, p => p.Process.Pid, "its page sizes", (place, file) =>
-            SmapsParser.Parse(file.Read(string.Create(CultureInfo.InvariantCulture, $"{_options.Proc}/{place.Process.Reader}/smaps"), out _)).FirstOrDefault(e => e.Start == place.Mapping.Start).KernelPageSize,
+            SmapsParser.Read(file, string.Create(CultureInfo.InvariantCulture, $"{_options.Proc}/{place.Process.Reader}/smaps")).FirstOrDefault(e => e.Start == place.Mapping.Start).KernelPageSize,
             (place, pageSize) =>
             {
                 if (pageSize > (ulong)Environment.SystemPageSize)

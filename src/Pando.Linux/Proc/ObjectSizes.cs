@@ -102,7 +102,7 @@ internal sealed class ObjectSizes(ScanOptions options, PatientReader reader)
         {
             if (!_mounts.TryGetValue(space, out var mounts))
             {
-                _mounts[space] = mounts = MountPoint.Parse(file.Read($"{options.Proc}/{(space.Length == 0 ? "self" : pid.ToString(CultureInfo.InvariantCulture))}/mountinfo", out _));
+                _mounts[space] = mounts = MountPoint.Read(file, $"{options.Proc}/{(space.Length == 0 ? "self" : pid.ToString(CultureInfo.InvariantCulture))}/mountinfo", m => m.Type == "tmpfs");
             }
 
             return mounts;

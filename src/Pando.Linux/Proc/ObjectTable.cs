@@ -12,9 +12,14 @@ namespace Pando.Linux.Proc;
 /// </summary>
 public sealed class ObjectTable
 {
+    // Names may be as long as directories are nested. When this much is kept, the rest is cut short.
+    private const long MostNameBytes = 256L << 20;
+    private const int ShortName = 128;
+
     private readonly ConcurrentDictionary<Key, int> _numbers = new();
     private readonly List<Entry> _objects = [];
     private readonly Lock _lock = new();
+    private long _nameBytes;
 
     /// <summary>Starts with anonymous memory alone.</summary>
     public ObjectTable() => _ = Add(default, "[anonymous]"u8);
@@ -64,7 +69,10 @@ public sealed class ObjectTable
                 return known;
             }
 
-            _objects.Add(new Entry(key.Device, key.Inode, Printable.Decode(path)));
+            // The marks are what tells objects apart; a name is for people.
+            var name = _nameBytes < MostNameBytes || path.Length <= ShortName ? path : path[..ShortName];
+            _nameBytes += name.Length;
+            _objects.Add(new Entry(key.Device, key.Inode, Printable.Decode(name)));
             _numbers[key] = _objects.Count - 1;
             return _objects.Count - 1;
         }

@@ -17,7 +17,7 @@ internal sealed class PlainLeaves(ScanOptions options, IReadOnlyList<ObjectFacts
     /// <summary>The process with the leaf levels of its populated runs put right.</summary>
     public ProcessFacts Of(ProcessFacts process)
     {
-        var huge = SmapsParser.Parse(file.Read($"{options.Proc}/{process.Reader}/smaps", out _))
+        var huge = SmapsParser.ByStart(file, $"{options.Proc}/{process.Reader}/smaps").Values
             .Where(e => e.HugeMappedBytes > 0)
             .ToDictionary(e => e.Start, e => e.HugeMappedBytes);
         var runs = new List<PopulatedRun>();

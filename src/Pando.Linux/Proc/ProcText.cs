@@ -6,6 +6,8 @@ namespace Pando.Linux.Proc;
 /// <summary>Small steps of parsing that the readers of /proc share; all on bytes, since the files are many and large.</summary>
 internal static class ProcText
 {
+    private const long MostKilobytes = 1L << 46; // 64 PiB
+
     /// <summary>Takes the next line (without its end) off the text.</summary>
     public static bool TryLine(ref ReadOnlySpan<byte> text, out ReadOnlySpan<byte> line)
     {
@@ -41,6 +43,9 @@ internal static class ProcText
     /// <summary>A decimal number; 0 where there is none.</summary>
     public static long Decimal(ReadOnlySpan<byte> word) => Utf8Parser.TryParse(word, out long value, out _) ? value : 0;
 
+    /// <summary>Bytes of a number of KiB; 0 where there is none, or one that no machine has.</summary>
+    public static long Kilobytes(ReadOnlySpan<byte> word) => Decimal(word) is >= 0 and <= MostKilobytes and var kilobytes ? kilobytes * 1024 : 0;
+
     /// <summary>A hexadecimal number at the start of the text; the rest is what follows it.</summary>
     public static ulong Hexadecimal(ReadOnlySpan<byte> text, out ReadOnlySpan<byte> rest)
     {
@@ -74,8 +79,8 @@ internal static class ProcText
         while (TryLine(ref text, out var line))
         {
             var name = Word(ref line).TrimEnd((byte)':');
-            var value = Decimal(Word(ref line));
-            numbers[Encoding.UTF8.GetString(name)] = Word(ref line).SequenceEqual("kB"u8) ? value * 1024 : value;
+            var value = Word(ref line);
+            numbers[Encoding.UTF8.GetString(name)] = Word(ref line).SequenceEqual("kB"u8) ? Kilobytes(value) : Math.Max(0, Decimal(value));
         }
 
         return numbers;

@@ -75,9 +75,9 @@ internal sealed class ProcessLister(ScanOptions options, PatientReader reader, O
             return (process with { StuckState = status.State }, false);
         }
 
-        var text = file.Read(string.Create(CultureInfo.InvariantCulture, $"{options.Proc}/{process.Reader}/maps"), out error);
-        return error is LibC.NoSuchFile or LibC.NoSuchProcess || (error == 0 && text.IsEmpty) ? (null, false) // ended in between
-            : (process with { Mappings = error == 0 ? MapsParser.Parse(text, objects) : null }, false);
+        var mappings = MapsParser.Read(file, string.Create(CultureInfo.InvariantCulture, $"{options.Proc}/{process.Reader}/maps"), objects, out var lines, out error);
+        return error is LibC.NoSuchFile or LibC.NoSuchProcess || (error == 0 && lines == 0) ? (null, false) // ended in between
+            : (process with { Mappings = mappings }, false);
     }
 
     /// <summary>A thread that has the address space which the first one has left.</summary>

@@ -63,7 +63,7 @@ public static class RangeReader
         {
             // Writing smaps, too, splits a DAX device's 1 GiB leaves.
             var hasDaxDevice = process.Mappings!.Any(m => snapshot.Objects[m.ObjectNumber].Kind == ObjectKind.DaxDevice);
-            var smaps = hasDaxDevice ? default : SmapsParser.Parse(file.Read($"{options.Proc}/{process.Reader}/smaps", out _)).FirstOrDefault(e => e.Start == _mapping.Start);
+            var smaps = hasDaxDevice ? default : SmapsParser.Read(file, $"{options.Proc}/{process.Reader}/smaps").FirstOrDefault(e => e.Start == _mapping.Start);
             var (entry, frame) = Entry();
             var estimate = new TableEstimate(snapshot);
             var mappers = estimate.Processes.Where(p => p.Facts.Mappings?.Any(m => m.ObjectNumber == _object.Number) == true).ToList();

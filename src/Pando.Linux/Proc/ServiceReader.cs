@@ -16,6 +16,7 @@ internal sealed class ServiceReader(ScanOptions options, PatientReader reader)
     private const int LongestVersion = 64;
     private const int MostArguments = 64;
     private const int LongestArgument = 1024;
+    private const int LongestCommand = 1 << 20;
     private const int IpcLock = 14; // CAP_IPC_LOCK
 
     /// <summary>Adds what was found to the processes, in place, as far as time allows.</summary>
@@ -45,7 +46,7 @@ internal sealed class ServiceReader(ScanOptions options, PatientReader reader)
         var version = kind == ServiceKind.PostgreSql && LiesOnDisk(workingDirectory, directory, file)
             ? Encoding.ASCII.GetString(file.ReadPlain(directory + "/cwd/PG_VERSION", LongestVersion)).Trim()
             : "";
-        var arguments = Telling(kind, Printable.Decode(file.Read(directory + "/cmdline", out _)).Split('\0'));
+        var arguments = Telling(kind, Printable.Decode(file.ReadStart(directory + "/cmdline", LongestCommand)).Split('\0'));
         return new ServiceFacts(executable, workingDirectory, version, arguments, status.ParentPid, limit, (status.Capabilities >> IpcLock & 1) != 0, status.RefusesHugePages);
     }
 
@@ -92,7 +93,7 @@ internal sealed class ServiceReader(ScanOptions options, PatientReader reader)
 
     /// <summary>True if the directory lies on a file system that answers at once: a server's may hang, and whoever asks it with it.</summary>
     private static bool LiesOnDisk(string path, string process, FileContents file) =>
-        path.StartsWith('/') && MountPoint.Parse(file.Read(process + "/mountinfo", out _)).Where(m => m.Shows(path)).MaxBy(m => m.Point.Length) is { } mount && new FileSystemType(mount.Type).AnswersAtOnce;
+        path.StartsWith('/') && MountPoint.Read(file, process + "/mountinfo", m => m.Shows(path)).MaxBy(m => m.Point.Length) is { } mount && new FileSystemType(mount.Type).AnswersAtOnce;
 
     /// <summary>"Max locked memory  8388608  8388608  bytes": the first is the limit that holds.</summary>
     private static long? LockLimit(ReadOnlySpan<byte> text)

@@ -1,4 +1,5 @@
 using System.Text;
+using Pando.Linux.Native;
 
 namespace Pando.Linux.Proc;
 
@@ -9,30 +10,45 @@ public static class SmapsParser
     public static IReadOnlyList<SmapsEntry> Parse(ReadOnlySpan<byte> text)
     {
         var entries = new List<SmapsEntry>();
-        SmapsEntry? current = null;
         while (ProcText.TryLine(ref text, out var line))
         {
-            var start = ProcText.Hexadecimal(line, out var rest);
-            if (rest.Length > 0 && rest[0] == (byte)'-' && rest.Length < line.Length)
-            {
-                Flush(entries, current);
-                current = new SmapsEntry(start, ProcText.Hexadecimal(rest[1..], out _), 0, 0, "");
-            }
-            else if (current is { } entry)
-            {
-                current = WithLine(entry, line);
-            }
+            Add(entries, line);
         }
 
-        Flush(entries, current);
         return entries;
     }
 
-    private static void Flush(List<SmapsEntry> entries, SmapsEntry? entry)
+    /// <summary>The same of a file, however long; what was read by then if the process ends.</summary>
+    internal static IReadOnlyList<SmapsEntry> Read(FileContents file, string path)
     {
-        if (entry is { } complete)
+        var entries = new List<SmapsEntry>();
+        file.ReadLines(path, line => Add(entries, line), out _);
+        return entries;
+    }
+
+    /// <summary>Entries by their start. A mapping that grew while the file was written stands there twice: the later one counts.</summary>
+    internal static Dictionary<ulong, SmapsEntry> ByStart(FileContents file, string path)
+    {
+        var entries = new Dictionary<ulong, SmapsEntry>();
+        foreach (var entry in Read(file, path))
         {
-            entries.Add(complete);
+            entries[entry.Start] = entry;
+        }
+
+        return entries;
+    }
+
+    /// <summary>A mapping's first line begins an entry; those that follow belong to it.</summary>
+    private static void Add(List<SmapsEntry> entries, ReadOnlySpan<byte> line)
+    {
+        var start = ProcText.Hexadecimal(line, out var rest);
+        if (rest.Length > 0 && rest[0] == (byte)'-' && rest.Length < line.Length)
+        {
+            entries.Add(new SmapsEntry(start, ProcText.Hexadecimal(rest[1..], out _), 0, 0, ""));
+        }
+        else if (entries.Count > 0)
+        {
+            entries[^1] = WithLine(entries[^1], line);
         }
     }
 
@@ -56,6 +72,6 @@ public static class SmapsParser
     private static long Bytes(ReadOnlySpan<byte> line)
     {
         _ = ProcText.Word(ref line);
-        return ProcText.Decimal(ProcText.Word(ref line)) * 1024;
+        return ProcText.Kilobytes(ProcText.Word(ref line));
     }
 }

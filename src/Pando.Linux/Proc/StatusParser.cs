@@ -79,6 +79,6 @@ public static class StatusParser
     private static long Kilobytes(ReadOnlySpan<byte> line)
     {
         _ = ProcText.Word(ref line);
-        return ProcText.Decimal(ProcText.Word(ref line)) * 1024;
+        return ProcText.Kilobytes(ProcText.Word(ref line));
     }
 }

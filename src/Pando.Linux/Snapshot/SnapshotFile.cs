@@ -10,6 +10,10 @@ namespace Pando.Linux.Snapshot;
 /// gzip-compressed JSON. The line comes first so that a newer version or a file cut short is recognised before
 /// anything else is tried.
 /// </summary>
+/// <remarks>
+/// A snapshot may come from a stranger. What is read is bounded before it is read, and what no machine can have is refused:
+/// the analysis meets nothing that the scan would not have made.
+/// </remarks>
 public static class SnapshotFile
 {
     /// <summary>The version this program writes, and the newest that it reads.</summary>
@@ -17,6 +21,7 @@ public static class SnapshotFile
 
     private const string Magic = "pando-scan-snapshot";
     private const int LongestHeader = 256;
+    private const int LongestReason = 300;
 
     /// <summary>Writes a snapshot; an existing file is replaced only when all is written.</summary>
     public static void Save(MachineSnapshot snapshot, string path)
@@ -42,14 +47,68 @@ public static class SnapshotFile
     }
 
     /// <summary>Reads a snapshot.</summary>
-    /// <exception cref="SnapshotException">The file is no snapshot, is cut short or damaged, or is too new.</exception>
+    /// <exception cref="SnapshotException">The file is no snapshot, is cut short or damaged, is too new or too large, or holds
+    /// what no machine has.</exception>
     /// <exception cref="IOException">The file cannot be read.</exception>
-    public static MachineSnapshot Load(string path)
+    public static MachineSnapshot Load(string path) => Load(path, SnapshotLimits.Here);
+
+    /// <summary>The same, with other limits.</summary>
+    internal static MachineSnapshot Load(string path, SnapshotLimits limits)
     {
-        var bytes = File.ReadAllBytes(path);
-        var end = bytes.AsSpan(0, Math.Min(bytes.Length, LongestHeader)).IndexOf((byte)'\n');
-        var words = end < 0 ? [] : Encoding.ASCII.GetString(bytes, 0, end).Split(' ');
-        if (words.Length < 2 || words[0] != Magic || !int.TryParse(words[1], CultureInfo.InvariantCulture, out var version))
+        using var file = File.OpenRead(path);
+        return Load(file, path, limits);
+    }
+
+    /// <summary>The same from a stream (a pipe, too); <paramref name="path"/> is what messages call it.</summary>
+    internal static MachineSnapshot Load(Stream file, string path, SnapshotLimits limits)
+    {
+        var (length, sum) = ReadHeader(file, path);
+        if (length > limits.FileBytes)
+        {
+            throw new SnapshotException($"{path} is too large: {length} bytes, and snapshots of up to {limits.FileBytes} are read. Look at it on the machine itself: pando scan");
+        }
+
+        using var body = ReadBody(file, length, path);
+        if (Crc32.Of(body.GetBuffer().AsSpan(0, (int)body.Length)).ToString("x8", CultureInfo.InvariantCulture) != sum)
+        {
+            throw Damaged(path);
+        }
+
+        try
+        {
+            using (var weighed = new GZipStream(body, CompressionMode.Decompress, leaveOpen: true))
+            {
+                if (SnapshotWeight.Of(weighed, limits.MemoryBytes) > limits.MemoryBytes)
+                {
+                    throw new SnapshotException($"{path} is too large: its contents take more than the {limits.MemoryBytes >> 20} MiB of memory that are given to a snapshot here. Look at it on a machine with more memory, or on the machine itself: pando scan");
+                }
+            }
+
+            body.Position = 0;
+            using var gzip = new GZipStream(body, CompressionMode.Decompress);
+            var snapshot = JsonSerializer.Deserialize(gzip, SnapshotJsonContext.Default.MachineSnapshot);
+            return SnapshotCheck.FaultOf(snapshot) is { } fault
+                ? throw new SnapshotException($"{path} holds what no machine has: {fault}. Save the snapshot again.")
+                : snapshot!;
+        }
+        catch (Exception e) when (e is JsonException or InvalidDataException)
+        {
+            throw new SnapshotException($"{path} cannot be understood: {(e.Message.Length > LongestReason ? e.Message[..LongestReason] : e.Message).ReplaceLineEndings(" ")}", e);
+        }
+    }
+
+    /// <summary>Takes the first line off: how many bytes follow, and their checksum.</summary>
+    private static (long Length, string Sum) ReadHeader(Stream file, string path)
+    {
+        var line = new byte[LongestHeader];
+        var end = 0;
+        while (end < line.Length && file.ReadByte() is >= 0 and var letter && letter != '\n')
+        {
+            line[end++] = (byte)letter;
+        }
+
+        var words = Encoding.ASCII.GetString(line, 0, end).Split(' ');
+        if (end == LongestHeader || words.Length < 2 || words[0] != Magic || !int.TryParse(words[1], NumberStyles.None, CultureInfo.InvariantCulture, out var version))
         {
             throw new SnapshotException($"{path} is not a snapshot of pando scan. Make one with: pando scan --save FILE");
         }
@@ -59,31 +118,36 @@ public static class SnapshotFile
             throw new SnapshotException($"{path} is a snapshot of version {version}; this pando reads versions up to {Version}. Use a newer pando to look at it.");
         }
 
-        if (words.Length != 4 || !int.TryParse(words[2], CultureInfo.InvariantCulture, out var length))
-        {
-            throw new SnapshotException($"{path} has a damaged first line. Save the snapshot again.");
-        }
-
-        var body = bytes.AsSpan(end + 1);
-        if (body.Length < length)
-        {
-            throw new SnapshotException($"{path} is cut short: {body.Length} of {length} bytes are there. Copy or save it again.");
-        }
-
-        if (body.Length > length || Crc32.Of(body).ToString("x8", CultureInfo.InvariantCulture) != words[3])
-        {
-            throw new SnapshotException($"{path} is damaged: its contents do not match their checksum. Copy or save it again.");
-        }
-
-        try
-        {
-            using var gzip = new GZipStream(new MemoryStream(bytes, end + 1, length), CompressionMode.Decompress);
-            return JsonSerializer.Deserialize(gzip, SnapshotJsonContext.Default.MachineSnapshot)
-                ?? throw new SnapshotException($"{path} holds no snapshot.");
-        }
-        catch (Exception e) when (e is JsonException or InvalidDataException)
-        {
-            throw new SnapshotException($"{path} cannot be understood: {e.Message}", e);
-        }
+        return words.Length == 4 && long.TryParse(words[2], NumberStyles.None, CultureInfo.InvariantCulture, out var length)
+            ? (length, words[3])
+            : throw new SnapshotException($"{path} has a damaged first line. Save the snapshot again.");
     }
+
+    /// <summary>Reads as many bytes as are there, and not more than the first line says: memory follows what is read, not what is said.</summary>
+    private static MemoryStream ReadBody(Stream file, long length, string path)
+    {
+        var body = new MemoryStream();
+        var chunk = new byte[64 << 10];
+        while (body.Length <= length)
+        {
+            var read = file.Read(chunk, 0, (int)Math.Min(chunk.Length, length + 1 - body.Length));
+            if (read == 0)
+            {
+                break;
+            }
+
+            body.Write(chunk, 0, read);
+        }
+
+        if (body.Length != length)
+        {
+            throw body.Length > length ? Damaged(path)
+                : new SnapshotException($"{path} is cut short: {body.Length} of {length} bytes are there. Copy or save it again.");
+        }
+
+        body.Position = 0;
+        return body;
+    }
+
+    private static SnapshotException Damaged(string path) => new($"{path} is damaged: its contents do not match their checksum. Copy or save it again.");
 }
