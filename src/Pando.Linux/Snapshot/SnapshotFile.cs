@@ -24,6 +24,7 @@ public static class SnapshotFile
     private const int LongestReason = 300;
 
     /// <summary>Writes a snapshot; an existing file is replaced only when all is written.</summary>
+    /// <exception cref="SnapshotException">It is larger than what <see cref="Load(string)"/> reads.</exception>
     public static void Save(MachineSnapshot snapshot, string path)
     {
         ArgumentNullException.ThrowIfNull(snapshot);
@@ -32,6 +33,11 @@ public static class SnapshotFile
         using (var gzip = new GZipStream(body, CompressionLevel.Fastest, leaveOpen: true))
         {
             JsonSerializer.Serialize(gzip, snapshot, SnapshotJsonContext.Default.MachineSnapshot);
+        }
+
+        if (body.Length > SnapshotLimits.MostFileBytes)
+        {
+            throw new SnapshotException($"The snapshot would have {body.Length} bytes; up to {SnapshotLimits.MostFileBytes} are read again. Look at this machine without --save.");
         }
 
         var bytes = body.GetBuffer().AsSpan(0, (int)body.Length);

@@ -4,7 +4,7 @@ namespace Pando.Linux.Snapshot;
 internal sealed record SnapshotLimits(long FileBytes, long MemoryBytes)
 {
     /// <summary>A machine with 100,000 processes of 100 mappings each has a snapshot of some 200 MiB.</summary>
-    private const long MostFileBytes = 512L << 20;
+    public const long MostFileBytes = 512L << 20;
 
     private const long MostMemoryBytes = 8L << 30;
 
