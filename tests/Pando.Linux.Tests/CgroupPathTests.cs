@@ -50,5 +50,12 @@ public class CgroupPathTests
         int Count(string cgroup) => ScanAnalysis.Analyse(snapshot, new ReportOptions { Cgroup = cgroup }).Processes.Count;
 
         Assert.Equal((10, 7, 7, 4, 14, 16), (Count("/"), Count("/pod A:1"), Count("pod A:1/c/"), Count("/../other"), Count("/.."), Count("/../..")));
+
+        // The table sums over the same tree.
+        var rows = ScanAnalysis.Analyse(snapshot, new ReportOptions()).Cgroups;
+        Assert.Equal(
+            [("/../..", 16, 2), ("/..", 14, 0), ("/", 10, 3), ("/pod A:1/c", 7, 7), ("/../other", 4, 4)],
+            rows.Select(r => (r.Path, r.TreeProcesses, r.Processes)));
+        Assert.All(rows, r => Assert.Equal(Count(r.Path), r.TreeProcesses));
     }
 }

@@ -100,6 +100,30 @@ public sealed class CgroupReaderTests : IDisposable
         Assert.Equal((0L, "/x y:z"), (Assert.Single(facts["/x y:z"].Hugetlb!).Limit, facts["/x y:z"].Hugetlb![0].Level));
     }
 
+    [Theory]
+    [InlineData("/..", "4:memory:/\n0::/\n")] // the namespace was made below what was mounted before
+    [InlineData("/../..", "4:memory:/a\n0::/a\n")]
+    [InlineData("/../..", "4:memory:/../x\n0::/../x\n")]
+    [InlineData("/../b", "4:memory:/../../b\n0::/../../b\n")]
+    public void Above_a_cgroup_namespace_nothing_tells_where_a_cgroup_lies_below_a_mount(string root, string cgroup)
+    {
+        Mounts((root, "m", "cgroup", "rw,memory"), (root, "u", "cgroup2", "rw"));
+        File("m/memory.stat", "pagetables 8192\n");
+
+        var (facts, _) = Read(cgroup);
+
+        Assert.All(facts.Values, f => Assert.Contains("another cgroup namespace", f.WhyNotCharged, StringComparison.Ordinal));
+    }
+
+    [Fact]
+    public void A_cgroup_beside_the_reader_is_read_where_a_mount_from_above_shows_it()
+    {
+        Mounts(("/..", "u", "cgroup2", "rw"));
+        File("u/b/memory.stat", "pagetables 8192\n");
+
+        Assert.Equal(8192, Read("0::/../b\n").Facts["/../b"].ChargedTableBytes);
+    }
+
     [Fact]
     public void A_container_that_sees_its_own_cgroup_at_the_mount_point_is_read_there()
     {

@@ -47,7 +47,7 @@ internal static class CgroupAnalysis
         }
 
         // Of a cgroup and one below that holds all of it, the one above comes first.
-        return [.. reports.OrderByDescending(r => r.TreeTableBytes).ThenBy(r => r.Path.Length).ThenBy(r => r.Path, StringComparer.Ordinal)];
+        return [.. reports.OrderByDescending(r => r.TreeTableBytes).ThenByDescending(r => CgroupPath.RiseOf(r.Path)).ThenBy(r => r.Path.Length).ThenBy(r => r.Path, StringComparer.Ordinal)];
     }
 
     /// <summary>What a process belongs to, for people; empty if nothing tells.</summary>
@@ -61,11 +61,13 @@ internal static class CgroupAnalysis
     private static Dictionary<string, Node> Sum(IReadOnlyList<ProcessReport> processes)
     {
         var tree = new Dictionary<string, Node>(StringComparer.Ordinal);
+        // In a cgroup namespace the cgroups above its root are those that some process's path leads through.
+        var rise = processes.Select(p => CgroupPath.RiseOf(p.Cgroup)).DefaultIfEmpty().Max();
         foreach (var group in processes.GroupBy(p => p.Cgroup))
         {
             var sums = new Sums(group.Count(), group.Total(p => p.TableBytes), group.Total(p => p.Live), group.Total(p => p.Duplicate), group.Total(p => p.Empty));
             Of(tree, group.Key).Own = sums;
-            for (var path = group.Key; path is not null; path = path.Length == 0 ? null : CgroupPath.ParentOf(path))
+            for (var path = group.Key; path is not null; path = path.Length == 0 ? null : CgroupPath.ParentOf(path, rise))
             {
                 Of(tree, path).Tree += sums;
             }
@@ -73,7 +75,7 @@ internal static class CgroupAnalysis
 
         foreach (var path in tree.Keys.ToList())
         {
-            if (path.Length > 0 && CgroupPath.ParentOf(path) is { } parent)
+            if (path.Length > 0 && CgroupPath.ParentOf(path, rise) is { } parent)
             {
                 Of(tree, parent).Children++;
             }

@@ -31,12 +31,34 @@ internal static class CgroupPath
         return inner.Length >= outer.Length && outer.AsSpan().SequenceEqual(inner.AsSpan(0, outer.Length));
     }
 
+    /// <summary>
+    /// The names that lead from <paramref name="top"/> down to <paramref name="path"/>. Null if it does not lie there; and if
+    /// <paramref name="top"/> lies above the reader's root ("/.."), since nothing tells by what names the way leads down to that.
+    /// </summary>
+    public static string[]? Below(string path, string top)
+    {
+        var inner = Parts(path);
+        var outer = Parts(top);
+        return IsInside(path, top) && Rise(inner) == Rise(outer) ? inner[outer.Length..] : null;
+    }
+
     /// <summary>The cgroup above, or null for the reader's root and for what lies beside it by ".." alone.</summary>
     public static string? ParentOf(string path)
     {
         var parts = Parts(path);
         return parts.Length == 0 || parts[^1] == Up ? null : "/" + string.Join('/', parts[..^1]);
     }
+
+    /// <summary>The cgroup above, also for the reader's root and above it: "/.." of "/", as long as that is not higher than <paramref name="rise"/> levels
+    /// above the reader's root.</summary>
+    public static string? ParentOf(string path, int rise)
+    {
+        var parts = Parts(path);
+        return ParentOf(path) ?? (parts.Length < rise ? "/" + string.Join('/', Enumerable.Repeat(Up, parts.Length + 1)) : null);
+    }
+
+    /// <summary>How many levels above the reader's root the path begins.</summary>
+    public static int RiseOf(string path) => Rise(Parts(path));
 
     /// <summary>The path without repeated or trailing slashes, and with a leading one.</summary>
     public static string Normal(string path) => "/" + string.Join('/', Parts(path));

@@ -144,9 +144,8 @@ internal sealed class CgroupReader
         foreach (var mount in _mounts.Where(m => hasOwn ? m.Type == "cgroup" && m.Has(controller) : m.Type == "cgroup2"))
         {
             // A container may see its own cgroup at the mount point while its path is the whole way from the host's root.
-            if (CgroupPath.IsInside(path, mount.Root))
+            if (CgroupPath.Below(path, mount.Root) is { } below)
             {
-                var below = CgroupPath.Parts(path)[CgroupPath.Parts(mount.Root).Length..];
                 return (below.Length == 0 ? mount.Point : $"{mount.Point.TrimEnd('/')}/{string.Join('/', below)}", !hasOwn);
             }
         }
