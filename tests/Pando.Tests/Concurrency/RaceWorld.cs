@@ -21,6 +21,8 @@ internal sealed class RaceWorld : IDisposable
     /// <summary>An address that is aligned to every level's span.</summary>
     public static readonly VirtualAddress At = new(0x4000_0000_0000);
 
+    private const long DeviceSize = 16 * Mebi;
+
     private readonly List<MappedFile> _files = [];
     private PmemDevice? _device;
 
@@ -39,7 +41,10 @@ internal sealed class RaceWorld : IDisposable
     /// <summary>Reads the tables as a processor would, and leaves nothing behind.</summary>
     public TableReader Tables { get; }
 
-    public PmemDevice Device => _device ??= Machine.AddPmem(16 * Mebi);
+    public PmemDevice Device => _device ??= Machine.AddPmem(DeviceSize, Storage = new FailingStorage(DeviceSize));
+
+    /// <summary>The storage of <see cref="Device"/>, once that is there, unless the test has brought its own.</summary>
+    public FailingStorage? Storage { get; private set; }
 
     /// <summary>A file in one piece.</summary>
     public DaxFile DaxFile(long size = 4 * Mebi) => Known(Device.CreateFile("data", size));

@@ -43,25 +43,70 @@ public class ModelAgainstEngineTests
     }
 
     /// <summary>
-    /// The same with every operation made first with its first allocation failing, then with its second, and so on: what is
-    /// refused has changed nothing and holds nothing, and the same operation succeeds afterwards.
+    /// The same with everything that can be registered with a user-fault handler, which gives what would be there without it.
+    /// </summary>
+    [Theory]
+    [InlineData(0)]
+    [InlineData(1)]
+    [InlineData(2)]
+    public void A_handler_that_gives_what_would_be_there_without_it_is_not_noticed(int batch)
+    {
+        int runs = 40 * Setting("PANDO_MODEL_RUNS", 1);
+        long questions = 0;
+        Run(runs, Setting("PANDO_MODEL_SEED", 1) + 800_000 + (batch * runs), (world, seed) => world.RegisterAll(seed), (world, _) => questions += world.Questions);
+        Assert.True(questions > runs * 20, $"{questions} questions in {runs} runs.");
+    }
+
+    /// <summary>
+    /// The same with every operation made first with its first call of an allocation, of storage or of a user-fault handler
+    /// failing, then with its second, and so on: what is refused has changed nothing and holds nothing, and the same operation
+    /// succeeds afterwards.
     /// </summary>
     [Theory]
     [InlineData(0)]
     [InlineData(1)]
     [InlineData(2)]
     [InlineData(3)]
-    public void Whatever_allocation_fails_the_operation_has_changed_nothing_and_succeeds_later(int batch)
+    public void Whatever_call_fails_the_operation_has_changed_nothing_and_succeeds_later(int batch)
     {
         int runs = 12 * Setting("PANDO_MODEL_RUNS", 1);
-        int first = Setting("PANDO_MODEL_SEED", 1) + 700_000 + (batch * runs);
         long refused = 0;
+        var failed = new SortedDictionary<string, long>(StringComparer.Ordinal);
+        Run(
+            runs,
+            Setting("PANDO_MODEL_SEED", 1) + 700_000 + (batch * runs),
+            (world, seed) =>
+            {
+                if (seed % 4 != 0)
+                {
+                    world.RegisterAll(seed);
+                }
+
+                world.FailEachCall();
+            },
+            (world, seed) =>
+            {
+                refused += world.Refused;
+                Assert.True(world.FailedCalls.Values.Sum() > OperationsPerRun / 4, $"Seed {seed}: {world.FailedCalls.Values.Sum()} calls failed in {OperationsPerRun} operations.");
+                foreach (var (kind, count) in world.FailedCalls)
+                {
+                    failed[kind] = failed.GetValueOrDefault(kind) + count;
+                }
+            });
+        TestContext.Current.TestOutputHelper?.WriteLine($"{refused:N0} operations refused; failed: {string.Join(", ", failed.Select(pair => $"{pair.Value:N0} times {pair.Key}"))}");
+        Assert.True(refused > runs * 10, $"{refused} operations were refused in {runs} runs.");
+        Assert.Equal(["a call of a handler", "a call of storage", "an allocation"], failed.Keys);
+        Assert.All(failed, pair => Assert.True(pair.Value >= runs, $"{pair.Key} failed {pair.Value} times in {runs} runs."));
+    }
+
+    /// <summary>Runs in worlds that are prepared; the first that fails fails the test.</summary>
+    private static void Run(int runs, int first, Action<World, int> prepare, Action<World, int> look)
+    {
         for (int seed = first; seed < first + runs; seed++)
         {
             var random = new RandomRun(seed);
-            var options = random.Options();
-            using var world = Replay.NewWorld(options);
-            var failures = world.FailEachCall();
+            using var world = Replay.NewWorld(random.Options());
+            prepare(world, seed);
             var operations = new List<Operation>(OperationsPerRun);
             try
             {
@@ -79,11 +124,8 @@ public class ModelAgainstEngineTests
                 Assert.Fail($"Seed {seed}, step {operations.Count - 1}, {operations[^1]}: {exception}");
             }
 
-            refused += world.Refused;
-            Assert.True(failures.Failed > OperationsPerRun / 4, $"Seed {seed}: {failures.Failed} calls failed in {OperationsPerRun} operations.");
+            look(world, seed);
         }
-
-        Assert.True(refused > runs * 10, $"{refused} operations were refused in {runs} runs.");
     }
 
     private static void RunSeed(int seed, long[] events)

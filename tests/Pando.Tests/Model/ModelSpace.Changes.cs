@@ -227,6 +227,10 @@ internal sealed partial class ModelSpace
 
     private List<ModelArea> Within(ulong start, ulong end) => [.. Areas.Where(area => area.Start < end && start < area.End)];
 
+    /// <summary>Sets and clears flags that make no other difference here.</summary>
+    public void Mark(AddressRange range, AreaFlags set, AreaFlags cleared) =>
+        Change(range.Start.Value, range.End.Value, area => area with { Flags = (area.Flags & ~cleared) | set });
+
     /// <summary>Cuts areas at the ends of a range where they change in it, and joins what has changed to what lies beside it.</summary>
     private void Change(ulong start, ulong end, Func<ModelArea, ModelArea> change)
     {

@@ -109,11 +109,11 @@ internal sealed partial class ModelSpace(ulong userEnd, bool executeOnlyByKey)
 
     public ModelSpace Fork()
     {
-        // Locks are not inherited.
+        // Locks and user-fault handlers are not inherited.
         var child = new ModelSpace(userEnd, executeOnlyByKey)
         {
             ExecuteOnlyKey = ExecuteOnlyKey,
-            Areas = [.. Areas.Where(area => (area.Flags & AreaFlags.DontFork) == 0).Select(area => area with { Flags = area.Flags & ~AnyLock })],
+            Areas = [.. Areas.Where(area => (area.Flags & AreaFlags.DontFork) == 0).Select(area => area with { Flags = area.Flags & ~(AnyLock | AreaTraits.AnyUserFault) })],
         };
         child._keys.UnionWith(_keys);
         foreach (var (page, bytes) in _privatePages)

@@ -13,20 +13,40 @@ internal sealed partial class World
     /// <summary>Attempts that ended with an error because a call failed, and left everything as it was.</summary>
     public long Refused { get; private set; }
 
+    /// <summary>Failed calls of each kind.</summary>
+    public Dictionary<string, long> FailedCalls { get; } = [];
+
     /// <summary>
-    /// From now on every operation is first made with its first allocation failing, then with its second, and so on, each
-    /// alone and with all that follow, until it succeeds in spite of it.
+    /// From now on every operation is first made with its first call of an allocation, of storage or of a user's handler
+    /// failing, then with its second, and so on, each alone and with all that follow, until it succeeds in spite of it.
     /// </summary>
     public CallFailures FailEachCall()
     {
         var failures = new CallFailures();
-        Machine.Store.Frames.FailNext = failures.Next;
+        Machine.Store.Frames.FailNext = () => Fails("an allocation");
+        foreach (var storage in _storages)
+        {
+            storage.FailNext = () => Fails("a call of storage");
+        }
+
+        _handler.FailNext = () => Fails("a call of a handler");
         return _failures = failures;
+
+        bool Fails(string kind)
+        {
+            bool fails = failures.Next();
+            if (fails)
+            {
+                FailedCalls[kind] = FailedCalls.GetValueOrDefault(kind) + 1;
+            }
+
+            return fails;
+        }
     }
 
     /// <summary>
-    /// Makes an operation on the engine, before it is made on the model. While a call of it fails, it says so or succeeds;
-    /// what it refused has changed nothing.
+    /// Makes an operation on the engine, before it is made on the model. While a call of it fails, it says so, or the
+    /// handler's exception comes out of it, or it succeeds; what it refused has changed nothing.
     /// </summary>
     /// <param name="operation">The operation.</param>
     /// <param name="isRefused">Whether an outcome says that a call failed.</param>
@@ -42,12 +62,12 @@ internal sealed partial class World
         {
             foreach (bool onwards in (ReadOnlySpan<bool>)[true, false])
             {
-                var outcome = failures.Run(number, onwards, operation, out bool reached);
+                bool isDone = TryWith(failures, number, onwards, operation, isRefused, out var outcome);
                 LockOrder.AssertNoneHeld();
-                if (!reached || !isRefused(outcome))
+                Epochs.AssertOutside();
+                if (isDone)
                 {
-                    // Also where it is refused for a reason of its own: the model knows.
-                    return outcome;
+                    return outcome!;
                 }
 
                 Refused++;
@@ -63,16 +83,33 @@ internal sealed partial class World
         }
     }
 
+    /// <summary>Makes an operation with one call, or all from one on, failing.</summary>
+    /// <returns>Whether it is done: also where it is refused for a reason of its own, which the model knows.</returns>
+    private static bool TryWith<T>(CallFailures failures, int number, bool onwards, Func<T> operation, Func<T, bool> isRefused, out T? outcome)
+    {
+        try
+        {
+            outcome = failures.Run(number, onwards, operation);
+            return !failures.Reached || !isRefused(outcome);
+        }
+        catch (HandlerFailedException)
+        {
+            outcome = default;
+            return false;
+        }
+    }
+
     /// <summary>
     /// The same for an operation that faults in what is locked: pages that it could not have are no error of it, but the
     /// model has them, so that it is tried with failures only where nothing is locked.
     /// </summary>
     private T Attempt<T>(int space, Func<T> operation, Func<T, bool> isRefused) =>
-        _model[space]!.Areas.Any(area => (area.Flags & (AreaFlags.Locked | AreaFlags.LockedOnFault)) != 0)
+        _model[space]!.Areas.Any(area => (area.Flags & AnyLock) != 0)
             ? operation()
             : Attempt(operation, isRefused);
 
-    private static bool IsRefused(Errno error) => error == Errno.ENOMEM;
+    // EFAULT: populating came to a page that could not be had.
+    private static bool IsRefused(Errno error) => error is Errno.ENOMEM or Errno.EIO or Errno.EFAULT;
 
-    private static bool IsOutOfMemory(FaultResult result) => result.Kind == FaultKind.OutOfMemory;
+    private static bool IsRefused(FaultResult result) => result.Kind is FaultKind.OutOfMemory or FaultKind.BusError;
 }

@@ -25,6 +25,7 @@ internal sealed partial class World : IDisposable
     private readonly AddressSpace?[] _engine = new AddressSpace?[Spaces];
     private readonly ModelSpace?[] _model = new ModelSpace?[Spaces];
     private readonly ModelFile[] _files;
+    private readonly List<FailingStorage> _storages = [];
     private PmemDevice? _large;
     private readonly Queue<ulong> _touched = new();
 
@@ -88,6 +89,13 @@ internal sealed partial class World : IDisposable
 
     /// <summary>Makes one operation on both sides and compares its outcome.</summary>
     public void Step(Operation operation)
+    {
+        PrepareHandlers(operation);
+        StepBoth(operation);
+        SetUpHandlers();
+    }
+
+    private void StepBoth(Operation operation)
     {
         switch (operation)
         {
@@ -249,7 +257,7 @@ internal sealed partial class World : IDisposable
         if (place is null || (touch.Value & 1) == 0)
         {
             // A fault where there is a translation is one that another thread has resolved meanwhile.
-            var fault = Attempt(() => space.Fault(address, touch.Access), IsOutOfMemory, keepsState: false);
+            var fault = Attempt(() => space.Fault(address, touch.Access), IsRefused, keepsState: false);
             Same(expected, OutcomeOf(fault.Kind), $"the outcome ({fault.Kind})");
             Same(touch.Address, fault.Address.Value, "the address of the fault");
             place = _translator.Translate(space, address, touch.Access);
@@ -285,7 +293,7 @@ internal sealed partial class World : IDisposable
     {
         ulong end = populate.Address + (ulong)populate.Length;
         var range = new AddressRange(new VirtualAddress(populate.Address), new VirtualAddress(end));
-        var result = Attempt(() => _engine[populate.Space]!.Populate(range, populate.Access), IsOutOfMemory, keepsState: false);
+        var result = Attempt(() => _engine[populate.Space]!.Populate(range, populate.Access), IsRefused, keepsState: false);
         var (outcome, at) = _model[populate.Space]!.Populate(populate.Address, end, populate.Access);
         Same(outcome, OutcomeOf(result.Kind), $"the outcome ({result.Kind})");
         Same($"0x{at:x}", $"0x{result.Address.Value:x}", "where populating ended");
@@ -337,9 +345,9 @@ internal sealed partial class World : IDisposable
     private ModelFile[] MakeFiles()
     {
         const long Gibi = 1L << 30;
-        var large = _large = Machine.AddPmem(8 * Gibi);
-        var small = Machine.AddPmem(24 * Mebi);
-        var tight = Machine.AddPmem(5 * Mebi);
+        var large = _large = AddDevice(8 * Gibi);
+        var small = AddDevice(24 * Mebi);
+        var tight = AddDevice(5 * Mebi);
 
         // Device offsets of the pieces of a file that is cut up: in line, out of line by one page, a hole, too short.
         FileExtent[] pieces =
@@ -374,6 +382,13 @@ internal sealed partial class World : IDisposable
 
         static ModelFile Make(string name, long size, MappedFile engine, ModelDevice? device, Dictionary<long, long>? storage) =>
             new(name, size, device, storage) { Engine = engine };
+    }
+
+    private PmemDevice AddDevice(long size)
+    {
+        var storage = new FailingStorage(size);
+        _storages.Add(storage);
+        return Machine.AddPmem(size, storage);
     }
 
     private static Touch OutcomeOf(FaultKind kind) => kind switch
