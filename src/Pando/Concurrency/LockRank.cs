@@ -50,6 +50,9 @@ internal enum LockRank
     /// <summary>The removal of one file's unattached tables. Sleeps: it is held over a walk.</summary>
     Reclaim,
 
+    /// <summary>The index of one file's tables, by who changes it. Spins.</summary>
+    TableIndex,
+
     /// <summary>The entries of one page table of level 5; a parent (the higher level) before its child. Spins.</summary>
     Table5,
 

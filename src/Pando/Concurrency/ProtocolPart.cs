@@ -15,8 +15,8 @@ internal enum ProtocolPart
     /// <summary>Who puts a slot into a file's table asks whether the table is dead.</summary>
     DeadCheck,
 
-    /// <summary>A file's table enters the index by compare-and-exchange.</summary>
-    IndexExchange,
+    /// <summary>Who has made a file's table looks again, under the index's lock, whether another has.</summary>
+    IndexLook,
 
     /// <summary>A flush comes before what was flushed is given up.</summary>
     FlushFirst,

@@ -1,5 +1,6 @@
 using System.Diagnostics;
 using Pando.Concurrency;
+using Pando.Costs;
 using Pando.Hardware;
 using Pando.Tables;
 
@@ -11,9 +12,8 @@ namespace Pando.Files;
 /// </summary>
 /// <remarks>
 /// <para>
-/// Finding one is a look-up by level and file offset, without a lock. Tables that differ only in window or class
-/// stand in one cell, in a list whose head is changed by compare-and-exchange: two who make the same table at once
-/// cannot both succeed (hazard 4).
+/// Finding one is a look-up by level and key, without a lock (<see cref="TableIndex"/>). Who makes one puts it into the index
+/// under the index's lock and looks again there: two who make the same table at once cannot both succeed (hazard 4).
 /// </para>
 /// <para>
 /// A table that no slot points at stays, warm, until <see cref="Reclaim"/>. Then its count is exchanged from zero to
@@ -23,13 +23,17 @@ namespace Pando.Files;
 public sealed class FileTables : SharedTableOwner
 {
     private readonly TableStore _store;
-    private readonly FrameRadix?[] _index = new FrameRadix?[Level.Pgd + 1];
+    // As many as are freed between two moments at which nobody is kept from moving on to the next epoch.
+    private const int FreedAtOnce = 64;
+
+    private readonly TableIndex _index;
     private readonly SleepLock _reclaimLock = new(LockRank.Reclaim);
     private bool _ended;
 
     internal FileTables(TableStore store, MappedFile file)
     {
         _store = store;
+        _index = new TableIndex(store);
         File = file;
     }
 
@@ -46,59 +50,35 @@ public sealed class FileTables : SharedTableOwner
     /// <returns>The table; none where it does not exist (or, if it was to be made, where memory is out).</returns>
     internal Frame Attach(in TableKey key, bool make)
     {
-        var index = IndexOf(key.Level, make);
-        var made = Frame.None;
-        while (true)
+        Schedule.Reach(SchedulePoint.EntryRead, -Id);
+        var found = _index.Find(key);
+        if (!found.IsNone && _store.TryAttach(found))
         {
-            FrameRadix.Cell cell;
-            if (index is null || (cell = index.Find(CellOf(key.Level, key.Origin))).IsNone)
-            {
-                if (!make || !index!.TryMake(CellOf(key.Level, key.Origin), out cell))
-                {
-                    return Frame.None;
-                }
-            }
-
-            Schedule.Reach(SchedulePoint.EntryRead, -Id);
-            ulong head = Volatile.Read(ref index.At(cell));
-            var found = FindInCell(head, key);
-            if (!found.IsNone)
-            {
-                if (!made.IsNone)
-                {
-                    _store.FreeUnseen(made);
-                }
-
-                return found;
-            }
-
-            if (!make)
-            {
-                return Frame.None;
-            }
-
-            if (made.IsNone)
-            {
-                if (!_store.TryCreate(this, key.Level, key.Origin, out made))
-                {
-                    return Frame.None;
-                }
-
-                ref var record = ref _store.Memory.Record(made);
-                record.WindowStart = key.WindowStart;
-                record.WindowEnd = key.WindowEnd;
-                record.Class = key.Class.Packed;
-                record.AttachCount = 1;
-            }
-
-            _store.Memory.Record(made).NextInCell = (int)head;
-            Schedule.Reach(SchedulePoint.EntryWrite, -Id);
-            if (Interlocked.CompareExchange(ref index.At(cell), (ulong)made.Number, head) == head || PutBlindly(index, cell, made))
-            {
-                return made;
-            }
+            return found;
         }
+
+        if (!make || !_store.TryCreate(this, key.Level, key.Origin, out var made))
+        {
+            return Frame.None;
+        }
+
+        ref var record = ref _store.Memory.Record(made);
+        record.WindowStart = key.WindowStart;
+        record.WindowEnd = key.WindowEnd;
+        record.Class = key.Class.Packed;
+        record.AttachCount = 1;
+        Schedule.Reach(SchedulePoint.EntryWrite, -Id);
+        found = _index.Add(key, made);
+        if (found != made)
+        {
+            _store.FreeUnseen(made);
+        }
+
+        return found;
     }
+
+    /// <summary>The table for a key, as it stands in the index; none where there is none.</summary>
+    internal Frame Find(in TableKey key) => _index.Find(key);
 
     /// <summary>The key of one of the file's tables.</summary>
     internal TableKey KeyOf(Frame table) => KeyOf(_store, table);
@@ -117,19 +97,8 @@ public sealed class FileTables : SharedTableOwner
     {
         Schedule.Reach(SchedulePoint.EntryRead, -Id);
         var tables = new List<Frame>();
-        long span = Level.TableSpan(level);
-        long first = CellOf(level, Math.Max(start - span + 1, -span));
-        _index[level]?.ForEach(Math.Max(0, first), CellOf(level, end - 1), (_, head) =>
-        {
-            for (var table = new Frame((int)head); !table.IsNone; table = new Frame(Volatile.Read(ref _store.Memory.Record(table).NextInCell)))
-            {
-                ref var record = ref _store.Memory.Record(table);
-                if (record.WindowStart < end && start < record.WindowEnd && Volatile.Read(ref record.AttachCount) >= 0)
-                {
-                    tables.Add(table);
-                }
-            }
-        });
+        _index.FindOver(level, start, end, tables);
+        tables.RemoveAll(table => Volatile.Read(ref _store.Memory.Record(table).AttachCount) < 0);
         return tables;
     }
 
@@ -145,9 +114,6 @@ public sealed class FileTables : SharedTableOwner
         }
     }
 
-    /// <summary>Frames that the index itself takes (not page tables).</summary>
-    internal int IndexFrames => _index.Sum(index => index?.FrameCount ?? 0);
-
     /// <summary>
     /// Frees the tables that no slot points at; those that only these pointed at follow. Safe at any time, beside
     /// faults and attaches.
@@ -162,19 +128,35 @@ public sealed class FileTables : SharedTableOwner
     private int FreeUnattached()
     {
         int freed = 0;
-        for (int level = Level.Pgd; level >= Level.Pte; level--)
+        int count;
+        TableKey? after = null;
+        Span<Frame> tables = stackalloc Frame[FreedAtOnce];
+        do
         {
             using var epoch = _store.Epochs.Enter();
-            foreach (var table in TablesOver(level, long.MinValue / 4, long.MaxValue / 4))
+            count = _index.FindAfter(after, tables);
+            after = count == 0 ? null : KeyOf(tables[count - 1]);
+            int killed = 0;
+            for (int i = 0; i < count; i++)
             {
-                if (Volatile.Read(ref _store.Memory.Record(table).AttachCount) == 0 && _store.TryKill(table))
+                Cost.Count(CostKind.Mapping);
+                ref var record = ref _store.Memory.Record(tables[i]);
+                if (killed > 0 && _store.Memory.Record(tables[0]).Level != record.Level)
                 {
-                    Remove(table, level);
-                    freed++;
+                    // Those of the next level may be attached only to these.
+                    freed += Remove(tables[..killed]);
+                    killed = 0;
+                }
+
+                if (Volatile.Read(ref record.AttachCount) == 0 && _store.TryKill(tables[i]))
+                {
+                    tables[killed++] = tables[i];
                 }
             }
-        }
 
+            freed += Remove(tables[..killed]);
+        }
+        while (count == FreedAtOnce);
         return freed;
     }
 
@@ -184,11 +166,6 @@ public sealed class FileTables : SharedTableOwner
         using var held = _reclaimLock.Hold();
         FreeUnattached();
         Debug.Assert(TableCount == 0, "The tables of a file that has ended are attached nowhere.");
-        foreach (var index in _index)
-        {
-            index?.Free();
-        }
-
         _ended = true;
         _store.Owners.Remove(this);
     }
@@ -197,72 +174,28 @@ public sealed class FileTables : SharedTableOwner
     internal void Abandon()
     {
         _ended = true;
-        Array.Clear(_index);
     }
 
-    private static bool PutBlindly(FrameRadix index, FrameRadix.Cell cell, Frame table)
+    /// <summary>Takes dead tables out of the index and frees them.</summary>
+    private int Remove(ReadOnlySpan<Frame> tables)
     {
-        bool leavesOut = Schedule.LeavesOut(ProtocolPart.IndexExchange);
-        if (leavesOut)
-        {
-            index.At(cell) = (ulong)table.Number;
-        }
-
-        return leavesOut;
-    }
-
-    private static long CellOf(int level, long origin) => (origin >> (Level.EntryShift(level) + 9)) + 1;
-
-    private FrameRadix? IndexOf(int level, bool make)
-    {
-        var index = Volatile.Read(ref _index[level]);
-        if (index is null && make)
+        if (!tables.IsEmpty)
         {
             Schedule.Reach(SchedulePoint.EntryWrite, -Id);
-            Interlocked.CompareExchange(ref _index[level], new FrameRadix(_store), null);
-            index = _index[level];
+            _index.Remove(tables);
         }
 
-        return index;
+        foreach (var table in tables)
+        {
+            FreeRemoved(table);
+        }
+
+        return tables.Length;
     }
 
-    private Frame FindInCell(ulong head, in TableKey key)
+    private void FreeRemoved(Frame table)
     {
-        int packedClass = key.Class.Packed;
-        for (var table = new Frame((int)head); !table.IsNone; table = new Frame(Volatile.Read(ref _store.Memory.Record(table).NextInCell)))
-        {
-            ref var record = ref _store.Memory.Record(table);
-            if (record.Origin == key.Origin
-                && record.WindowStart == key.WindowStart
-                && record.WindowEnd == key.WindowEnd
-                && record.Class == packedClass
-                && _store.TryAttach(table))
-            {
-                return table;
-            }
-        }
-
-        return Frame.None;
-    }
-
-    /// <summary>Takes a dead table out of the index and frees it. Under the reclaim lock: removals come one at a time.</summary>
-    private void Remove(Frame table, int level)
-    {
-        var index = _index[level]!;
-        ref ulong head = ref index.At(index.Find(CellOf(level, _store.Memory.Record(table).Origin)));
-        int next = _store.Memory.Record(table).NextInCell;
-        Schedule.Reach(SchedulePoint.EntryWrite, -Id);
-        if (Interlocked.CompareExchange(ref head, (ulong)next, (ulong)table.Number) != (ulong)table.Number)
-        {
-            // Others were put in front of it; only removals change links further down, and this is the only one.
-            var before = new Frame((int)Volatile.Read(ref head));
-            while (_store.Memory.Record(before).NextInCell != table.Number)
-            {
-                before = new Frame(_store.Memory.Record(before).NextInCell);
-            }
-
-            Volatile.Write(ref _store.Memory.Record(before).NextInCell, next);
-        }
+        int level = _store.Memory.Record(table).Level;
 
         // Nobody attaches to it any more and no processor can reach it: its slots are the last that know its children.
         // A fault that came here before its space left the table may still be about to put a slot in; under the lock

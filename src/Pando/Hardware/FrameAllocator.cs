@@ -239,7 +239,6 @@ internal sealed class FrameAllocator
         record.Owner = 0;
         record.Origin = 0;
         record.AnonymousLeaves = 0;
-        record.NextInCell = 0;
         record.PartOwner = 0;
         record.Part = 0;
     }

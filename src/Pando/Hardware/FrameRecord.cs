@@ -74,10 +74,6 @@ internal struct FrameRecord
     [FieldOffset(48)]
     public int AnonymousLeaves;
 
-    /// <summary>A file's table: the next one in the same cell of the file's index. See Files.FileTables.</summary>
-    [FieldOffset(52)]
-    public int NextInCell;
-
     /// <summary>
     /// A space's table: the first part of a file that it may show, by the file's number as an owner and the part's; 0 for none. Changed
     /// under the table's lock, or under the space's for writing. See Tables.TableParts.

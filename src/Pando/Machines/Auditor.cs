@@ -274,6 +274,7 @@ internal sealed class Auditor(Machine machine)
             ref var record = ref _store.Memory.Record(table);
             _fileTables++;
             found[key.Level]++;
+            Expect(tables.Find(key) == table, $"'{tables.FileName}': its index has {tables.Find(key)} for the {key}, which is {table}");
             Expect(_tables.Add(table.Number), $"'{tables.FileName}': {table} is reached twice");
             Expect(
                 record.Kind == FrameKind.FileTable && record.Owner == tables.Id && record.Lock == 0 && record.AttachCount >= 0 && record.AnonymousLeaves == 0,
@@ -472,7 +473,7 @@ internal sealed class Auditor(Machine machine)
 
         var files = owners.OfType<FileTables>().Select(tables => tables.File).ToList();
         var contents = files.OfType<MemoryFile>().Select(file => file.Frames).ToList();
-        int index = owners.OfType<AddressSpace>().Sum(space => space.ProtectedPages.FrameCount) + files.Sum(file => file.Tables.IndexFrames + (file.Dirty?.FrameCount ?? 0)) + contents.Sum(frames => frames.Index);
+        int index = owners.OfType<AddressSpace>().Sum(space => space.ProtectedPages.FrameCount) + files.Sum(file => file.Dirty?.FrameCount ?? 0) + contents.Sum(frames => frames.Index);
         int data = contents.Sum(frames => frames.Data);
         Expect(kinds[(int)FrameKind.SpaceTable] == _spaceTables, $"{kinds[(int)FrameKind.SpaceTable]} frames are tables of spaces, {_spaceTables} were reached");
         Expect(kinds[(int)FrameKind.FileTable] == _fileTables, $"{kinds[(int)FrameKind.FileTable]} frames are tables of files, {_fileTables} were reached");

@@ -37,7 +37,7 @@ public class SpoiltEngineTests
     public void A_slot_that_is_put_into_a_dead_table() => Finds(ProtocolPart.DeadCheck, TableRaces.FaultInATableThatIsFreed);
 
     [Fact]
-    public void A_table_that_is_put_into_the_index_without_looking() => Finds(ProtocolPart.IndexExchange, TableRaces.TwoFirstFaults);
+    public void A_table_that_is_put_into_the_index_without_looking() => Finds(ProtocolPart.IndexLook, TableRaces.TwoFirstFaults);
 
     [Fact]
     public void A_flush_after_the_frames_were_given_up() => Finds(ProtocolPart.FlushFirst, ProcessorRaces.UnmapAndReuse);
