@@ -21,5 +21,10 @@ if (args is ["scan-growth", .. var most])
     return ScanGrowth.Run(most);
 }
 
+if (args is ["scan-reading", .. var things])
+{
+    return ScanReading.Run(things);
+}
+
 BenchmarkSwitcher.FromAssembly(typeof(Program).Assembly).Run(args);
 return 0;

@@ -55,7 +55,7 @@ internal sealed partial class HangingFileSystem : IDisposable
     /// <summary>Mounts, or skips the test with the reason.</summary>
     public static HangingFileSystem Make()
     {
-        if (!LiveLinux.IsRoot || !File.Exists("/dev/fuse"))
+        if (!Environment.IsPrivilegedProcess || !File.Exists("/dev/fuse"))
         {
             Assert.Skip("Only root may mount a FUSE file system, and /dev/fuse must be there.");
         }

@@ -56,7 +56,7 @@ internal static class SyntheticMachine
     }
 
     private static ProcessFacts Process(int pid, IReadOnlyList<MappingFacts> mappings, bool isRead, string name = "server", string cgroup = "/", long more = 0, int leaf = 0) =>
-        new(pid, name, 0, cgroup, (mappings.Sum(m => (long)(((m.End - 1) >> 21) - (m.Start >> 21)) + 1) + 3 + more) * Table, 0, 1 << 20, mappings,
+        new(pid, name, 0, cgroup, (mappings.Sum(m => (long)(((m.End - 1) >> 21) - (m.Start >> 21)) + 1) + 8 + more) * Table, 0, 1 << 20, mappings,
             isRead ? [.. mappings.Select((m, i) => new PopulatedRun(i, m.Start, m.End, leaf))] : null, AnonymousBytes: 1 << 20);
 
     private static ObjectFacts File(int number, ObjectKind kind, string name, ulong size = 0) => new(number, kind, name, "00:1b", (ulong)number, size);

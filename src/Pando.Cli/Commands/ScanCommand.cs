@@ -1,4 +1,5 @@
 using System.CommandLine;
+using System.Diagnostics;
 using Pando.Cli.Views;
 using Pando.Linux.Analysis;
 using Pando.Linux.Proc;
@@ -23,7 +24,10 @@ internal static class ScanCommand
     private static readonly Option<double?> Watch = new("--watch") { Description = "Scan again every so many seconds, until interrupted.", HelpName = "SECONDS" };
     private static readonly Option<int?> Times = new("--times") { Description = "With --watch: stop after so many scans.", HelpName = "COUNT" };
     private static readonly Option<bool> Exact = new("--exact") { Description = "Read every process to the page, not a sample of like ones." };
-    private static readonly Option<double?> Budget = new("--budget") { Description = "Stop reading to the page after so many seconds.", HelpName = "SECONDS" };
+    private static readonly Option<double?> Budget = new("--budget") { Description = "Take about so many seconds for all, whatever the machine looks like; what there was no time for is named.", HelpName = "SECONDS" };
+
+    // Of the time budget: what is left after it is for writing the report.
+    private const double AnalysisPart = 0.85;
 
     public static Command Create()
     {
@@ -104,12 +108,14 @@ internal static class ScanCommand
 
     private static (int Code, MachineReport? Machine) RunOnce(ParseResult parsed, MachineReport? before)
     {
+        var clock = Stopwatch.StartNew();
+        TimeSpan? time = parsed.GetValue(Budget) is { } seconds ? TimeSpan.FromSeconds(seconds) : null;
         var snapshot = parsed.GetValue(File) is { } file
             ? SnapshotFile.Load(file)
             : MachineScanner.Scan(new ScanOptions
             {
                 Exact = parsed.GetValue(Exact),
-                Budget = parsed.GetValue(Budget) is { } budget ? TimeSpan.FromSeconds(budget) : null,
+                Budget = time,
                 Pid = parsed.GetValue(Pid),
                 MeasuresFork = parsed.GetValue(Budget) is null or >= 1,
                 FileAsker = FileAskerCommand.CommandLine(),
@@ -125,7 +131,9 @@ internal static class ScanCommand
             Pid = parsed.GetValue(Pid),
             ObjectName = parsed.GetValue(ObjectName),
             Cgroup = parsed.GetValue(Cgroup),
+            HasTime = time is { } budget ? () => clock.Elapsed < budget * AnalysisPart : null,
         });
+        report = report with { TotalSeconds = parsed.GetValue(File) is null ? clock.Elapsed.TotalSeconds : null };
         if (parsed.GetValue(Html) is { } html)
         {
             System.IO.File.WriteAllText(html, HtmlReport.Render(report));

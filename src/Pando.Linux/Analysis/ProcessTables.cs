@@ -94,13 +94,14 @@ internal sealed class ProcessTables
     public ProcessTables ScaledTo(ProcessFacts process)
     {
         var difference = (process.TableBytes - Facts.TableBytes) / TableCounts.TableBytes;
-        var isAlmostEqual = Math.Abs(difference) * NearlyEqual <= Facts.TableBytes / TableCounts.TableBytes;
+        var isAlmostEqual = Math.Abs(difference) * NearlyEqual <= Facts.TableBytes / TableCounts.TableBytes
+            && (Objects.GetValueOrDefault(Proc.ObjectTable.Anonymous)?.Live[1] ?? 0) + difference >= 0;
         var factor = isAlmostEqual || Facts.TableBytes == 0 ? 1 : (double)process.TableBytes / Facts.TableBytes;
         var objects = Objects.ToDictionary(o => o.Key, o => o.Value.Scale(factor));
         if (isAlmostEqual && difference != 0)
         {
             var anonymous = Of(objects, Proc.ObjectTable.Anonymous);
-            anonymous.Live[1] = Math.Max(0, anonymous.Live[1] + difference);
+            anonymous.Live[1] += difference;
         }
 
         return new ProcessTables(process, Pages, objects, Unplaced * factor);

@@ -14,4 +14,8 @@ public sealed record ReportOptions
 
     /// <summary>Only processes of this cgroup and those below it.</summary>
     public string? Cgroup { get; init; }
+
+    /// <summary>False once the time is over: what is not worked out by then is left out, the objects and processes with the fewest page tables first, and a note
+    /// says so. Null: it takes the time it takes, and the same snapshot gives the same report.</summary>
+    public Func<bool>? HasTime { get; init; }
 }

@@ -19,13 +19,16 @@ public sealed class ScanAnalysis
     private readonly TableEstimate _estimate;
     private readonly Dictionary<int, List<ProcessTables>> _mappers = [];
     private readonly IReadOnlyList<VirtualMachineReport> _machines;
+    private int _leftObjects;
+    private double _leftTables;
+    private bool _leftPictures;
 
     private ScanAnalysis(MachineSnapshot snapshot, ReportOptions options)
     {
         // A process that runs in another's address space is asked about as that one.
         _options = options.Pid is { } pid && snapshot.Processes.FirstOrDefault(p => p.Has(pid)) is { } owner ? options with { Pid = owner.Pid } : options;
         _snapshot = options.Cgroup is { } cgroup ? OfCgroup(snapshot, cgroup) : snapshot;
-        _estimate = new TableEstimate(_snapshot);
+        _estimate = new TableEstimate(_snapshot, options.HasTime);
         _machines = VirtualMachines.Find(_snapshot);
         foreach (var process in _estimate.Processes.Where(p => p.Facts.Mappings is not null))
         {
@@ -53,12 +56,7 @@ public sealed class ScanAnalysis
     private ScanReport Analyse()
     {
         CheckPid();
-        var cured = _mappers.Keys.OrderByDescending(RoughTables).Take(MostCures).ToHashSet();
-        var all = _mappers
-            .Select(m => ObjectAnalysis.Analyse(_snapshot, _snapshot.Objects[m.Key], m.Value, _estimate, _options.At, cured.Contains(m.Key)))
-            .OrderByDescending(o => o.TableBytes)
-            .ThenBy(o => o.Number)
-            .ToList();
+        var all = Objects();
         Label(all);
         var objects = all.Where(IsAskedFor).Select(OfPid).ToList();
         if (objects.Count == 0 && _options.ObjectName is { } name)
@@ -69,7 +67,7 @@ public sealed class ScanAnalysis
         var machine = Machine(all);
         var processes = Processes(all);
         var support = KernelSupport.Of(_snapshot.Machine);
-        var (advice, adviceNotes) = AdviceWriter.Write(_snapshot, support, objects, _mappers, _estimate.Processes);
+        var (advice, adviceNotes) = HasTime ? AdviceWriter.Write(_snapshot, support, objects, _mappers, _estimate.Processes) : ([], ["The time budget ran out before advice was written. Give more by --budget."]);
         return new ScanReport(
             ScanReport.FormatName,
             ScanReport.CurrentVersion,
@@ -82,11 +80,50 @@ public sealed class ScanAnalysis
             processes,
             CgroupAnalysis.Analyse(_snapshot, processes, _options.Cgroup is { } top ? CgroupPath.Normal(top) : null),
             advice,
-            [.. objects.Where(o => o.Kind is not (ObjectKind.Anonymous or ObjectKind.Special) && o.Processes > 1).OrderByDescending(o => o.Sharing is not null).Take(MostPictures).Select(Cells)],
-            [.. SharingNotes(), .. _snapshot.Notes, .. adviceNotes])
+            [.. objects.Where(o => o.Kind is not (ObjectKind.Anonymous or ObjectKind.Special) && o.Processes > 1).OrderByDescending(o => o.Sharing is not null).Take(MostPictures).TakeWhile(_ => HasTime || !(_leftPictures = true)).Select(Cells)],
+            [.. SharingNotes(), .. _snapshot.Notes, .. TimeNotes(), .. adviceNotes])
         {
             VirtualMachines = _machines,
         };
+    }
+
+    private bool HasTime => _options.HasTime?.Invoke() ?? true;
+
+    /// <summary>All objects, the most tables first.</summary>
+    private List<ObjectReport> Objects()
+    {
+        var all = new List<ObjectReport>();
+        foreach (var (number, tables) in _mappers.Keys.Select(n => (Number: n, Tables: RoughTables(n))).OrderByDescending(o => o.Tables).ThenBy(o => o.Number))
+        {
+            if (all.Count > 0 && !HasTime)
+            {
+                _leftObjects++;
+                _leftTables += tables;
+                continue;
+            }
+
+            all.Add(ObjectAnalysis.Analyse(_snapshot, _snapshot.Objects[number], _mappers[number], _estimate, _options.At, all.Count < MostCures));
+        }
+
+        return [.. all.OrderByDescending(o => o.TableBytes).ThenBy(o => o.Number)];
+    }
+
+    private IEnumerable<string> TimeNotes()
+    {
+        if (_estimate.Left > 0)
+        {
+            yield return $"The time budget ran out before {_estimate.Left} processes that were read to the page were worked out: they are taken to be like others, or not placed.";
+        }
+
+        if (_leftObjects > 0)
+        {
+            yield return $"The time budget ran out before {_leftObjects} objects were worked out, those with the fewest page tables: they are not listed, and their tables not placed. Give more by --budget.";
+        }
+
+        if (_leftPictures)
+        {
+            yield return "The time budget ran out before all pictures were drawn.";
+        }
     }
 
     private static MachineSnapshot OfCgroup(MachineSnapshot snapshot, string cgroup)
@@ -154,7 +191,7 @@ public sealed class ScanAnalysis
         var (countsPud, countsRoot) = KernelCounters.Of(machine.KernelRelease);
         var roots = countsRoot ? _snapshot.Processes.Count * (long)TableCounts.TableBytes * (machine.Isolation ? 2 : 1) : 0;
         var leftOut = countsPud ? 0 : objects.Total(o => o.Live.Pud);
-        var unplaced = Totals.Bytes(_estimate.Processes.Sum(p => p.Unplaced));
+        var unplaced = Totals.Bytes(_estimate.Processes.Sum(p => p.Unplaced) + _leftTables);
         return new MachineReport(
             machine.KernelRelease,
             machine.MemoryBytes,
@@ -215,7 +252,7 @@ public sealed class ScanAnalysis
                 p.Facts.Cgroup,
                 p.Facts.TableBytes,
                 Bytes(p.Objects.Values.Sum(o => o.LiveTotal)),
-                Bytes(p.Objects.Sum(o => o.Value.LiveTotal * duplicateShare[o.Key])),
+                Bytes(p.Objects.Sum(o => o.Value.LiveTotal * duplicateShare.GetValueOrDefault(o.Key))),
                 Bytes(p.Empty),
                 p.IsRead,
                 [.. p.Objects.Where(o => o.Value.LiveTotal >= 1).OrderByDescending(o => o.Value.LiveTotal).Take(5)

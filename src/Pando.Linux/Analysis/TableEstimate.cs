@@ -16,9 +16,11 @@ namespace Pando.Linux.Analysis;
 internal sealed class TableEstimate
 {
     private readonly Dictionary<int, double> _errors = [];
+    private readonly Func<bool>? _hasTime;
 
-    public TableEstimate(MachineSnapshot snapshot)
+    public TableEstimate(MachineSnapshot snapshot, Func<bool>? hasTime = null)
     {
+        _hasTime = hasTime;
         Probes = snapshot.Probes.ToLookup(p => p.ObjectNumber);
         var byPid = new Dictionary<int, ProcessTables>();
         foreach (var group in ProcessClass.Group(snapshot.Processes))
@@ -31,6 +33,9 @@ internal sealed class TableEstimate
 
     public IReadOnlyList<ProcessTables> Processes { get; }
 
+    /// <summary>Processes that were read, and left out for want of time.</summary>
+    public int Left { get; private set; }
+
     /// <summary>Looks at huge pages, by object.</summary>
     public ILookup<int, HugetlbProbe> Probes { get; }
 
@@ -39,7 +44,19 @@ internal sealed class TableEstimate
 
     private void Add(ProcessClass group, IReadOnlyList<ObjectFacts> objects, Dictionary<int, ProcessTables> byPid)
     {
-        var read = group.Members.Where(m => m.Populated is not null).Select(m => ProcessTables.FromPages(m, objects)).ToList();
+        var read = new List<ProcessTables>();
+        foreach (var member in group.Members.Where(m => m.Populated is not null))
+        {
+            if (_hasTime?.Invoke() ?? true)
+            {
+                read.Add(ProcessTables.FromPages(member, objects));
+            }
+            else
+            {
+                Left++;
+            }
+        }
+
         if (read.Count == 0)
         {
             return;
@@ -51,7 +68,7 @@ internal sealed class TableEstimate
         }
 
         var standsFor = read.ToDictionary(r => r, _ => 0);
-        foreach (var process in group.Members.Where(m => m.Populated is null))
+        foreach (var process in group.Members.Where(m => !byPid.ContainsKey(m.Pid)))
         {
             var nearest = Nearest(read, process);
             standsFor[nearest]++;

@@ -80,7 +80,7 @@ internal static unsafe class FileFacts
     /// <summary>The file's extents by FIEMAP, in ascending order; null if the file system has none to tell.</summary>
     public static IReadOnlyList<FileExtent>? TryExtents(string path)
     {
-        var file = LibC.Open(path, LibC.ReadOnly | LibC.CloseOnExec);
+        var file = LibC.Open(path, LibC.ReadOnly | LibC.CloseOnExec | LibC.NoWaiting);
         if (file < 0)
         {
             return null;

@@ -18,8 +18,9 @@ internal static class AddressSpaces
 
     private static nint CompareCall => RuntimeInformation.ProcessArchitecture == Architecture.X64 ? 312 : 272; // kcmp
 
-    /// <summary>Leaves one process of each address space, the one with the lowest number, and names the others with it.</summary>
-    public static ProcessFacts[] Join(ProcessFacts[] processes)
+    /// <summary>Leaves one process of each address space, the one with the lowest number, and names the others with it. Each question waits for a process that is
+    /// in the middle of exec; <paramref name="heart"/> beats after each.</summary>
+    public static ProcessFacts[] Join(ProcessFacts[] processes, Heartbeat heart)
     {
         var sharers = new Dictionary<int, List<int>>(); // first process to the others
         foreach (var group in processes.Where(p => p.Mappings is { Count: > 0 }).GroupBy(p => (p.Mappings![0], p.Mappings.Count > 1 ? p.Mappings[^2].Start : 0)))
@@ -27,7 +28,7 @@ internal static class AddressSpaces
             var alike = group.ToList();
             foreach (var some in alike.Count > MostOfOneLayout ? alike.GroupBy(p => p.TableBytes).Select(g => g.ToList()) : [alike])
             {
-                Join(some, sharers);
+                Join(some, sharers, heart);
             }
         }
 
@@ -40,8 +41,16 @@ internal static class AddressSpaces
         return [.. processes.Where(p => !others.Contains(p.Pid)).Select(p => sharers.TryGetValue(p.Pid, out var same) ? p with { SameSpace = [.. same.Order()] } : p)];
     }
 
-    private static void Join(List<ProcessFacts> alike, Dictionary<int, List<int>> sharers)
+    private static void Join(List<ProcessFacts> alike, Dictionary<int, List<int>> sharers, Heartbeat heart)
     {
+        // 0: one address space; 1 and 2: the first has the lower, the higher one; negative: not to be told.
+        nint Compare(int one, int other)
+        {
+            var answer = LibC.SystemCall(CompareCall, one, other, Space, 0, 0);
+            heart.Beat();
+            return answer;
+        }
+
         if (alike.Count < 2)
         {
             return;
@@ -52,7 +61,7 @@ internal static class AddressSpaces
         {
             Array.Sort(pids, (a, b) => Compare(a, b) switch { 0 => a.CompareTo(b), 1 => -1, 2 => 1, _ => a.CompareTo(b) });
         }
-        catch (InvalidOperationException)
+        catch (InvalidOperationException e) when (e.InnerException is not OperationCanceledException)
         {
             return; // some ended meanwhile, so that the order was none
         }
@@ -70,7 +79,4 @@ internal static class AddressSpaces
             sharers[pids[first]].Add(pids[i]);
         }
     }
-
-    /// <summary>0: one address space; 1 and 2: the first has the lower, the higher one; negative: not to be told.</summary>
-    private static nint Compare(int one, int other) => LibC.SystemCall(CompareCall, one, other, Space, 0, 0);
 }

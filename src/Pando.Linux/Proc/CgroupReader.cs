@@ -29,8 +29,9 @@ internal sealed class CgroupReader
 
     public CgroupReader(ScanOptions options, IReadOnlyList<ulong> hugePageSizes)
     {
-        _mounts = MountPoint.Read(_file, Path.Combine(options.Proc, "self/mountinfo"), m => m.Type is "cgroup" or "cgroup2");
-        _names = new ContainerNames(options, _file);
+        var mounts = MountPoint.Read(_file, Path.Combine(options.Proc, "self/mountinfo"), _ => true);
+        _mounts = [.. mounts.Where(m => m.Type is "cgroup" or "cgroup2")];
+        _names = new ContainerNames(options, _file, mounts);
         _hugePageSizes = hugePageSizes;
     }
 

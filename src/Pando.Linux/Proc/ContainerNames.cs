@@ -7,7 +7,7 @@ namespace Pando.Linux.Proc;
 /// Names that containers and pods have for their users: a cgroup's path has ids alone. They stand in files of Docker,
 /// podman and the kubelet, which root may read; where there are none, ids are shown. No daemon is asked.
 /// </summary>
-internal sealed class ContainerNames(ScanOptions options, FileContents file)
+internal sealed class ContainerNames(ScanOptions options, FileContents file, IReadOnlyList<MountPoint> mounts)
 {
     private const int LongestName = 255;
     private const int MostFiles = 200_000;
@@ -132,7 +132,7 @@ internal sealed class ContainerNames(ScanOptions options, FileContents file)
 
     private void Parse(string path, Action<JsonElement> take)
     {
-        var text = file.ReadPlain(Path.Combine(options.Root, path), LongestFile);
+        var text = AnswersAtOnce(path) ? file.ReadPlain(Path.Combine(options.Root, path), LongestFile) : default;
         if (text.IsEmpty)
         {
             return;
@@ -151,6 +151,11 @@ internal sealed class ContainerNames(ScanOptions options, FileContents file)
 
     private List<string> Names(string directory)
     {
+        if (!AnswersAtOnce(directory))
+        {
+            return [];
+        }
+
         try
         {
             return [.. Directory.EnumerateFileSystemEntries(Path.Combine(options.Root, directory)).Take(MostFiles).Select(f => Path.GetFileName(f)).Where(f => f.Length <= 3 * LongestName)];
@@ -160,4 +165,7 @@ internal sealed class ContainerNames(ScanOptions options, FileContents file)
             return [];
         }
     }
+
+    /// <summary>Logs and images may lie on a file system with a server, which may hang.</summary>
+    private bool AnswersAtOnce(string path) => MountPoint.AnswerAtOnce(mounts, Path.Combine(options.Root, path), isOwnRoot: true);
 }

@@ -18,12 +18,16 @@ public sealed class FileAsker : IDisposable
 
     private const int MostTurns = 10;
 
+    // Each is waited for, and holds a child until it answers: with more of them the machine is beyond help by asking.
+    private const int MostSilent = 4;
+
     private readonly FileContents _file = new();
     private readonly IReadOnlyList<string> _command;
     private readonly TimeSpan _patience;
+    private readonly TimeBudget _time;
     private Process? _child;
 
-    internal FileAsker(IReadOnlyList<string> command, TimeSpan patience) => (_command, _patience) = (command, patience);
+    internal FileAsker(IReadOnlyList<string> command, TimeSpan patience, TimeBudget time) => (_command, _patience, _time) = (command, patience, time);
 
     /// <summary>Devices that gave no answer.</summary>
     internal HashSet<uint> SilentDevices { get; } = [];
@@ -47,10 +51,10 @@ public sealed class FileAsker : IDisposable
     }
 
     /// <summary>Asks about one file, by a link in /proc/PID/map_files. Null if the kernel refuses, if the device does not answer
-    /// now or did not before, or if there is nobody to ask.</summary>
+    /// now or did not before, if several do not answer or the time is over, or if there is nobody to ask.</summary>
     internal FileAnswer? Ask(uint device, string path)
     {
-        if (_command.Count == 0)
+        if (_command.Count == 0 || _time.IsOver || SilentDevices.Count >= MostSilent || SilentDevices.Contains(device))
         {
             return null;
         }
@@ -124,13 +128,13 @@ public sealed class FileAsker : IDisposable
         var read = child.StandardOutput.ReadLineAsync();
         for (var turns = 0; turns < MostTurns; turns++)
         {
-            if (read.Wait(_patience))
+            if (read.Wait(_time.Left(_patience)))
             {
                 line = read.Result;
                 return true;
             }
 
-            if (!IsRunning(child.Id))
+            if (_time.IsOver || !IsRunning(child.Id))
             {
                 break;
             }

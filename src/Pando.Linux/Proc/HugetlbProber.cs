@@ -55,7 +55,7 @@ internal sealed class HugetlbProber(ScanOptions options, PatientReader reader)
         var offsets = groups.SelectMany(g => g).Distinct().ToArray();
         var present = offsets.ToDictionary(o => o, _ => new List<int>());
         var frames = new Dictionary<long, ulong>();
-        reader.ForEach([.. mappings.GroupBy(m => m.Process.Pid)], 1, g => g.Key, "its huge pages", (g, file) => PresentFrames(g.First().Process.Reader, [.. g.Select(m => m.Mapping)], offsets, file), (g, entries) =>
+        var late = reader.ForEach([.. mappings.GroupBy(m => m.Process.Pid)], 1, g => g.Key, "its huge pages", (g, file) => PresentFrames(g.First().Process.Reader, [.. g.Select(m => m.Mapping)], offsets, file), (g, entries) =>
         {
             foreach (var (offset, frame) in entries)
             {
@@ -68,6 +68,13 @@ internal sealed class HugetlbProber(ScanOptions options, PatientReader reader)
                 }
             }
         });
+
+        if (late > 0)
+        {
+            // Tables are held against all processes that have the page: some will not do.
+            notes.Add($"The time budget ran out before tables of hugetlb object {number} were counted: whether they are shared is judged by the kernel's rules.");
+            return [];
+        }
 
         // Of each span's candidates the page that most processes have tells most.
         var chosen = groups

@@ -1,5 +1,6 @@
 using System.IO.Compression;
 using System.Text;
+using Pando.Linux.Native;
 
 namespace Pando.Linux.Proc;
 
@@ -48,9 +49,12 @@ public static class KernelConfig
                 return Parse(text.GetBuffer().AsSpan(0, (int)text.Length));
             }
 
+            var file = new FileContents();
+
+            // /boot may be mounted when somebody looks (autofs), and may lie on a network.
             foreach (var path in new[] { $"/boot/config-{release}", $"/lib/modules/{release}/config" })
             {
-                if (File.Exists(path))
+                if (MountPoint.AnswerAtOnce(MountPoint.Read(file, Path.Combine(proc, "self/mountinfo"), m => m.Shows(path)), path, isOwnRoot: true) && File.Exists(path))
                 {
                     return Parse(File.ReadAllBytes(path));
                 }

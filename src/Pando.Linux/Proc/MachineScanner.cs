@@ -1,4 +1,3 @@
-using System.Diagnostics;
 using System.Globalization;
 using Pando.Linux.Analysis;
 using Pando.Linux.Native;
@@ -18,6 +17,12 @@ public sealed class MachineScanner
     // Walking smaps costs about 11 ns for each resident 4 KiB page; this much of it is spent on the flags of
     // hugetlb mappings unless everything is asked for.
     private const long MostSmapsBytes = 64L << 30;
+    private const double SmapsBytesPerBudgetSecond = 32L << 30;
+
+    // Parts of the time budget at whose end no more of a kind is read. The rest is for the cgroups, the analysis and the report.
+    private const double ObjectsPart = 0.42;
+    private const double PagesPart = 0.54;
+    private const double HugePagesPart = 0.58;
 
     private const int MostStuckTold = 8;
     private const long SmallestService = 1L << 20;
@@ -29,7 +34,6 @@ public sealed class MachineScanner
     private readonly ScanOptions _options;
     private readonly ObjectTable _objects = new();
     private readonly List<string> _notes = [];
-    private readonly Stopwatch _clock = Stopwatch.StartNew();
     private readonly FileContents _file = new();
 
     private readonly PatientReader _reader;
@@ -47,24 +51,26 @@ public sealed class MachineScanner
     {
         var takenAt = DateTimeOffset.UtcNow;
         var machine = new MachineReader(_options).Read(_notes);
+        _reader.Time.Begin();
         var list = new ProcessLister(_options, _reader, _objects);
         var processes = list.Read(_notes);
+        _reader.Time.Until(ObjectsPart);
         using var resolver = new ObjectResolver(_options, _reader, _objects, processes);
         var objects = resolver.Resolve(_notes);
         objects = new ObjectSizes(_options, _reader).Read(objects, processes);
-        new ServiceReader(_options, _reader).Read(processes, () => OutOfTime);
+        new ServiceReader(_options, _reader).Read(processes);
+        _reader.Time.Until(PagesPart);
         ReadPages(processes, objects);
+        _reader.Time.Until(HugePagesPart);
         ReadHugePages(processes, objects);
         ReadFlags(processes, objects);
         var probes = new HugetlbProber(_options, _reader).Probe(objects, processes, _notes);
         MarkStuck(processes);
-        NoteMissing(processes, objects, probes);
+        NoteMissing(processes, objects, probes, list.Late);
         var cgroups = new CgroupReader(_options, [.. machine.Pools.Select(p => p.PageSize)]).Read(processes, _options.Budget, _notes);
-        var exact = processes.All(p => p.Mappings is null || p.Populated is not null);
-        return new MachineSnapshot(takenAt, _clock.Elapsed.TotalSeconds, exact, machine, objects, processes, cgroups, probes, _notes, list.Unseen);
+        var exact = list.Late.Count == 0 && list.LeftUnseen == 0 && processes.All(p => p.Mappings is null || p.Populated is not null);
+        return new MachineSnapshot(takenAt, _reader.Time.Elapsed.TotalSeconds, exact, machine, objects, processes, cgroups, probes, _notes, list.Unseen);
     }
-
-    private bool OutOfTime => _options.Budget is { } budget && _clock.Elapsed > budget;
 
     private void ReadPages(ProcessFacts[] processes, IReadOnlyList<ObjectFacts> objects)
     {
@@ -72,12 +78,10 @@ public sealed class MachineScanner
         var index = processes.Select((p, i) => (p.Pid, i)).ToDictionary(p => p.Pid, p => p.i);
         var order = ReadingOrder(processes).Select(p => index[p.Pid]).ToArray();
         var refused = 0;
-        var skipped = 0;
-        _reader.ForEach(order, Environment.ProcessorCount, i => processes[i].Pid, "its pages", (i, file) => OutOfTime ? (false, null) : (Tried: true, Read: ReadPages(processes[i], objects, useScan, file)), (i, result) =>
+        var skipped = _reader.ForEach(order, Environment.ProcessorCount, i => processes[i].Pid, "its pages", (i, file) => ReadPages(processes[i], objects, useScan, file), (i, read) =>
         {
-            skipped += result.Tried ? 0 : 1;
-            refused += result is (true, null) ? 1 : 0;
-            processes[i] = result.Read ?? processes[i];
+            refused += read is null ? 1 : 0;
+            processes[i] = read ?? processes[i];
         });
         if (skipped > 0)
         {
@@ -179,7 +183,7 @@ public sealed class MachineScanner
 
         _reader.ForEach(chosen, Environment.ProcessorCount, i => processes[i].Pid, "its huge pages", (i, file) =>
         {
-            using var pageMap = OutOfTime ? null : PageMap.Open($"{_options.Proc}/{processes[i].Reader}/pagemap", file.Heart, out _);
+            using var pageMap = PageMap.Open($"{_options.Proc}/{processes[i].Reader}/pagemap", file.Heart, out _);
             var runs = new List<PopulatedRun>();
             for (var m = 0; m < processes[i].Mappings!.Count; m++)
             {
@@ -197,7 +201,9 @@ public sealed class MachineScanner
     /// <summary>Reads the flags of hugetlb mappings: sharing of their tables hangs on them, and only smaps has them.</summary>
     private void ReadFlags(ProcessFacts[] processes, IReadOnlyList<ObjectFacts> objects)
     {
-        var left = _options.Exact ? long.MaxValue : MostSmapsBytes;
+        // One call may walk a whole mapping, and no budget ends it: what a budget has time for is chosen before.
+        var most = _options.Budget is { } budget ? (long)Math.Min(MostSmapsBytes, budget.TotalSeconds * SmapsBytesPerBudgetSecond) : MostSmapsBytes;
+        var left = _options.Exact && _options.Budget is null ? long.MaxValue : most;
         var passed = 0;
         var chosen = new List<int>();
         for (var i = 0; i < processes.Length; i++)
@@ -224,11 +230,7 @@ public sealed class MachineScanner
             }
         }
 
-        _reader.ForEach(chosen, 1, i => processes[i].Pid, "its flags", (i, file) => OutOfTime ? null : Flags(processes[i], objects, file), (i, flags) =>
-        {
-            passed += flags is null ? 1 : 0;
-            processes[i] = processes[i] with { VmFlags = flags };
-        });
+        passed += _reader.ForEach(chosen, 1, i => processes[i].Pid, "its flags", (i, file) => Flags(processes[i], objects, file), (i, flags) => processes[i] = processes[i] with { VmFlags = flags });
 
         if (passed > 0)
         {
@@ -255,11 +257,20 @@ public sealed class MachineScanner
     private void MarkStuck(ProcessFacts[] processes)
     {
         var told = 0;
+        var slow = 0;
         for (var i = 0; i < processes.Length; i++)
         {
             var process = processes[i];
             if (!_reader.Stuck.TryGetValue(process.Pid, out var what))
             {
+                continue;
+            }
+
+            if (!_reader.IsBlockedAt(process.Pid))
+            {
+                // It has answered since: its memory map was being changed for long, or the machine was busy.
+                slow++;
+                processes[i] = process with { StuckState = null };
                 continue;
             }
 
@@ -283,11 +294,16 @@ public sealed class MachineScanner
         {
             _notes.Add($"{told - MostStuckTold} more processes are stuck like these.");
         }
+
+        if (slow > 0)
+        {
+            _notes.Add(string.Create(CultureInfo.InvariantCulture, $"{slow} processes answered after more than {_reader.Patience.TotalSeconds:0.##} s, when nobody waited any more (they were changing their memory map): their VmPTE counts, but not all of it is placed."));
+        }
     }
 
-    private void NoteMissing(ProcessFacts[] processes, IReadOnlyList<ObjectFacts> objects, IReadOnlyList<HugetlbProbe> probes)
+    private void NoteMissing(ProcessFacts[] processes, IReadOnlyList<ObjectFacts> objects, IReadOnlyList<HugetlbProbe> probes, IReadOnlySet<int> late)
     {
-        var closed = processes.Count(p => p.Mappings is null && p.StuckState is null);
+        var closed = processes.Count(p => p.Mappings is null && p.StuckState is null && !late.Contains(p.Pid) && !_reader.Stuck.ContainsKey(p.Pid));
         if (closed > 0)
         {
             _notes.Add($"The maps of {closed} of {processes.Length} processes may not be read by this user: their VmPTE counts, but not whose tables they are. {(LibC.EffectiveUser() == 0 ? "This root has no CAP_SYS_PTRACE over them." : "Run as root (or with CAP_SYS_PTRACE) to see all.")}");

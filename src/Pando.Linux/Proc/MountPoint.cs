@@ -62,6 +62,11 @@ internal sealed record MountPoint(string Device, string Root, string Point, stri
     public bool Shows(string path) =>
         path.StartsWith(Point, StringComparison.Ordinal) && (Point.EndsWith('/') || path.Length == Point.Length || path[Point.Length] == '/');
 
+    /// <summary>True if no file system on the way to the path waits for anybody: the walk asks each. The one at "/" is left out where
+    /// <paramref name="isOwnRoot"/> says that this program was itself started from it.</summary>
+    public static bool AnswerAtOnce(IReadOnlyList<MountPoint> mounts, string path, bool isOwnRoot) =>
+        path.StartsWith('/') && mounts.Count > 0 && mounts.Where(m => m.Shows(path) && !(isOwnRoot && m.Point == "/")).GroupBy(m => m.Point).Select(g => g.Last()).All(m => new FileSystemType(m.Type).AnswersAtOnce);
+
     /// <summary>True if the file system's own options have this word.</summary>
     public bool Has(string option) => SuperOptions.Split(',').Contains(option);
 

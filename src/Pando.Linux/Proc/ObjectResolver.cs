@@ -26,12 +26,13 @@ internal sealed class ObjectResolver : IDisposable
     private readonly FileAsker _asker;
     private readonly ConcurrentDictionary<(int Entry, string Place), Resolved> _resolved = new();
     private readonly Dictionary<(int Entry, int Pid), ObjectIdentity> _byFrames = [];
+    private int _late;
 
     public ObjectResolver(ScanOptions options, PatientReader reader, ObjectTable table, ProcessFacts[] processes)
     {
         (_options, _reader, _processes, _entries) = (options, reader, processes, table.Entries());
         _devices = new DeviceTypes(options, new FileContents());
-        _asker = new FileAsker(options.FileAsker, reader.Patience);
+        _asker = new FileAsker(options.FileAsker, reader.Patience, reader.Time);
     }
 
     /// <summary>Resolves all, and gives the mappings of the processes the numbers of what was found.</summary>
@@ -41,6 +42,11 @@ internal sealed class ObjectResolver : IDisposable
         Ask();
         CompareFrames();
         NoteSilent(notes);
+        if (_late > 0)
+        {
+            notes.Add($"The time budget ran out before the files of {_late} processes were asked about: these are known by device and inode alone.");
+        }
+
         return Number();
     }
 
@@ -118,8 +124,8 @@ internal sealed class ObjectResolver : IDisposable
     /// <summary>Asks about every object, once; about those whose identity hangs on the process, once for each process.</summary>
     private void Ask()
     {
-        var others = new List<(int Number, uint Device, string Path)>();
-        _reader.ForEach([.. _processes.Where(p => p.Mappings is not null)], 1, p => p.Pid, "its files", AskHere, (_, found) =>
+        var others = new List<Question>();
+        _late = _reader.ForEach([.. _processes.Where(p => p.Mappings is not null)], 1, p => p.Pid, "its files", AskHere, (_, found) =>
         {
             foreach (var (key, resolved) in found.Here)
             {
@@ -128,9 +134,9 @@ internal sealed class ObjectResolver : IDisposable
 
             others.AddRange(found.Elsewhere);
         });
-        foreach (var (number, device, path) in others)
+        foreach (var (number, device, path, inode) in others)
         {
-            if (!_resolved.ContainsKey((number, "")) && _asker.Ask(device, path) is { } answer)
+            if (!_resolved.ContainsKey((number, "")) && _asker.Ask(device, path) is { } answer && (inode is null || inode == answer.Inode))
             {
                 _resolved[(number, "")] = FromAnswer(_entries[number], _devices.Of(device), answer, path, withExtents: false);
             }
@@ -138,10 +144,10 @@ internal sealed class ObjectResolver : IDisposable
     }
 
     /// <summary>What one process's mappings tell; what the child has to ask is handed over.</summary>
-    private (List<((int, string), Resolved)> Here, List<(int, uint, string)> Elsewhere) AskHere(ProcessFacts process, FileContents file)
+    private (List<((int, string), Resolved)> Here, List<Question> Elsewhere) AskHere(ProcessFacts process, FileContents file)
     {
         var here = new List<((int, string), Resolved)>();
-        var elsewhere = new List<(int, uint, string)>();
+        var elsewhere = new List<Question>();
         var done = new HashSet<int>();
         foreach (var mapping in process.Mappings!)
         {
@@ -161,11 +167,19 @@ internal sealed class ObjectResolver : IDisposable
 
             if (type.IsStacked || (type.MayHaveServedDax && mapping.Length >= SmallestDaxFile))
             {
-                elsewhere.Add((number, entry.Device, Link(process, mapping)));
+                elsewhere.Add(new Question(number, entry.Device, Link(process, mapping), null));
             }
             else
             {
-                here.Add(((number, place), Resolve(process, mapping, entry, type)));
+                if (Resolve(process, mapping, entry, type, file) is { } resolved)
+                {
+                    here.Add(((number, place), resolved));
+                }
+                else
+                {
+                    elsewhere.Add(new Question(number, entry.Device, PathOf(process, entry), entry.Inode));
+                }
+
                 file.Heart.Beat();
             }
         }
@@ -181,7 +195,8 @@ internal sealed class ObjectResolver : IDisposable
         : type.HasSubvolumes ? _devices.Namespace(process, "mnt")
         : "";
 
-    private Resolved Resolve(ProcessFacts process, in MappingFacts mapping, ObjectTable.Entry entry, FileSystemType type)
+    /// <summary>What the mapping shows, as far as it can be asked here; null if another process has to ask.</summary>
+    private Resolved? Resolve(ProcessFacts process, in MappingFacts mapping, ObjectTable.Entry entry, FileSystemType type, FileContents file)
     {
         if (_devices.IsKernelsOwn(entry.Device) && IsSystemV(entry.Name))
         {
@@ -208,32 +223,43 @@ internal sealed class ObjectResolver : IDisposable
             return Plain(entry, ObjectKind.Special, type);
         }
 
-        if (type.AnswersAtOnce && TryAsk(process, mapping, entry, type, out var answer, out var path))
+        if (!type.AnswersAtOnce)
         {
-            return FromAnswer(entry, type, answer, path, withExtents: mapping.Length >= SmallestDaxFile);
+            return Unasked(entry, type);
         }
 
-        // Nobody may be asked. A device of persistent memory must not be taken for anything else: reading its pages
-        // would split its leaves.
-        return Plain(entry, entry.Name.StartsWith("/dev/dax", StringComparison.Ordinal) ? ObjectKind.DaxDevice
+        var path = Link(process, mapping);
+        if (!FileFacts.TryAsk(path, withFileSystem: false, type.HasSubvolumes, out var answer))
+        {
+            // An ordinary user may not follow map_files. The path leads through other file systems, each of which is asked for its part of it.
+            path = PathOf(process, entry);
+            if (!MountPoint.AnswerAtOnce(_devices.MountsOf(process, file), entry.Name, isOwnRoot: false))
+            {
+                return type.HasSubvolumes ? Unasked(entry, type) : null;
+            }
+
+            if (!FileFacts.TryAsk(path, withFileSystem: false, type.HasSubvolumes, out answer) || answer.Inode != entry.Inode)
+            {
+                return Unasked(entry, type);
+            }
+        }
+
+        return FromAnswer(entry, type, answer, path, withExtents: mapping.Length >= SmallestDaxFile);
+    }
+
+    /// <summary>What is taken for true where nobody was asked. A device of persistent memory must not be taken for anything else: reading its pages
+    /// would split its leaves.</summary>
+    private static Resolved Unasked(ObjectTable.Entry entry, FileSystemType type) =>
+        Plain(entry, type.HasNoFiles ? ObjectKind.Special
+            : type.PageSize > 0 ? ObjectKind.Hugetlb
+            : entry.Name.StartsWith("/dev/dax", StringComparison.Ordinal) ? ObjectKind.DaxDevice
             : type.Name == "devtmpfs" ? ObjectKind.Special
             : type.Name == "tmpfs" ? ObjectKind.SharedMemory
             : ObjectKind.File, type);
-    }
 
-    /// <summary>Asks by the link in map_files; where that may not be followed, by the process's path, if the file there is
-    /// the one that is mapped.</summary>
-    private bool TryAsk(ProcessFacts process, in MappingFacts mapping, ObjectTable.Entry entry, FileSystemType type, out FileAnswer answer, out string path)
-    {
-        path = Link(process, mapping);
-        if (FileFacts.TryAsk(path, withFileSystem: false, type.HasSubvolumes, out answer))
-        {
-            return true;
-        }
-
-        path = string.Create(CultureInfo.InvariantCulture, $"{_options.Proc}/{process.Reader}/root{entry.Name.Replace("\\012", "\n", StringComparison.Ordinal)}");
-        return FileFacts.TryAsk(path, withFileSystem: false, type.HasSubvolumes, out answer) && answer.Inode == entry.Inode;
-    }
+    /// <summary>The path of a file as its process sees it.</summary>
+    private string PathOf(ProcessFacts process, ObjectTable.Entry entry) =>
+        string.Create(CultureInfo.InvariantCulture, $"{_options.Proc}/{process.Reader}/root{entry.Name.Replace("\\012", "\n", StringComparison.Ordinal)}");
 
     private Resolved FromAnswer(ObjectTable.Entry entry, FileSystemType type, in FileAnswer answer, string path, bool withExtents)
     {
@@ -331,7 +357,7 @@ internal sealed class ObjectResolver : IDisposable
 
         var type = _devices.Of(entry.Device);
         return _resolved.TryGetValue((first, Place(process, entry, type)), out var found) ? found
-            : Plain(entry, type.HasNoFiles ? ObjectKind.Special : type.PageSize > 0 ? ObjectKind.Hugetlb : ObjectKind.File, type);
+            : Unasked(entry, type);
     }
 
     private void NoteSilent(List<string> notes)
@@ -402,6 +428,9 @@ internal sealed class ObjectResolver : IDisposable
             return number;
         }
     }
+
+    /// <summary>What another process is to ask: by a link to the file itself, or by a path, where the file must have the inode that is mapped.</summary>
+    private readonly record struct Question(int Number, uint Device, string Path, ulong? Inode);
 
     /// <summary>What was found out about an entry of maps at one place.</summary>
     private sealed record Resolved(ObjectIdentity Identity, ObjectKind Kind, ulong HugePageSize, string FileSystem, DaxFacts? Dax = null, string Scope = "", string Handle = "");

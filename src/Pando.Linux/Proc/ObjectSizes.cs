@@ -51,7 +51,7 @@ internal sealed class ObjectSizes(ScanOptions options, PatientReader reader)
         var space = Namespace(process.Reader.ToString(CultureInfo.InvariantCulture));
         var isOwn = space.Length == 0 || own.Length == 0 || space == own;
         var answer = MemoryFile.Ask(link);
-        if (answer is null && isOwn && facts.Kind is ObjectKind.SharedMemory or ObjectKind.Hugetlb && facts.Name.StartsWith('/') && MemoryFile.Ask(facts.Name) is { } named && named.Inode == facts.Inode)
+        if (answer is null && isOwn && facts.Kind is ObjectKind.SharedMemory or ObjectKind.Hugetlb && MountPoint.AnswerAtOnce(Mounts(space, process.Reader, file), facts.Name, isOwnRoot: true) && MemoryFile.Ask(facts.Name) is { } named && named.Inode == facts.Inode)
         {
             answer = named; // an ordinary user may not follow map_files
         }

@@ -12,15 +12,17 @@ namespace Pando.Linux.Proc;
 /// </summary>
 /// <remarks>
 /// Given up is a process on which no call returned for the whole patience while the thread that reads it slept: a long
-/// walk by the kernel, or a machine too busy to let the thread run, is waited for.
+/// walk by the kernel, or a machine too busy to let the thread run, is waited for. At the end of the phase of <see cref="Time"/> nothing new is
+/// begun, and what is being read is left behind too; it is not called stuck.
 /// </remarks>
 internal sealed class PatientReader
 {
-    private const int Tick = 20; // milliseconds between looks at the threads
+    private const int Tick = 10; // milliseconds between looks at the threads
     private const int StackSize = 256 << 10;
+    private const int MostReaders = 256;
 
-    // After this, another thread takes the blocked one's place, so that many stuck processes are waited for at once.
-    private static readonly TimeSpan Slow = TimeSpan.FromMilliseconds(60);
+    // After this, two other threads take the blocked one's place, so that very many stuck processes are waited for at once.
+    private static readonly TimeSpan Slow = TimeSpan.FromMilliseconds(30);
     private static readonly TimeSpan MostPatience = TimeSpan.FromSeconds(1);
     private static readonly TimeSpan LeastPatience = TimeSpan.FromMilliseconds(100);
 
@@ -34,9 +36,13 @@ internal sealed class PatientReader
     public PatientReader(ScanOptions options)
     {
         _proc = options.Proc;
+        Time = new TimeBudget(options.Budget);
         var patience = options.Budget is { } budget ? budget / 4 : MostPatience;
         Patience = patience < LeastPatience ? LeastPatience : patience > MostPatience ? MostPatience : patience;
     }
+
+    /// <summary>The time that the scan has.</summary>
+    public TimeBudget Time { get; }
 
     /// <summary>How long a process may take to answer one call.</summary>
     public TimeSpan Patience { get; }
@@ -44,18 +50,18 @@ internal sealed class PatientReader
     /// <summary>Processes that were given up, and what was read of them at the time.</summary>
     public IReadOnlyDictionary<int, string> Stuck => _stuck;
 
+    /// <summary>True if the thread that was left behind at a process still waits for it: one that has its answer by now was slow, and not stuck.</summary>
+    public bool IsBlockedAt(int pid) => Blocked.ContainsKey((_proc, pid));
+
     /// <summary>
     /// Calls <paramref name="read"/> for each item on up to <paramref name="threads"/> threads, in order of the items, and
     /// <paramref name="keep"/> with what it returned, one at a time. Neither is called for processes given up before; of
     /// a process given up now nothing is kept. <paramref name="read"/> must bear being left behind at any call: it
-    /// changes nothing that others see.
+    /// changes nothing that others see. Returns how many items were left for want of time.
     /// </summary>
-    public void ForEach<T, TResult>(IReadOnlyList<T> items, int threads, Func<T, int> pidOf, string what, Func<T, FileContents, TResult> read, Action<T, TResult> keep)
+    public int ForEach<T, TResult>(IReadOnlyList<T> items, int threads, Func<T, int> pidOf, string what, Func<T, FileContents, TResult> read, Action<T, TResult> keep)
     {
-        if (items.Count > 0)
-        {
-            new Pass<T, TResult>(this, items, pidOf, what, read, keep).Run(Math.Clamp(threads, 1, items.Count));
-        }
+        return items.Count == 0 ? 0 : new Pass<T, TResult>(this, items, pidOf, what, read, keep).Run(Math.Clamp(threads, 1, items.Count));
     }
 
     private sealed class Pass<T, TResult>(PatientReader owner, IReadOnlyList<T> items, Func<T, int> pidOf, string what, Func<T, FileContents, TResult> read, Action<T, TResult> keep)
@@ -64,9 +70,10 @@ internal sealed class PatientReader
         private readonly List<Reader> _readers = []; // those that are waited for
         private readonly FileContents _file = new();
         private int _next;
+        private int _left;
         private ExceptionDispatchInfo? _failure;
 
-        public void Run(int threads)
+        public int Run(int threads)
         {
             lock (_gate)
             {
@@ -86,6 +93,7 @@ internal sealed class PatientReader
             }
 
             _failure?.Throw();
+            return _left + items.Count - _next;
         }
 
         private void Start()
@@ -106,6 +114,7 @@ internal sealed class PatientReader
                     var result = read(item, reader.File);
                     lock (_gate)
                     {
+                        reader.HasItem = false;
                         if (!reader.IsGivenUp)
                         {
                             keep(item, result);
@@ -138,7 +147,7 @@ internal sealed class PatientReader
         {
             lock (_gate)
             {
-                while (_next < items.Count && !reader.IsReplaced && !reader.IsGivenUp && _failure is null)
+                while (_next < items.Count && !reader.IsReplaced && !reader.IsGivenUp && _failure is null && !owner.Time.IsOver)
                 {
                     item = items[_next++];
                     reader.Pid = pidOf(item);
@@ -149,6 +158,7 @@ internal sealed class PatientReader
 
                     if (!owner._stuck.ContainsKey(reader.Pid))
                     {
+                        reader.HasItem = true;
                         return true;
                     }
                 }
@@ -164,6 +174,12 @@ internal sealed class PatientReader
             if (beats != reader.SeenBeats || IsRunning(reader))
             {
                 (reader.SeenBeats, reader.Since) = (beats, Stopwatch.GetTimestamp());
+                if (owner.Time.IsOver)
+                {
+                    _left += reader.HasItem ? 1 : 0;
+                    Leave(reader);
+                }
+
                 return;
             }
 
@@ -171,20 +187,26 @@ internal sealed class PatientReader
             if (silence >= Slow && !reader.IsReplaced)
             {
                 reader.IsReplaced = true;
-                if (_next < items.Count)
+                for (var i = 0; i < 2 && _next < items.Count && _readers.Count < MostReaders; i++)
                 {
                     Start();
                 }
             }
 
-            if (silence >= owner.Patience)
+            if (silence >= (owner.Time.IsOver ? LeastPatience : owner.Patience) && reader.HasItem)
             {
-                reader.IsGivenUp = true;
-                reader.Heart.Stop();
                 owner._stuck.TryAdd(reader.Pid, what);
                 Blocked.TryAdd((owner._proc, reader.Pid), 0);
-                _readers.Remove(reader);
+                Leave(reader);
             }
+        }
+
+        /// <summary>Nobody waits for the thread any more: it ends at its next call, or with the command.</summary>
+        private void Leave(Reader reader)
+        {
+            reader.IsGivenUp = true;
+            reader.Heart.Stop();
+            _readers.Remove(reader);
         }
 
         /// <summary>True if the thread uses or waits for a processor: it is not blocked.</summary>
@@ -213,6 +235,7 @@ internal sealed class PatientReader
         public volatile string? Thread;
 
         public int Pid;
+        public bool HasItem;
         public bool IsReplaced;
         public bool IsGivenUp;
         public long SeenBeats;

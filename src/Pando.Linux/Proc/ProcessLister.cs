@@ -12,8 +12,21 @@ namespace Pando.Linux.Proc;
 /// </summary>
 internal sealed class ProcessLister(ScanOptions options, PatientReader reader, ObjectTable objects)
 {
+    // Parts of the time budget at whose end no more is read.
+    private const double StatusPart = 0.2;
+    private const double MapsPart = 0.36;
+
+    // Whatever the budget: a report without any process helps nobody.
+    private static readonly TimeSpan LeastStatusTime = TimeSpan.FromSeconds(0.2);
+
     private readonly FileContents _file = new();
     private int _ofKernel;
+
+    /// <summary>How many processes were not looked at for want of time.</summary>
+    public int LeftUnseen { get; private set; }
+
+    /// <summary>Processes whose maps were not read for want of time.</summary>
+    public IReadOnlySet<int> Late { get; private set; } = new HashSet<int>();
 
     /// <summary>Why there are processes that this procfs does not show; null if it shows all.</summary>
     public string? Unseen { get; private set; }
@@ -26,8 +39,11 @@ internal sealed class ProcessLister(ScanOptions options, PatientReader reader, O
             throw new SnapshotException($"{options.Proc} does not exist: pando scan needs procfs mounted there.");
         }
 
+        var numbers = Numbers(options.Proc);
         var found = new List<ProcessFacts>();
-        reader.ForEach(Numbers(options.Proc), Environment.ProcessorCount, pid => pid, "its memory map", (pid, file) => Read(pid, file, withMaps: true), (_, seen) =>
+        reader.Time.Until(StatusPart, LeastStatusTime);
+        // Status needs no lock: also that of a process which holds a thread of this program is read.
+        LeftUnseen = reader.ForEach(numbers, Environment.ProcessorCount, pid => -pid, "its status", (pid, file) => Read(pid, file), (_, seen) =>
         {
             _ofKernel += seen.IsOfKernel ? 1 : 0;
             if (seen.Process is { } process)
@@ -35,10 +51,49 @@ internal sealed class ProcessLister(ScanOptions options, PatientReader reader, O
                 found.Add(process);
             }
         });
-        found.AddRange(reader.Stuck.Keys.Select(pid => Read(pid, _file, withMaps: false).Process).OfType<ProcessFacts>());
-        ProcessFacts[] all = [.. found.OrderBy(p => p.Pid)];
+
+        // Those with the most page tables first: if time runs out, little is left.
+        ProcessFacts[] all = [.. found.OrderByDescending(p => options.Pid == p.Pid).ThenByDescending(p => p.TableBytes).ThenBy(p => p.Pid)];
+        var ended = new HashSet<int>();
+        reader.Time.Until(MapsPart);
+        var late = new HashSet<int>(all.Select(p => p.Pid));
+        reader.ForEach([.. Enumerable.Range(0, all.Length)], Environment.ProcessorCount, i => all[i].Pid, "its memory map", (i, file) => Maps(all[i], file), (i, read) =>
+        {
+            late.Remove(all[i].Pid);
+            all[i] = all[i] with { Mappings = read.Mappings };
+            if (read.HasEnded)
+            {
+                ended.Add(all[i].Pid);
+            }
+        });
+        late.ExceptWith(reader.Stuck.Keys);
+        Late = late;
+        all = [.. all.Where(p => !ended.Contains(p.Pid)).Select(p => reader.Stuck.ContainsKey(p.Pid) ? p with { StuckState = StateOf(p) } : p).OrderBy(p => p.Pid)];
         NoteUnseen(all.Length, notes);
-        return IsOwnNamespace() ? AddressSpaces.Join(all) : all;
+        NoteLate(LeftUnseen, numbers.Length, notes);
+        if (IsOwnNamespace())
+        {
+            // One question for all, under a number that no process has.
+            reader.ForEach([all], 1, _ => 0, "its address space", (processes, file) => AddressSpaces.Join(processes, file.Heart), (_, joined) => all = joined);
+        }
+
+        return all;
+    }
+
+    private string StateOf(ProcessFacts process) => StatusParser.Parse(_file.Read(string.Create(CultureInfo.InvariantCulture, $"{options.Proc}/{process.Pid}/status"), out _)).State;
+
+    private void NoteLate(int unseen, int all, List<string> notes)
+    {
+        if (unseen > 0)
+        {
+            Unseen = Unseen is null ? "time budget" : $"{Unseen}, time budget";
+            notes.Add($"The time budget ran out before {unseen} of {all} processes were looked at: sums are of the others. Give more by --budget.");
+        }
+
+        if (Late.Count > 0)
+        {
+            notes.Add($"The time budget ran out before the maps of {Late.Count} processes were read, those with the fewest page tables: their VmPTE counts, but not whose tables they are.");
+        }
     }
 
     /// <summary>Names of a directory that are numbers of processes.</summary>
@@ -47,8 +102,8 @@ internal sealed class ProcessLister(ScanOptions options, PatientReader reader, O
             .Select(d => int.TryParse(Path.GetFileName(d.AsSpan()), NumberStyles.None, CultureInfo.InvariantCulture, out var pid) ? pid : 0)
             .Where(pid => pid > 0)];
 
-    /// <summary>Status, cgroup and maps; the first two need no lock of the process's.</summary>
-    private (ProcessFacts? Process, bool IsOfKernel) Read(int pid, FileContents file, bool withMaps)
+    /// <summary>Status and cgroup, which need no lock of the process's.</summary>
+    private (ProcessFacts? Process, bool IsOfKernel) Read(int pid, FileContents file)
     {
         var directory = string.Create(CultureInfo.InvariantCulture, $"{options.Proc}/{pid}");
         var status = StatusParser.Parse(file.Read(directory + "/status", out var error));
@@ -70,14 +125,13 @@ internal sealed class ProcessLister(ScanOptions options, PatientReader reader, O
 
         var (cgroup, others) = CgroupReader.PathsOf(file.Read(directory + "/cgroup", out _));
         var process = new ProcessFacts(pid, status.Name, status.User, cgroup, tables, status.HugetlbBytes, status.ResidentBytes, null, OtherCgroups: others, Thread: thread, AnonymousBytes: status.AnonymousBytes);
-        if (!withMaps)
-        {
-            return (process with { StuckState = status.State }, false);
-        }
+        return (process, false);
+    }
 
-        var mappings = MapsParser.Read(file, string.Create(CultureInfo.InvariantCulture, $"{options.Proc}/{process.Reader}/maps"), objects, out var lines, out error);
-        return error is LibC.NoSuchFile or LibC.NoSuchProcess || (error == 0 && lines == 0) ? (null, false) // ended in between
-            : (process with { Mappings = mappings }, false);
+    private (IReadOnlyList<MappingFacts>? Mappings, bool HasEnded) Maps(ProcessFacts process, FileContents file)
+    {
+        var mappings = MapsParser.Read(file, string.Create(CultureInfo.InvariantCulture, $"{options.Proc}/{process.Reader}/maps"), objects, out var lines, out var error);
+        return error is LibC.NoSuchFile or LibC.NoSuchProcess || (error == 0 && lines == 0) ? (null, true) : (mappings, false);
     }
 
     /// <summary>A thread that has the address space which the first one has left.</summary>

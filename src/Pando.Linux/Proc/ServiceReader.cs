@@ -20,13 +20,13 @@ internal sealed class ServiceReader(ScanOptions options, PatientReader reader)
     private const int IpcLock = 14; // CAP_IPC_LOCK
 
     /// <summary>Adds what was found to the processes, in place, as far as time allows.</summary>
-    public void Read(ProcessFacts[] processes, Func<bool> outOfTime)
+    public void Read(ProcessFacts[] processes)
     {
         var chosen = Enumerable.Range(0, processes.Length)
             .Where(i => processes[i].Mappings is not null && (processes[i].TableBytes >= SmallestTables || ServiceFinder.IsKnownName(processes[i].Name)))
             .OrderByDescending(i => processes[i].TableBytes)
             .ToList();
-        reader.ForEach(chosen, 1, i => processes[i].Pid, "its arguments", (i, file) => outOfTime() ? null : Read(processes[i], file), (i, service) => processes[i] = processes[i] with { Service = service });
+        reader.ForEach(chosen, 1, i => processes[i].Pid, "its arguments", (i, file) => Read(processes[i], file), (i, service) => processes[i] = processes[i] with { Service = service });
     }
 
     private ServiceFacts? Read(ProcessFacts process, FileContents file)

@@ -34,6 +34,9 @@ public sealed record ScanReport(
     /// <summary>Virtual machines on KVM, the largest first.</summary>
     public IReadOnlyList<VirtualMachineReport> VirtualMachines { get; init; } = [];
 
+    /// <summary>From the start of the program to this report, reading and all else, in seconds; null for a saved snapshot, which was read before.</summary>
+    public double? TotalSeconds { get; init; }
+
     /// <summary>The format's name.</summary>
     public const string FormatName = "pando-scan-report";
 
