@@ -236,7 +236,7 @@ internal sealed class HardwareOracle : IDisposable
             Rsi = Written(address, byHardware: true),
         };
         _space.MarkLoadedOn(0);
-        var exit = _cpu.Run(TimeSpan.FromSeconds(5));
+        var exit = _cpu.Run(TimeSpan.FromMinutes(5));
         return exit.Kind switch
         {
             ExitKind.PageFault when (exit.PageFaultError & PageFaultError.InstructionFetch) == 0 || exit.Address == address.Value =>

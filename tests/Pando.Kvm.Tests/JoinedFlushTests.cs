@@ -4,7 +4,6 @@ using Pando.Kvm.Guests;
 using Pando.Kvm.Processor;
 using Pando.Kvm.Programs;
 using Pando.Spaces;
-using static Iced.Intel.AssemblerRegisters;
 
 namespace Pando.Kvm.Tests;
 
@@ -145,7 +144,7 @@ public class JoinedFlushTests
                 var at = Data + ((long)random.Next(4) << 39) + ((long)random.Next(8) << 30) + ((long)random.Next(64) << 21);
                 var space = joined.Machine.CreateSpace();
                 Assert.True(space.Map(new MapRequest(1 << 20, Rights.Read) { File = file, Offset = first, Shared = true, Address = at, Placement = MapPlacement.Fixed }).Succeeded);
-                var process = new GuestProcess(space, CommonCode.SequentialRead.Address);
+                var process = new GuestProcess(space, CommonCode.SequentialRead.Address) { TimeLimit = JoinedMachine.Patience };
                 process.Registers.Rdi = at.Value;
                 process.Registers.Rsi = 4096;
                 process.Registers.Rdx = 256;
@@ -206,7 +205,7 @@ public class JoinedFlushTests
         {
             var processes = spaces.Select(static space =>
             {
-                var process = new GuestProcess(space, CommonCode.LockedIncrement.Address) { TimeLimit = TimeSpan.FromSeconds(60) };
+                var process = new GuestProcess(space, CommonCode.LockedIncrement.Address) { TimeLimit = JoinedMachine.Patience };
                 process.Registers.Rdi = Data.Value;
                 process.Registers.Rsi = 64 << 10;
                 process.Registers.Rdx = Pages;
@@ -240,25 +239,18 @@ public class JoinedFlushTests
     {
         using var joined = new JoinedMachine(device: 64 * JoinedMachine.Mebi, largePages: false);
         using var file = joined.Device.CreateFile("data", 8192);
-        var counter = UserProgram.Assembled("count for ever", JoinedMachine.Code.Value, static a =>
-        {
-            var again = a.CreateLabel();
-            a.Label(ref again);
-            a.inc(__qword_ptr[rdi]);
-            a.jmp(again);
-        });
         for (int round = 0; round < 20; round++)
         {
             Assert.Equal(Errno.None, file.SetSize(8192));
             Assert.Empty(joined.Machine.Spaces);
-            var process = joined.Process(joined.Machine.CreateSpace(), counter);
+            var process = joined.Process(JoinedMachine.CountForEver);
             JoinedMachine.Map(process.Space, file);
             process.Registers.Rdi = Data.Value + 4096;
             var runner = new Thread(() => ProcessRunner.Run(joined.Kvm, process));
             runner.Start();
 
             // Written, and not only allocated.
-            Assert.True(SpinWait.SpinUntil(() => file.Locate(4096) is not null && Volatile.Read(ref joined.Word(file, 4096)) > 0, TimeSpan.FromSeconds(20)));
+            Assert.True(SpinWait.SpinUntil(() => file.Locate(4096) is not null && Volatile.Read(ref joined.Word(file, 4096)) > 0, JoinedMachine.Patience));
             var place = file.Locate(4096)!.Value;
             for (int writeBack = 0; writeBack < 5; writeBack++)
             {

@@ -5,6 +5,7 @@ using Pando.Kvm.Processor;
 using Pando.Kvm.Programs;
 using Pando.Machines;
 using Pando.Spaces;
+using static Iced.Intel.AssemblerRegisters;
 
 namespace Pando.Kvm.Tests;
 
@@ -13,6 +14,9 @@ internal sealed class JoinedMachine : IDisposable
 {
     internal const long Mebi = 1L << 20;
     internal const long Gibi = 1L << 30;
+
+    /// <summary>The time limit of a process that is to end by itself, however little time the host has for it: what takes so long hangs.</summary>
+    internal static readonly TimeSpan Patience = TimeSpan.FromMinutes(10);
 
     /// <summary>Where programs are mapped.</summary>
     internal static readonly VirtualAddress Code = new(0x40_0000);
@@ -33,6 +37,15 @@ internal sealed class JoinedMachine : IDisposable
 
     internal PmemDevice Device { get; }
 
+    /// <summary>A program that counts in the word at RDI, and has no end.</summary>
+    internal static UserProgram CountForEver(ulong address) => UserProgram.Assembled("count for ever", address, static a =>
+    {
+        var again = a.CreateLabel();
+        a.Label(ref again);
+        a.inc(__qword_ptr[rdi]);
+        a.jmp(again);
+    });
+
     /// <summary>A process that runs code of its own.</summary>
     internal GuestProcess Process(Func<ulong, UserProgram> assemble, params MappedFile[] files) => Process(Machine.CreateSpace(), assemble(Code.Value), files);
 
@@ -44,7 +57,7 @@ internal sealed class JoinedMachine : IDisposable
         Assert.True(space.Fault(new(program.Address), AccessKind.Execute).IsResolved);
         program.Code.CopyTo(Machine.Memory.Bytes(file.Locate(0)!.Value, 4096));
         file.Dispose();
-        return new GuestProcess(space, program.Address, files);
+        return new GuestProcess(space, program.Address, files) { TimeLimit = Patience };
     }
 
     /// <summary>Maps a file as a whole, shared, at <see cref="Data"/> or elsewhere.</summary>

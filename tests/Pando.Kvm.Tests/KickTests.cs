@@ -90,7 +90,7 @@ public class KickTests
                     processor.Registers.Rsi = 64;
                     processor.Registers.Rdx = Counters;
                     processor.Registers.R8 = Times;
-                    exits[number] = processor.Run(TimeSpan.FromSeconds(60));
+                    exits[number] = processor.Run(TimeSpan.FromMinutes(10));
                     Interlocked.Increment(ref runs);
                 }
                 while (exits[number].Kind == ExitKind.SystemCall && Volatile.Read(ref rounds) < LeastRounds);

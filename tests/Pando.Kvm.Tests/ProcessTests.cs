@@ -20,7 +20,7 @@ public class ProcessTests
         using var file = joined.Device.CreateFile("data", (long)Pages * 4096);
         var space = joined.Machine.CreateSpace();
         JoinedMachine.Map(space, file);
-        var process = new GuestProcess(space, CommonCode.Write.Address);
+        var process = new GuestProcess(space, CommonCode.Write.Address) { TimeLimit = JoinedMachine.Patience };
         process.Registers.Rdi = JoinedMachine.Data.Value;
         process.Registers.Rsi = 4096;
         process.Registers.Rdx = Pages;
@@ -51,7 +51,7 @@ public class ProcessTests
         {
             var space = joined.Machine.CreateSpace();
             JoinedMachine.Map(space, file, Rights.Read);
-            var process = processes[i] = new GuestProcess(space, CommonCode.SequentialRead.Address);
+            var process = processes[i] = new GuestProcess(space, CommonCode.SequentialRead.Address) { TimeLimit = JoinedMachine.Patience };
             process.Registers.Rdi = JoinedMachine.Data.Value;
             process.Registers.Rsi = 2 << 20;
             process.Registers.Rdx = 512;
@@ -81,7 +81,7 @@ public class ProcessTests
         {
             var space = joined.Machine.CreateSpace();
             JoinedMachine.Map(space, counters);
-            var neighbour = new GuestProcess(space, CommonCode.LockedIncrement.Address);
+            var neighbour = new GuestProcess(space, CommonCode.LockedIncrement.Address) { TimeLimit = JoinedMachine.Patience };
             neighbour.Registers.Rdi = JoinedMachine.Data.Value;
             neighbour.Registers.Rsi = 64;
             neighbour.Registers.Rdx = 16;
@@ -98,7 +98,10 @@ public class ProcessTests
             nameof(BrokenPrograms.EndlessLoop) => BrokenPrograms.EndlessLoop,
             _ => BrokenPrograms.Jump,
         });
-        broken = new GuestProcess(broken.Space, JoinedMachine.Code.Value) { TimeLimit = TimeSpan.FromMilliseconds(50) };
+        broken = new GuestProcess(broken.Space, JoinedMachine.Code.Value)
+        {
+            TimeLimit = name == nameof(BrokenPrograms.EndlessLoop) ? TimeSpan.FromMilliseconds(50) : JoinedMachine.Patience,
+        };
         JoinedMachine.Map(broken.Space, counters);
         broken.Registers.Rdi = name switch
         {
@@ -264,15 +267,19 @@ public class ProcessTests
     public void A_space_that_ends_while_it_runs_ends_its_process_and_nothing_else()
     {
         using var joined = new JoinedMachine(processors: 2);
-        var first = joined.Process(BrokenPrograms.EndlessLoop);
+        using var file = joined.Device.CreateFile("counter", 4096);
+        var first = joined.Process(JoinedMachine.CountForEver);
+        JoinedMachine.Map(first.Space, file);
+        first.Registers.Rdi = JoinedMachine.Data.Value;
         var second = joined.Process(BrokenPrograms.EndlessLoop);
-        var processes = new[] { first.Space, second.Space }.Select(space => new GuestProcess(space, JoinedMachine.Code.Value) { TimeLimit = TimeSpan.FromMilliseconds(400) }).ToArray();
         var ending = new Thread(() =>
         {
-            Thread.Sleep(60);
+            // Once it runs; it has no other end.
+            SpinWait.SpinUntil(() => Volatile.Read(ref joined.Word(file, 0)) > 0, JoinedMachine.Patience);
             first.Space.Exit();
         });
         ending.Start();
+        GuestProcess[] processes = [first, new GuestProcess(second.Space, JoinedMachine.Code.Value) { TimeLimit = TimeSpan.FromMilliseconds(400) }];
         ProcessRunner.Run(joined.Kvm, processes);
         ending.Join();
         Assert.Equal([ProcessSignal.Kill, ProcessSignal.ProcessorTime], processes.Select(p => p.End!.Signal));
@@ -293,7 +300,7 @@ public class ProcessTests
         {
             var space = joined.Machine.CreateSpace();
             JoinedMachine.Map(space, file);
-            var process = new GuestProcess(space, CommonCode.LockedIncrement.Address);
+            var process = new GuestProcess(space, CommonCode.LockedIncrement.Address) { TimeLimit = JoinedMachine.Patience };
             process.Registers.Rdi = JoinedMachine.Data.Value;
             process.Registers.Rsi = 16 << 20;
             process.Registers.Rdx = 64;
@@ -320,7 +327,7 @@ public class ProcessTests
         program.Code.CopyTo(joined.Machine.Memory.Bytes(file.Locate(0)!.Value, 4096));
         var space = joined.Machine.CreateSpace();
         JoinedMachine.Map(space, file, Rights.Read | Rights.Execute);
-        Assert.Equal(42UL, joined.Run(new GuestProcess(space, program.Address)));
+        Assert.Equal(42UL, joined.Run(new GuestProcess(space, program.Address) { TimeLimit = JoinedMachine.Patience }));
     }
 
     [Fact]
@@ -335,10 +342,20 @@ public class ProcessTests
             a.syscall();
             a.jmp(again);
         });
-        var first = joined.Process(joined.Machine.CreateSpace(), program);
-        var process = new GuestProcess(first.Space, program.Address) { TimeLimit = TimeSpan.FromMilliseconds(50) };
-        var all = ProcessRunner.Run(joined.Kvm, process);
-        Assert.True(all.Count > 2);
+
+        // Until it has come to fork a few times, however little time the host has for it.
+        IReadOnlyList<GuestProcess> all = [];
+        GuestProcess process = null!;
+        for (int limit = 50; all.Count <= 2; limit *= 2)
+        {
+            process = new GuestProcess(joined.Process(joined.Machine.CreateSpace(), program).Space, program.Address) { TimeLimit = TimeSpan.FromMilliseconds(limit) };
+            all = ProcessRunner.Run(joined.Kvm, process);
+            if (all.Count <= 2)
+            {
+                process.Space.Exit();
+            }
+        }
+
         Assert.All(all, static p => Assert.True(p.End!.Signal is ProcessSignal.ProcessorTime or ProcessSignal.Kill, $"{p.End}"));
         Assert.Contains(all, static p => p.End!.Signal == ProcessSignal.ProcessorTime);
         Assert.Equal([process.Space], joined.Machine.Spaces);
@@ -385,7 +402,7 @@ public class ProcessTests
         processor.Occupy([space]);
         processor.Cpu.Space = processor.Load([space])[0];
         processor.Cpu.Registers = new Native.KvmRegisters { Rip = CommonCode.LockedIncrement.Address, Rflags = 2, Rdi = JoinedMachine.Data.Value, Rdx = 1, R8 = 1 };
-        var exit = processor.Cpu.Run(TimeSpan.FromSeconds(5));
+        var exit = processor.Cpu.Run(JoinedMachine.Patience);
         processor.Vacate();
         space.Exit();
         Assert.Equal((ExitKind.PageFault, JoinedMachine.Data.Value), (exit.Kind, exit.Address));

@@ -218,7 +218,7 @@ public class ProcessorTests
         {
             var start = System.Diagnostics.Stopwatch.StartNew();
             Assert.Equal(new ProcessorExit(ExitKind.TimeLimit), processor.Run(TimeSpan.FromMilliseconds(20)));
-            Assert.InRange(start.ElapsedMilliseconds, 19, 5000);
+            Assert.True(start.ElapsedMilliseconds >= 19, $"{start.ElapsedMilliseconds} ms");
             Assert.Equal(program.Address, processor.Registers.Rip);
         }
     }

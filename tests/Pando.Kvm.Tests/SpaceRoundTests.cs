@@ -33,7 +33,7 @@ public class SpaceRoundTests
             JoinedMachine.Data,
             4096,
             512,
-            TimeSpan.FromSeconds(60),
+            TimeSpan.FromMinutes(10),
             more =>
             {
                 Interlocked.Add(ref ended, more);
@@ -42,7 +42,7 @@ public class SpaceRoundTests
             cancellation.Token));
         Assert.InRange(ended, 1, spaces.Length - 1);
 
-        var report = joined.Kvm.ReadAndCount(spaces, JoinedMachine.Data, 4096, 512, TimeSpan.FromSeconds(60), cancellation: TestContext.Current.CancellationToken);
+        var report = joined.Kvm.ReadAndCount(spaces, JoinedMachine.Data, 4096, 512, TimeSpan.FromMinutes(10), cancellation: TestContext.Current.CancellationToken);
         Assert.Equal(spaces.Length, report.Spaces);
         Assert.Empty(report.Failures);
     }
@@ -90,7 +90,7 @@ public class SpaceRoundTests
             JoinedMachine.Map(spaces[i], file);
         }
 
-        var report = joined.Kvm.ReadAndCount(spaces, JoinedMachine.Data, 2 << 20, 512, TimeSpan.FromSeconds(60), cancellation: TestContext.Current.CancellationToken);
+        var report = joined.Kvm.ReadAndCount(spaces, JoinedMachine.Data, 2 << 20, 512, TimeSpan.FromMinutes(10), cancellation: TestContext.Current.CancellationToken);
         Assert.Empty(report.Failures);
         Assert.Equal((Spaces, unchecked(sum * Spaces)), (report.Spaces, report.Sum));
         for (long offset = 8; offset < 1 << 30; offset += 2 << 20)
@@ -114,7 +114,7 @@ public class SpaceRoundTests
         }
 
         spaces[30].Exit();
-        var report = joined.Kvm.ReadAndCount(spaces, JoinedMachine.Data, 2 << 20, 4, TimeSpan.FromSeconds(60), cancellation: TestContext.Current.CancellationToken);
+        var report = joined.Kvm.ReadAndCount(spaces, JoinedMachine.Data, 2 << 20, 4, TimeSpan.FromMinutes(10), cancellation: TestContext.Current.CancellationToken);
         Assert.Equal(4, report.Failures.Count);
         Assert.Equal(3, report.Failures.Count(f => f.Contains("Segmentation", StringComparison.Ordinal)));
         Assert.Equal(Spaces - 4, report.Spaces);
@@ -143,7 +143,7 @@ public class SpaceRoundTests
             }
         });
         ending.Start();
-        var report = joined.Kvm.ReadAndCount(spaces, JoinedMachine.Data, 2 << 20, 512, TimeSpan.FromSeconds(60), cancellation: TestContext.Current.CancellationToken);
+        var report = joined.Kvm.ReadAndCount(spaces, JoinedMachine.Data, 2 << 20, 512, TimeSpan.FromMinutes(10), cancellation: TestContext.Current.CancellationToken);
         ending.Join();
         Assert.Equal(Spaces, report.Spaces + report.Failures.Count);
         Assert.True(report.Failures.Count <= Spaces / 10, string.Join(Environment.NewLine, report.Failures));
@@ -181,7 +181,7 @@ public class SpaceRoundTests
             }
 
             ulong youngOnes = isYoung ? (ulong)changed + 1 : Spaces - (ulong)changed - 1;
-            var report = joined.Kvm.ReadAndCount(spaces, JoinedMachine.Data, 4096, 1, TimeSpan.FromSeconds(60), cancellation: TestContext.Current.CancellationToken);
+            var report = joined.Kvm.ReadAndCount(spaces, JoinedMachine.Data, 4096, 1, TimeSpan.FromMinutes(10), cancellation: TestContext.Current.CancellationToken);
             Assert.Empty(report.Failures);
             Assert.Equal((round, (youngOnes * 1000) + Spaces - youngOnes), (round, report.Sum));
         }
@@ -217,7 +217,7 @@ public class SpaceRoundTests
         const int Rounds = 8;
         for (int round = 0; round < Rounds; round++)
         {
-            var report = joined.Kvm.ReadAndCount(spaces, JoinedMachine.Data, 2 << 20, Words, TimeSpan.FromSeconds(60), cancellation: TestContext.Current.CancellationToken);
+            var report = joined.Kvm.ReadAndCount(spaces, JoinedMachine.Data, 2 << 20, Words, TimeSpan.FromMinutes(10), cancellation: TestContext.Current.CancellationToken);
             Assert.Empty(report.Failures);
             Assert.Equal(Spaces, report.Spaces);
         }

@@ -21,6 +21,9 @@ internal sealed class StaleAccess : IDisposable
     private readonly string _change;
     private readonly bool _stores;
     private readonly bool _runsElsewhere;
+
+    // Whether the vCPU has come out of the last run.
+    private bool _isOut;
     private readonly JoinedMachine _joined = new(device: 64 * JoinedMachine.Mebi, largePages: false);
     private readonly DaxFile _file;
     private readonly DaxFile _beat;
@@ -99,6 +102,7 @@ internal sealed class StaleAccess : IDisposable
         var processor = Kvm.Processors[0];
         ulong before = Beat;
         ProcessorExit exit = default;
+        Volatile.Write(ref _isOut, false);
         var inside = new Thread(() => exit = Enter(processor, repeat: true));
         inside.Start();
         while (Beat < before + 100 && inside.IsAlive)
@@ -107,8 +111,8 @@ internal sealed class StaleAccess : IDisposable
         }
 
         bool wentOn = false;
-        Change(leaveOut, () => wentOn |= GoesOn(inside));
-        wentOn |= GoesOn(inside);
+        Change(leaveOut, () => wentOn |= GoesOn());
+        wentOn |= GoesOn();
         processor.Cpu.Stop();
         inside.Join();
         Assert.True(exit.Kind is ExitKind.Stopped or ExitKind.PageFault, $"{exit}");
@@ -132,11 +136,12 @@ internal sealed class StaleAccess : IDisposable
 
     private ulong Beat => Volatile.Read(ref _joined.Word(_beat, 0));
 
-    // An access that was made before may be counted after: so two more are waited for.
-    private bool GoesOn(Thread inside)
+    // An access that was made before may be counted after: so two more are waited for, or the vCPU's exit.
+    private bool GoesOn()
     {
         ulong last = Beat + 1;
-        return SpinWait.SpinUntil(() => Beat > last || !inside.IsAlive, TimeSpan.FromMilliseconds(100)) && Beat > last;
+        Assert.True(SpinWait.SpinUntil(() => Beat > last || Volatile.Read(ref _isOut), JoinedMachine.Patience), "The vCPU neither goes on nor comes out.");
+        return Beat > last;
     }
 
     /// <param name="leaveOut">Leave out its flushes.</param>
@@ -219,7 +224,8 @@ internal sealed class StaleAccess : IDisposable
         {
             Rip = _program.Address, Rflags = 2, Rdi = JoinedMachine.Data.Value, Rdx = _beatAt.Value, R8 = repeat ? 1UL : 0,
         };
-        var exit = processor.Cpu.Run(TimeSpan.FromSeconds(5));
+        var exit = processor.Cpu.Run(JoinedMachine.Patience);
+        Volatile.Write(ref _isOut, true);
         processor.Vacate();
         return exit;
     }

@@ -76,7 +76,7 @@ public class WorkloadTests
         }
 
         (processor.Registers.Rdi, processor.Registers.Rsi, processor.Registers.Rdx, processor.Registers.R8, processor.Registers.R9) = arguments;
-        Assert.Equal(new ProcessorExit(ExitKind.SystemCall), processor.Run(TimeSpan.FromSeconds(30)));
+        Assert.Equal(new ProcessorExit(ExitKind.SystemCall), processor.Run(TimeSpan.FromMinutes(10)));
         Assert.Equal((ulong)SystemCallNumber.Exit, processor.Registers.Rax);
         return processor.Registers.Rdi;
     }

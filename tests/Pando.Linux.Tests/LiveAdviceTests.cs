@@ -442,11 +442,12 @@ public class LiveAdviceTests(ITestOutputHelper output)
             return java;
         }
 
-        /// <summary>Waits until the process has so much memory, and its tables do not change for a second. False if it ended.</summary>
+        /// <summary>Waits until the process has so much memory, and all its threads sleep and have changed no table for a second: a thread
+        /// that only waits for a processor is not still. False if it ended.</summary>
         public static bool WaitUntilStill(Process process, long bytes)
         {
             long last = -1;
-            for (var i = 0; i < 240; i++)
+            for (var i = 0; i < 2400; i++)
             {
                 if (process.WaitForExit(250))
                 {
@@ -455,7 +456,7 @@ public class LiveAdviceTests(ITestOutputHelper output)
 
                 var tables = Tables(process.Id);
                 var has = Status(process.Id, "VmRSS:") + Status(process.Id, "HugetlbPages:") >= bytes;
-                if (has && i % 4 == 0)
+                if (has && i % 4 == 0 && Sleeps(process.Id))
                 {
                     if (tables == last)
                     {
@@ -466,7 +467,19 @@ public class LiveAdviceTests(ITestOutputHelper output)
                 }
             }
 
-            return true;
+            throw new TimeoutException("The process has not come to rest in ten minutes.");
+        }
+
+        private static bool Sleeps(int pid)
+        {
+            try
+            {
+                return Directory.EnumerateDirectories($"/proc/{pid}/task").All(task => File.ReadAllText(task + "/stat") is var stat && stat[stat.LastIndexOf(')') + 2] == 'S');
+            }
+            catch (IOException)
+            {
+                return false; // a thread has just ended
+            }
         }
 
         public void Dispose()

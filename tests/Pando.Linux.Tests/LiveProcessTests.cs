@@ -17,7 +17,7 @@ public class LiveProcessTests
     {
         using var group = TestProcessGroup.Start(1, [.. Memory, "leaderends"]);
         var pid = group.Pids[0];
-        for (var i = 0; i < 500 && !File.ReadAllText($"/proc/{pid}/status").Contains("State:\tZ", StringComparison.Ordinal); i++)
+        for (var i = 0; i < 60_000 && !File.ReadAllText($"/proc/{pid}/status").Contains("State:\tZ", StringComparison.Ordinal); i++)
         {
             Thread.Sleep(10);
         }
@@ -80,7 +80,7 @@ public class LiveProcessTests
         try
         {
             string? proc = null;
-            for (var i = 0; i < 500 && proc is null; i++)
+            for (var i = 0; i < 60_000 && proc is null; i++)
             {
                 Thread.Sleep(10);
                 var child = File.ReadAllText($"/proc/{inside.Id}/task/{inside.Id}/children").Trim();

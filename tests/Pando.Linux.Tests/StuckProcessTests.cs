@@ -159,13 +159,13 @@ public sealed class StuckProcessTests : IDisposable
     private static void LetGo(string pipe) => new FileStream(pipe, FileMode.Open, FileAccess.ReadWrite, FileShare.ReadWrite).Dispose();
 
     /// <summary>Threads of the scanner that were not there before, when there are as many as expected or after ten
-    /// seconds: those that have nothing left to do end a moment after the scan.</summary>
+    /// minutes: those that have nothing left to do end a moment after the scan.</summary>
     private static int NewReaders(HashSet<string> before, int expected)
     {
         for (var i = 0; ; i++)
         {
             var count = Readers().Count(task => !before.Contains(task));
-            if (count == expected || i == 1000)
+            if (count == expected || i == 60_000)
             {
                 return count;
             }

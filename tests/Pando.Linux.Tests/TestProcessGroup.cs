@@ -56,24 +56,24 @@ internal sealed class TestProcessGroup : IDisposable
         return new TestProcessGroup(process, [process.Id, .. Children(process.Id)]);
     }
 
-    /// <summary>The next line, or null at the end of output or after a minute of silence.</summary>
+    /// <summary>The next line, or null at the end of output; ten minutes of silence are a hang.</summary>
     private static string? Next(Process process)
     {
         var line = process.StandardOutput.ReadLineAsync();
-        return line.Wait(TimeSpan.FromMinutes(1)) ? line.Result : "(silence)";
+        return line.Wait(TimeSpan.FromMinutes(10)) ? line.Result : "(silence)";
     }
 
     public void Dispose()
     {
         _process.StandardInput.Close(); // all read it, and end at its end
-        if (!_process.WaitForExit(20_000))
+        if (!_process.WaitForExit(TimeSpan.FromMinutes(2)))
         {
             Kill(Pids);
         }
 
         foreach (var pid in Pids.Skip(1))
         {
-            for (var i = 0; i < 200 && Directory.Exists($"/proc/{pid}") && !IsZombie(pid); i++)
+            for (var i = 0; i < 12_000 && Directory.Exists($"/proc/{pid}") && !IsZombie(pid); i++)
             {
                 Thread.Sleep(10);
             }

@@ -21,7 +21,7 @@ internal sealed class ScheduleRun : IThreadOrder, IDisposable
 {
     private const int LongestScan = 8;
     private const int MostSteps = 20_000;
-    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(60);
+    private static readonly TimeSpan Patience = TimeSpan.FromMinutes(10);
 
     private readonly ControlledThread[] _threads;
     private readonly IScheduleChoice _choice;
@@ -78,7 +78,7 @@ internal sealed class ScheduleRun : IThreadOrder, IDisposable
         if (!run._done.Wait(Patience))
         {
             throw new InvalidOperationException(
-                $"Thread {threads[run._running].Name} has come to no schedule point for {Patience.TotalSeconds} s, after {run._points[run._running]}: it loops, or waits for something that the schedule does not see.");
+                $"Thread {threads[run._running].Name} has come to no schedule point for {Patience.TotalMinutes} minutes, after {run._points[run._running]}: it loops, or waits for something that the schedule does not see.");
         }
 
         if (run.Failure is not null)
