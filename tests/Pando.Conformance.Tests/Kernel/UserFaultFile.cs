@@ -156,7 +156,7 @@ internal sealed unsafe partial class UserFaultFile : IDisposable
     /// <summary>Waits until one of two files can be read; whether it is this.</summary>
     public bool WaitsBefore(int other)
     {
-        const int MostMilliseconds = 60_000;
+        const int MostMilliseconds = 600_000; // longer is a hang
         var files = stackalloc PollEntry[2];
         files[0] = new PollEntry { File = other, Events = 1, Found = 0 };
         files[1] = new PollEntry { File = _file, Events = 1 };
