@@ -20,6 +20,7 @@ internal static class BalancedTree<TNode, TNodes>
             return nodes.With(node, default!, default!);
         }
 
+        root = nodes.Open(root);
         return nodes.Compare(node, root) < 0
             ? Balance(nodes, root, Insert(nodes, nodes.Left(root), node), nodes.Right(root))
             : Balance(nodes, root, nodes.Left(root), Insert(nodes, nodes.Right(root), node));
@@ -33,6 +34,7 @@ internal static class BalancedTree<TNode, TNodes>
             throw new InvalidOperationException($"{node} is not in the tree.");
         }
 
+        root = nodes.Open(root);
         int order = nodes.Compare(node, root);
         if (order < 0)
         {
@@ -44,14 +46,38 @@ internal static class BalancedTree<TNode, TNodes>
             return Balance(nodes, root, nodes.Left(root), Remove(nodes, nodes.Right(root), node));
         }
 
-        var (left, right) = (nodes.Left(root), nodes.Right(root));
-        if (nodes.IsNone(left) || nodes.IsNone(right))
+        return Join(nodes, nodes.Left(root), nodes.Right(root));
+    }
+
+    /// <summary>Makes one tree of a node and of all that comes before and after it. Costs the difference of the heights.</summary>
+    public static TNode Join(TNodes nodes, TNode before, TNode node, TNode after)
+    {
+        int difference = nodes.Height(before) - nodes.Height(after);
+        if (difference > 1)
         {
-            return nodes.IsNone(left) ? right : left;
+            before = nodes.Open(before);
+            return Balance(nodes, before, nodes.Left(before), Join(nodes, nodes.Right(before), node, after));
         }
 
-        right = RemoveFirst(nodes, right, out var next);
-        return Balance(nodes, next, left, right);
+        if (difference < -1)
+        {
+            after = nodes.Open(after);
+            return Balance(nodes, after, Join(nodes, before, node, nodes.Left(after)), nodes.Right(after));
+        }
+
+        return nodes.With(node, before, after);
+    }
+
+    /// <summary>Makes one tree of two, of which the first comes before the second.</summary>
+    public static TNode Join(TNodes nodes, TNode before, TNode after)
+    {
+        if (nodes.IsNone(before) || nodes.IsNone(after))
+        {
+            return nodes.IsNone(before) ? after : before;
+        }
+
+        after = RemoveFirst(nodes, after, out var next);
+        return Join(nodes, before, next, after);
     }
 
     /// <summary>Makes a tree of nodes that are sorted already, and in no tree.</summary>
@@ -73,6 +99,7 @@ internal static class BalancedTree<TNode, TNodes>
         int difference = nodes.Height(left) - nodes.Height(right);
         if (difference > 1)
         {
+            left = nodes.Open(left);
             var inner = nodes.Right(left);
             if (nodes.Height(nodes.Left(left)) >= nodes.Height(inner))
             {
@@ -80,12 +107,14 @@ internal static class BalancedTree<TNode, TNodes>
                 return nodes.With(left, outer, nodes.With(node, inner, right));
             }
 
+            inner = nodes.Open(inner);
             var (low, high) = (nodes.Left(inner), nodes.Right(inner));
             return nodes.With(inner, nodes.With(left, nodes.Left(left), low), nodes.With(node, high, right));
         }
 
         if (difference < -1)
         {
+            right = nodes.Open(right);
             var inner = nodes.Left(right);
             if (nodes.Height(nodes.Right(right)) >= nodes.Height(inner))
             {
@@ -93,6 +122,7 @@ internal static class BalancedTree<TNode, TNodes>
                 return nodes.With(right, nodes.With(node, left, inner), outer);
             }
 
+            inner = nodes.Open(inner);
             var (low, high) = (nodes.Left(inner), nodes.Right(inner));
             return nodes.With(inner, nodes.With(node, left, low), nodes.With(right, high, nodes.Right(right)));
         }
@@ -102,6 +132,7 @@ internal static class BalancedTree<TNode, TNodes>
 
     private static TNode RemoveFirst(TNodes nodes, TNode root, out TNode first)
     {
+        root = nodes.Open(root);
         var left = nodes.Left(root);
         if (nodes.IsNone(left))
         {

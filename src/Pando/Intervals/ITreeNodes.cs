@@ -10,10 +10,17 @@ internal interface ITreeNodes<TNode>
     /// <summary>Whether it stands for no node.</summary>
     bool IsNone(TNode node);
 
-    /// <summary>The subtree of what comes before the node.</summary>
+    /// <summary>
+    /// Makes a node ready for its subtrees to be read, on the way to a change: where they are not as they should be yet, as after
+    /// a move of all that is below it, they are seen to.
+    /// </summary>
+    /// <returns>The node, or what stands for it now.</returns>
+    TNode Open(TNode node);
+
+    /// <summary>The subtree of what comes before the node, which is open.</summary>
     TNode Left(TNode node);
 
-    /// <summary>The subtree of what comes after the node.</summary>
+    /// <summary>The subtree of what comes after the node, which is open.</summary>
     TNode Right(TNode node);
 
     /// <summary>The height of the node's subtree, as it was noted by <see cref="With"/>; 0 for none.</summary>

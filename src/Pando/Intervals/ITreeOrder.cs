@@ -13,4 +13,10 @@ internal interface ITreeOrder<TItem, TSummary>
 
     /// <summary>What is kept of two sequences of items, of which the first comes before the second.</summary>
     static abstract TSummary Join(in TSummary first, in TSummary second);
+
+    /// <summary>
+    /// An item that has moved with all others of a subtree: the order among them is the same, and so is what is kept of the
+    /// subtree.
+    /// </summary>
+    static abstract TItem Moved(in TItem item, long distance);
 }

@@ -16,4 +16,7 @@ public readonly record struct Interval<TValue>(long Start, long End, TValue Valu
         long from = Math.Max(Start, start);
         return new(from, Math.Min(End, end), Value.After(from - Start));
     }
+
+    /// <summary>What is said here, said of numbers that are further on.</summary>
+    internal Interval<TValue> Moved(long distance) => new(Start + distance, End + distance, Value);
 }

@@ -9,7 +9,7 @@ namespace Pando.Intervals;
 /// <remarks>
 /// <para>
 /// Every operation costs the logarithm of the number of intervals, for each interval that it returns, cuts or takes out. The
-/// intervals stand in native memory (some 60 bytes each), which goes back with the map itself; changing the map allocates
+/// intervals stand in native memory (some 70 bytes each), which goes back with the map itself; changing the map allocates
 /// no managed memory.
 /// </para>
 /// <para>Not safe for threads: one at a time, for reading as well.</para>
@@ -51,7 +51,8 @@ public class IntervalMap<TValue> : IEnumerable<Interval<TValue>>
     public void Clear() => _tree.Clear();
 
     /// <summary>
-    /// Moves all that is said of the numbers from one on; an interval that has numbers before it is cut. Costs by what moves.
+    /// Moves all that is said of the numbers from one on; an interval that has numbers before it is cut. However much moves, it costs
+    /// the logarithm of the intervals.
     /// </summary>
     /// <param name="from">The first number that moves.</param>
     /// <param name="distance">By how much; downwards where it is negative.</param>

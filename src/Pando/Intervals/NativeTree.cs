@@ -9,6 +9,10 @@ namespace Pando.Intervals;
 /// been made. With epochs, each change makes a new tree beside the old one, of which it shares all but the way to
 /// the change, and readers inside an epoch need no lock. Without, it changes in place. One thread changes it at a time.
 /// </summary>
+/// <remarks>
+/// Items stand relative to those above them, so that all of a subtree moves by one number (<see cref="Distance"/>): whoever
+/// goes down adds what he passes. A tree can be cut and put together again. Each of these costs the height.
+/// </remarks>
 internal sealed class NativeTree<TItem, TSummary, TOrder>(Epochs? epochs)
     where TItem : unmanaged
     where TSummary : unmanaged
@@ -37,14 +41,20 @@ internal sealed class NativeTree<TItem, TSummary, TOrder>(Epochs? epochs)
     /// <summary>Items in the tree.</summary>
     public int Count => Volatile.Read(ref _count);
 
+    /// <summary>Nodes for which there is memory, in use or not; for tests.</summary>
+    public int NodeCount => _nodes.Count;
+
     /// <summary>The root, 0 where the tree is empty. What it leads to stays as it is while the reader is inside an epoch.</summary>
     public int Root => Volatile.Read(ref _root);
 
     /// <summary>The root as it will be after <see cref="Commit"/>; for the thread that makes the change.</summary>
     public int Changed => _changed;
 
-    /// <summary>The item of a node.</summary>
+    /// <summary>The item of a node, less the sum of <see cref="Distance"/> of all nodes above it.</summary>
     public ref readonly TItem Item(int node) => ref At(node).Item;
+
+    /// <summary>By how much everything below a node, and not the node itself, has moved.</summary>
+    public long Distance(int node) => At(node).Distance;
 
     /// <summary>What is kept of a node's subtree.</summary>
     public ref readonly TSummary Summary(int node) => ref At(node).Summary;
@@ -64,41 +74,91 @@ internal sealed class NativeTree<TItem, TSummary, TOrder>(Epochs? epochs)
     }
 
     /// <summary>Puts an item in, in the place of one that is the same to the order.</summary>
-    public void Put(in TItem item)
+    public void Put(in TItem item) => _changed = Put(new Subtree(_changed), item).Root;
+
+    /// <summary>Puts an item into a part that is not in the tree yet.</summary>
+    public Subtree Put(Subtree part, in TItem item)
     {
-        MakeRoom();
-        _changed = Put(_changed, item);
+        MakeRoom(part.Root);
+        return new(Put(part.Root, item));
     }
 
     /// <summary>Takes an item out.</summary>
     /// <returns>Whether it was there.</returns>
     public bool Remove(in TItem item)
     {
-        MakeRoom();
-        for (int node = _changed; node != 0;)
+        MakeRoom(_changed);
+        int found = 0;
+        _changed = Remove(_changed, item, ref found);
+        if (found == 0)
         {
-            int order = TOrder.Compare(item, At(node).Item);
-            if (order == 0)
-            {
-                _changed = BalancedTree<int, Nodes>.Remove(new Nodes(this), _changed, node);
-                _changedCount--;
-                Drop(node);
-                return true;
-            }
-
-            node = order < 0 ? Left(node) : Right(node);
+            return false;
         }
 
-        return false;
+        _changedCount--;
+        Drop(found);
+        return true;
     }
 
-    /// <summary>Moves the last items, which stay the last and in the same order.</summary>
-    public void Move<TMove>(TMove move)
-        where TMove : struct, ITreeMove<TItem>
+    /// <summary>
+    /// Cuts the items from one on out of the tree. They stay as they are, whoever reads them, until they are dropped.
+    /// </summary>
+    public Subtree CutFrom(in TItem first)
     {
-        // Each node may be copied.
-        _nodes.Reserve(_epochs is null ? 0 : _changedCount);
-        _changed = Move(_changed, move);
+        MakeRoom(_changed);
+        var (left, right) = Split(_changed, first);
+        _changed = left;
+        return new(right);
+    }
+
+    /// <summary>Puts items behind all that are in the tree.</summary>
+    public void Append(Subtree part)
+    {
+        MakeRoom(Math.Max(_changed, part.Root));
+        _changed = BalancedTree<int, Nodes>.Join(new Nodes(this), _changed, part.Root);
+    }
+
+    /// <summary>Moves all items of a part that is not in the tree, which stay in their order.</summary>
+    public Subtree Move(Subtree part, long distance)
+    {
+        MakeRoom(part.Root);
+        return new(Moved(part.Root, distance));
+    }
+
+    /// <summary>Gives up some of the nodes of a part that was cut out, and leaves the others in it. Needs no memory.</summary>
+    /// <param name="part">The part.</param>
+    /// <param name="dropped">For the items of the nodes, less what those above had moved; as many are given up as it has room for.</param>
+    /// <returns>How many were given up.</returns>
+    public int Drop(ref Subtree part, Span<TItem> dropped)
+    {
+        // The roots of what is left are a list through Next.
+        int list = part.Root;
+        if (!part.IsDropping && list != 0)
+        {
+            At(list).Next = 0;
+        }
+
+        int count = 0;
+        while (list != 0 && count < dropped.Length)
+        {
+            int node = list;
+            list = At(node).Next;
+            dropped[count++] = At(node).Item;
+            foreach (int child in (ReadOnlySpan<int>)[At(node).Left, At(node).Right])
+            {
+                if (child != 0)
+                {
+                    At(child).Next = list;
+                    list = child;
+                }
+            }
+
+            Drop(node);
+        }
+
+        _changedCount -= count;
+        part = new Subtree(list, IsDropping: true);
+        return count;
     }
 
     /// <summary>Takes everything out.</summary>
@@ -145,10 +205,10 @@ internal sealed class NativeTree<TItem, TSummary, TOrder>(Epochs? epochs)
     }
 
     /// <summary>
-    /// Sees to the memory that a change can need, at most four nodes for each level: from here on it cannot fail, and leave a tree
-    /// of which half has been taken out.
+    /// Sees to the memory that a change can need, at most sixteen nodes for each level (a level is copied with what was moved below
+    /// it, and once more where it is balanced): from here on it cannot fail, and leave a tree of which half has been taken out.
     /// </summary>
-    private void MakeRoom() => _nodes.Reserve(_epochs is null ? 1 : 4 * (new Nodes(this).Height(_changed) + 1));
+    private void MakeRoom(int root) => _nodes.Reserve(_epochs is null ? 1 : 16 * (new Nodes(this).Height(root) + 2));
 
     private int Put(int node, in TItem item)
     {
@@ -160,6 +220,7 @@ internal sealed class NativeTree<TItem, TSummary, TOrder>(Epochs? epochs)
         }
 
         Cost.Count(CostKind.Node);
+        node = nodes.Open(node);
         int order = TOrder.Compare(item, At(node).Item);
         if (order == 0)
         {
@@ -173,8 +234,7 @@ internal sealed class NativeTree<TItem, TSummary, TOrder>(Epochs? epochs)
             : BalancedTree<int, Nodes>.Balance(nodes, node, At(node).Left, Put(At(node).Right, item));
     }
 
-    private int Move<TMove>(int node, TMove move)
-        where TMove : struct, ITreeMove<TItem>
+    private int Remove(int node, in TItem item, ref int found)
     {
         if (node == 0)
         {
@@ -182,15 +242,57 @@ internal sealed class NativeTree<TItem, TSummary, TOrder>(Epochs? epochs)
         }
 
         Cost.Count(CostKind.Node);
-        int left = At(node).Left;
-        if (move.Moves(At(node).Item))
+        var nodes = new Nodes(this);
+        node = nodes.Open(node);
+        int order = TOrder.Compare(item, At(node).Item);
+        if (order == 0)
         {
-            left = Move(left, move);
-            node = Own(node);
-            At(node).Item = move.Moved(At(node).Item);
+            found = node;
+            return BalancedTree<int, Nodes>.Join(nodes, At(node).Left, At(node).Right);
         }
 
-        return new Nodes(this).With(node, left, Move(At(node).Right, move));
+        int below = Remove(order < 0 ? At(node).Left : At(node).Right, item, ref found);
+        return order < 0
+            ? BalancedTree<int, Nodes>.Balance(nodes, node, below, At(node).Right)
+            : BalancedTree<int, Nodes>.Balance(nodes, node, At(node).Left, below);
+    }
+
+    private (int Left, int Right) Split(int node, in TItem first)
+    {
+        if (node == 0)
+        {
+            return (0, 0);
+        }
+
+        Cost.Count(CostKind.Node);
+        var nodes = new Nodes(this);
+        node = nodes.Open(node);
+        var (before, after) = (At(node).Left, At(node).Right);
+        if (TOrder.Compare(At(node).Item, first) < 0)
+        {
+            var (low, high) = Split(after, first);
+            return (BalancedTree<int, Nodes>.Join(nodes, before, node, low), high);
+        }
+        else
+        {
+            var (low, high) = Split(before, first);
+            return (low, BalancedTree<int, Nodes>.Join(nodes, high, node, after));
+        }
+    }
+
+    /// <summary>Moves a subtree with its root.</summary>
+    private int Moved(int node, long distance)
+    {
+        if (node == 0)
+        {
+            return 0;
+        }
+
+        node = Own(node);
+        ref var own = ref At(node);
+        own.Item = TOrder.Moved(own.Item, distance);
+        own.Distance += distance;
+        return node;
     }
 
     private int Make(in TItem item)
@@ -213,6 +315,7 @@ internal sealed class NativeTree<TItem, TSummary, TOrder>(Epochs? epochs)
 
         ref var made = ref At(node);
         made.Item = item;
+        made.Distance = 0;
         made.Stamp = _change;
         return node;
     }
@@ -241,6 +344,9 @@ internal sealed class NativeTree<TItem, TSummary, TOrder>(Epochs? epochs)
         ref var made = ref At(copy);
         made.Left = old.Left;
         made.Right = old.Right;
+        made.Height = old.Height;
+        made.Distance = old.Distance;
+        made.Summary = old.Summary;
         Drop(node);
         return copy;
     }
@@ -271,6 +377,11 @@ internal sealed class NativeTree<TItem, TSummary, TOrder>(Epochs? epochs)
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private ref Node At(int node) => ref _nodes[node - 1];
 
+    /// <summary>Items that are not in the tree: cut out of it, or not put in yet. The default is none.</summary>
+    /// <param name="Root">The root; of what is being given up the first of a list of roots.</param>
+    /// <param name="IsDropping">Whether some of it has been given up.</param>
+    public readonly record struct Subtree(int Root, bool IsDropping = false);
+
     private struct Node
     {
         public int Left;
@@ -280,6 +391,7 @@ internal sealed class NativeTree<TItem, TSummary, TOrder>(Epochs? epochs)
 
         // In the tree: the change that made the node. Waiting: the epoch in which it was taken out.
         public long Stamp;
+        public long Distance;
         public TItem Item;
         public TSummary Summary;
     }
@@ -287,6 +399,21 @@ internal sealed class NativeTree<TItem, TSummary, TOrder>(Epochs? epochs)
     private readonly struct Nodes(NativeTree<TItem, TSummary, TOrder> tree) : ITreeNodes<int>
     {
         public bool IsNone(int node) => node == 0;
+
+        public int Open(int node)
+        {
+            if (node == 0 || tree.At(node).Distance == 0)
+            {
+                return node;
+            }
+
+            node = tree.Own(node);
+            ref var own = ref tree.At(node);
+            own.Left = tree.Moved(own.Left, own.Distance);
+            own.Right = tree.Moved(own.Right, own.Distance);
+            own.Distance = 0;
+            return node;
+        }
 
         public int Left(int node) => tree.At(node).Left;
 
@@ -299,6 +426,7 @@ internal sealed class NativeTree<TItem, TSummary, TOrder>(Epochs? epochs)
         public int With(int node, int left, int right)
         {
             Cost.Count(CostKind.Node);
+            System.Diagnostics.Debug.Assert(tree.At(node).Distance == 0, "A node is opened before it gets other children.");
             node = tree.Own(node);
             ref var own = ref tree.At(node);
             var summary = TOrder.Of(own.Item);

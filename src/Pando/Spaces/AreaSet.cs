@@ -332,6 +332,8 @@ internal sealed class AreaSet
     {
         public bool IsNone(Area? node) => node is null;
 
+        public Area? Open(Area? node) => node;
+
         public Area? Left(Area? node) => node!.Links.Left;
 
         public Area? Right(Area? node) => node!.Links.Right;

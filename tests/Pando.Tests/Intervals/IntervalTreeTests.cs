@@ -147,11 +147,68 @@ public class IntervalTreeTests
         Assert.Equal(0, failures);
     }
 
+    [Fact]
+    public void Readers_without_a_lock_find_what_is_moved_before_or_after_the_move()
+    {
+        var epochs = new Epochs();
+        var tree = new IntervalTree<Place, Longest>(epochs);
+        for (int i = 0; i < 1000; i++)
+        {
+            tree.Set(i * 10, (i * 10) + 5, new Place(i * 1000));
+        }
+
+        int failures = 0;
+        bool stop = false;
+        var reader = new Thread(() =>
+        {
+            for (int i = 0; !Volatile.Read(ref stop); i = (i + 7) % 1000)
+            {
+                // Either where it was or 3 further on, of which the second begins at a number that the first has too.
+                using var epoch = epochs.Enter();
+                failures += tree.TryGet((i * 10) + 4, out var found) && found.Value.At == i * 1000 && (found.Start - (i * 10) is 0 or 3) && found.Length == 5 ? 0 : 1;
+            }
+        });
+        reader.Start();
+        for (int round = 0; round < 10_000; round++)
+        {
+            int from = round * 37 % 1000 * 10;
+            tree.Shift(from, 3);
+            tree.Shift(from + 3, -3);
+        }
+
+        Volatile.Write(ref stop, true);
+        reader.Join();
+        Assert.Equal(0, failures);
+    }
+
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public void The_memory_of_what_was_cut_out_is_used_again(bool hasReaders)
+    {
+        var tree = new IntervalTree<Place, Longest>(hasReaders ? new Epochs() : null);
+        for (int round = 0; round < 100; round++)
+        {
+            for (int i = 0; i < 1000; i++)
+            {
+                tree.Set(i * 10, (i * 10) + 5, new Place(i * 1000));
+            }
+
+            var part = tree.CutOut(50, 9950);
+            while (tree.Drop(ref part))
+            {
+            }
+        }
+
+        Assert.True(tree.NodeCount < 10_000, $"There are {tree.NodeCount:N0} nodes.");
+        Assert.Equal(10, tree.Count);
+    }
+
     private static string Change(Random random, IntervalTree<Place, Longest> tree, long?[] model)
     {
         int start = random.Next(Numbers - 1);
         int end = start + random.Next(Math.Min(Numbers - start, random.Next(3) == 0 ? Numbers : 12));
-        switch (random.Next(8))
+        switch (random.Next(10))
         {
             case < 5:
                 long value = start + (100 * random.Next(3));
@@ -166,6 +223,30 @@ public class IntervalTreeTests
                 tree.Remove(start, end);
                 Array.Clear(model, start, end - start);
                 return $"remove {start} to {end}";
+            case 8:
+                var cut = tree.CutOut(start, end);
+                CompareAndDrop(tree, cut, model, start, end);
+                Array.Clear(model, start, end - start);
+                return $"cut out {start} to {end}";
+            case 9:
+                var part = default(IntervalTree<Place, Longest>.Part);
+                long?[] before = [.. model];
+                Array.Clear(model, start, end - start);
+                for (int at = start + random.Next(3); at < end;)
+                {
+                    int next = Math.Min(end, at + 1 + random.Next(4));
+                    long there = at + (100 * random.Next(2));
+                    part = tree.Append(part, new(at, next, new Place(there)));
+                    for (int i = at; i < next; i++)
+                    {
+                        model[i] = there + i - at;
+                    }
+
+                    at = next + random.Next(3);
+                }
+
+                CompareAndDrop(tree, tree.Replace(start, end, part), before, start, end);
+                return $"replace {start} to {end}";
             case 6:
                 // What moves past the end of the model is taken out first.
                 tree.Remove(Numbers - (end - start), Numbers);
@@ -181,6 +262,36 @@ public class IntervalTreeTests
                 Array.Clear(model, Numbers - (end - start), end - start);
                 return $"shift {end} down to {start}";
         }
+    }
+
+    /// <summary>A part that was cut out says what the map said before, also when the map has been changed since.</summary>
+    private static void CompareAndDrop(IntervalTree<Place, Longest> tree, IntervalTree<Place, Longest>.Part part, long?[] before, int start, int end)
+    {
+        tree.Set(-20, -10, new Place(0));
+        tree.Shift(-15, 2);
+        tree.Shift(-13, -2);
+        tree.Remove(-20, 0);
+        tree.Shift(0, 10);
+        tree.Shift(10, -10);
+        var said = new long?[Numbers];
+        for (long at = long.MinValue; tree.TryGetNext(part, at, out var interval); at = interval.End)
+        {
+            for (long i = interval.Start; i < interval.End; i++)
+            {
+                said[i] = interval.Value.After(i - interval.Start).At;
+            }
+        }
+
+        for (int i = 0; i < Numbers; i++)
+        {
+            Assert.Equal(i >= start && i < end ? before[i] : null, said[i]);
+        }
+
+        while (tree.Drop(ref part))
+        {
+        }
+
+        Assert.True(part.IsNone);
     }
 
     private static void Compare(IntervalTree<Place, Longest> tree, long?[] model, string what)
