@@ -18,9 +18,6 @@ internal sealed class InvalidateLock
     private readonly SleepLock _changes = new(LockRank.Invalidate);
     private long _sequence;
 
-    // Not zero while somebody may be asleep on this object's monitor until the sequence is even.
-    private int _sleepers;
-
     /// <summary>Reads the sequence; waits while a change is under way, so that the result is always even.</summary>
     public long Sequence()
     {
@@ -48,21 +45,9 @@ internal sealed class InvalidateLock
             }
         }
 
-        lock (this)
-        {
-            while (true)
-            {
-                // The mark before the look here, the step before the look at the mark in Exit: one of the two sees the other.
-                Interlocked.Exchange(ref _sleepers, 1);
-                sequence = Volatile.Read(ref _sequence);
-                if ((sequence & 1) == 0)
-                {
-                    return sequence;
-                }
-
-                Monitor.Wait(this);
-            }
-        }
+        // As those who change the layout wait for each other: whoever makes one change after the other lets them pass.
+        using var held = Hold();
+        return Volatile.Read(ref _sequence);
     }
 
     /// <summary>Reads the sequence without waiting, for those who hold the lock of a table; false while a change is under way.</summary>
@@ -89,6 +74,12 @@ internal sealed class InvalidateLock
     public Scope Change() => new(this, _changes.Hold());
 
     /// <summary>
+    /// Between two changes that are pieces of one: lets go on who waits for the first to end. A fault that was interrupted by
+    /// several pieces takes the lock itself (<see cref="Hold"/>), and so waits here as well.
+    /// </summary>
+    public void LetOthersGoOn() => _changes.LetOthersPass();
+
+    /// <summary>
     /// Keeps the layout as it is until the scope ends. Faults go on: what takes long is done here, before
     /// <see cref="Steady.ExcludeFaults"/>.
     /// </summary>
@@ -104,14 +95,6 @@ internal sealed class InvalidateLock
     {
         Schedule.Reach(SchedulePoint.SequenceWrite);
         Interlocked.Increment(ref _sequence);
-        if (Volatile.Read(ref _sleepers) != 0)
-        {
-            lock (this)
-            {
-                _sleepers = 0;
-                Monitor.PulseAll(this);
-            }
-        }
     }
 
     /// <summary>A change of the layout that is under way; it ends with the scope, however that is left.</summary>

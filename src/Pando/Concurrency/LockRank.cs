@@ -30,8 +30,13 @@ internal enum LockRank
     Space,
 
     /// <summary>
-    /// The write-back of one file, and changes of its layout that move what may have been written or take it away: one at a
-    /// time. Sleeps: it waits for storage.
+    /// One file's changes of its layout that somebody asked for, each as a whole: one at a time. Sleeps: it waits for storage.
+    /// </summary>
+    LayoutChange,
+
+    /// <summary>
+    /// The write-back of one file, and those pieces of a change of its layout that move what may have been written or take it
+    /// away: one at a time. Sleeps: it waits for storage.
     /// </summary>
     WriteBack,
 
@@ -70,6 +75,12 @@ internal enum LockRank
 
     /// <summary>Which tables of spaces may show one file (ReverseMap). Spins.</summary>
     ReverseMap,
+
+    /// <summary>
+    /// What a change of the layout has cut out of one file, until it is noted as space that the file has left. Who finds no other
+    /// space waits for it. Sleeps: there may be much of it.
+    /// </summary>
+    CutExtents,
 
     /// <summary>A device's free space. Spins.</summary>
     FileStorage,

@@ -18,6 +18,10 @@ internal sealed class SleepLock(LockRank rank)
     private readonly LockRank _rank = rank;
     private int _state;
 
+    // Threads that found it taken and wait for it, and how often one of those has taken it.
+    private int _waiting;
+    private long _passed;
+
     /// <summary>Whether anybody holds it.</summary>
     public bool IsHeld => Volatile.Read(ref _state) != Free;
 
@@ -34,7 +38,29 @@ internal sealed class SleepLock(LockRank rank)
         return new Scope(this);
     }
 
+    /// <summary>
+    /// Lets one of those who wait for the lock take it before the caller does. For who releases it and takes it again, over and
+    /// over: it would be quicker than anybody who has to wake up first.
+    /// </summary>
+    public void LetOthersPass()
+    {
+        long passed = Volatile.Read(ref _passed);
+        var spin = new SpinWait();
+        while (Volatile.Read(ref _waiting) != 0 && Volatile.Read(ref _passed) == passed)
+        {
+            Schedule.Wait(ref spin);
+        }
+    }
+
     private void WaitAndTake()
+    {
+        Interlocked.Increment(ref _waiting);
+        WaitUntilTaken();
+        Interlocked.Increment(ref _passed);
+        Interlocked.Decrement(ref _waiting);
+    }
+
+    private void WaitUntilTaken()
     {
         var spin = new SpinWait();
         while (!Sleep.IsDue(spin))

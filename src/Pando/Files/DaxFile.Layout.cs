@@ -25,13 +25,13 @@ public sealed partial class DaxFile
             () => length >= Size - offset ? Errno.EINVAL : Errno.None,
             () =>
             {
-                LeaveRange(offset, offset + length);
-                _extents.Remove(offset, offset + length);
+                var cut = _extents.CutOut(offset, offset + length);
                 _extents.Shift(offset + length, -length);
                 Lead(Size - length);
 
                 // Copies move with nothing; those that now lie past the end go, as with truncation.
                 DropCopiesPastEnd();
+                return cut;
             });
     }
 
@@ -57,6 +57,7 @@ public sealed partial class DaxFile
             {
                 _extents.Shift(offset, length);
                 Lead(Size + length);
+                return default;
             });
     }
 
@@ -64,7 +65,7 @@ public sealed partial class DaxFile
     /// Moves all from an offset on to other offsets. Marks stand at offsets, so that what they stand for is written back before
     /// (Linux: xfs_prepare_shift): most of it beside faults, the rest when no more can be stored.
     /// </summary>
-    private Errno Move(long offset, Func<Errno> begin, Action change)
+    private Errno Move(long offset, Func<Errno> begin, Func<ExtentMap.Part> change)
     {
         using var use = FileUse.Try(this, out bool ended);
         if (ended)
@@ -73,7 +74,14 @@ public sealed partial class DaxFile
         }
 
         using var held = Changes.Hold();
-        var error = begin();
+        using var cut = Move(offset, begin, change, out var error);
+        return error;
+    }
+
+    private CutExtents Move(long offset, Func<Errno> begin, Func<ExtentMap.Part> change, out Errno error)
+    {
+        using var marks = Marks.Hold();
+        error = begin();
         if (error == Errno.None)
         {
             error = WriteBackHeld(offset, MaxSize, DurabilityPart.Shift, layoutHeld: false);
@@ -81,25 +89,30 @@ public sealed partial class DaxFile
 
         if (error != Errno.None)
         {
-            return error;
+            return default;
         }
 
         using var excluded = Tables.Invalidate.Change();
         RemoveShown(offset, MaxSize);
         error = WriteBackHeld(offset, MaxSize, DurabilityPart.Shift, layoutHeld: true);
-        if (error == Errno.None)
+        if (error != Errno.None)
         {
-            change();
-            JoinLargePages(offset, MaxSize);
+            return default;
         }
 
-        return error;
+        var cut = change();
+        JoinLargePages(offset, MaxSize);
+        return new CutExtents(this, cut);
     }
 
     /// <summary>
     /// Lets a range of this file lie where a range of another lies (ioctl FICLONERANGE). Both see the same bytes until
     /// one of them is written; then that page, or 2 MiB, is copied.
     /// </summary>
+    /// <remarks>
+    /// This file shows what the source had at one moment, also where processes store to it meanwhile: a store to what has not been
+    /// dealt with sees to its 2 MiB first. All of it appears at once.
+    /// </remarks>
     /// <param name="source">A file on the same device.</param>
     /// <param name="sourceOffset">Where in the source; a multiple of 4 KiB.</param>
     /// <param name="length">Bytes; a multiple of 4 KiB.</param>
@@ -142,7 +155,7 @@ public sealed partial class DaxFile
                 return Errno.None;
             }
 
-            var pieces = claim.Pieces.ToList();
+            var pieces = claim.Shared.ToList();
             claim.Dispose();
             source.LeadAlone(sourceOffset, sourceOffset + length);
             if (error != Errno.EAGAIN)
@@ -179,66 +192,145 @@ public sealed partial class DaxFile
             return Errno.EINVAL;
         }
 
-        // What the other file is given is not marked in it as written: it must be durable already. Most of it is written back
-        // beside faults, the rest when no more can be stored.
-        var error = WriteBackHeld(start, start + length, DurabilityPart.CloneSource, layoutHeld: false);
-        if (error != Errno.None)
+        using (Marks.Hold())
         {
-            return error;
+            // What the other file is given is not marked in it as written: it must be durable already. Most of it is written back
+            // beside faults, the rest when no more can be stored.
+            var error = WriteBackHeld(start, start + length, DurabilityPart.CloneSource, layoutHeld: false);
+            if (error != Errno.None)
+            {
+                return error;
+            }
+
+            using var change = Tables.Invalidate.Change();
+            RemoveShown(start, start + length);
+            error = WriteBackHeld(start, start + length, DurabilityPart.CloneSource, layoutHeld: true);
+            if (error != Errno.None)
+            {
+                return error;
+            }
+
+            _cloned = new ClonedRange(claim, distance);
+            _awaitsClone.Set(start, start + length, default);
         }
 
-        using var change = Tables.Invalidate.Change();
-        RemoveShown(start, start + length);
-        error = WriteBackHeld(start, start + length, DurabilityPart.CloneSource, layoutHeld: true);
-        if (error != Errno.None)
+        try
         {
-            return error;
+            while (_awaitsClone.Count != 0)
+            {
+                Tables.Invalidate.LetOthersGoOn();
+                using var steady = Tables.Invalidate.Hold();
+                if (_awaitsClone.TryGetNext(start, out var next))
+                {
+                    ShareFirst(steady, next.Start, next.End);
+                }
+            }
+        }
+        finally
+        {
+            using var steady = Tables.Invalidate.Hold();
+            _awaitsClone.Clear();
+            _cloned = null;
         }
 
-        foreach (var extent in _extents.Within(start, start + length))
+        return Errno.None;
+    }
+
+    /// <summary>Counts the first piece of a range once more, for the clone that is under way.</summary>
+    /// <returns>Where the piece ends.</returns>
+    private long ShareFirst(InvalidateLock.Steady steady, long start, long end)
+    {
+        var (claim, distance) = _cloned!;
+        end = PieceEnd(start, end);
+
+        // What was read since may be shown by a large leaf, of which only a part is shared now.
+        using var excluded = steady.ExcludeFaults();
+        RemoveShown(start, end);
+        for (var extent = _extents.First(start, end); extent.Length != 0; extent = _extents.First(extent.FileEnd, end))
         {
             claim.Share(extent with { FileOffset = extent.FileOffset + distance, IsShared = true });
             _extents.Set(extent with { IsShared = true });
         }
 
-        return Errno.None;
+        _awaitsClone.Remove(start, end);
+        return end;
     }
+
+    /// <summary>What a clone has not come to in a range, it comes to now: somebody is about to store there.</summary>
+    private void ShareAwaited(InvalidateLock.Steady steady, long start, long end)
+    {
+        while (_awaitsClone.TryGetNext(start, out var next) && next.Start < end)
+        {
+            start = ShareFirst(steady, Math.Max(start, next.Start), Math.Min(end, next.End));
+        }
+    }
+
+    /// <summary>A clone of a part of this file that is under way.</summary>
+    /// <param name="Claim">Takes what is counted once more.</param>
+    /// <param name="Distance">From an offset here to that in the other file.</param>
+    private sealed record ClonedRange(SpaceClaim Claim, long Distance);
 
     /// <summary>The second half of a clone: the file leads to what is counted for it.</summary>
     /// <returns>EAGAIN where a piece lies on a part of the device that is being emptied and may not stay there; nothing has changed then.</returns>
     private Errno LeadToShared(SpaceClaim claim, long offset, long length, bool mayStay)
     {
         using var held = Changes.Hold();
-        using var change = Tables.Invalidate.Change();
         if (IsPastEnd(offset + length - 1))
         {
             return Errno.EINVAL;
         }
 
-        if (!mayStay && claim.Pieces.Any(piece => Device.BeingEmptied(piece).Any()))
+        // A migration that begins later finds what is put in here: it waits for the end of the change.
+        if (!mayStay && claim.Shared.Any(piece => Device.BeingEmptied(piece).Any()))
         {
             return Errno.EAGAIN;
         }
 
-        RemoveShown(offset, offset + length);
-        LeaveRange(offset, offset + length);
-        _extents.Remove(offset, offset + length);
-        foreach (var piece in claim.Keep())
+        using var cut = Replace(offset, offset + length, Prepare(claim.Shared), claim);
+        return Errno.None;
+    }
+
+    /// <summary>Makes a part of the layout beside the one that faults see.</summary>
+    private ExtentMap.Part Prepare(IEnumerable<FileExtent> extents)
+    {
+        var part = default(ExtentMap.Part);
+        foreach (var piece in extents.Chunk(MostInPiece))
         {
-            _extents.Set(piece);
+            Tables.Invalidate.LetOthersGoOn();
+            using var steady = Tables.Invalidate.Hold();
+            foreach (var extent in piece)
+            {
+                part = _extents.Append(part, extent);
+            }
         }
 
+        return part;
+    }
+
+    private CutExtents Replace(long start, long end, ExtentMap.Part part, SpaceClaim claim)
+    {
+        using var marks = Marks.Hold();
+        using var change = Tables.Invalidate.Change();
+        RemoveShown(start, end);
+        var before = _extents.Replace(start, end, part);
+        claim.Keep();
         Lead(Size);
-        _dirty.Forget(offset, offset + length);
-        JoinLargePages(offset, offset + length);
-        return Errno.None;
+        _dirty.Forget(start, end);
+        JoinLargePages(start, end);
+        return new CutExtents(this, before);
     }
 
     /// <summary>Where no other file lies any more, stores go to the place where the file lies.</summary>
     private void LeadAlone(long start, long end)
     {
-        using var held = Tables.Invalidate.Hold();
-        LeadAlone(held, start, end);
+        while (start < end)
+        {
+            Tables.Invalidate.LetOthersGoOn();
+            using var held = Tables.Invalidate.Hold();
+            long pieceEnd = PieceEnd(start, end);
+            LeadAlone(held, start, pieceEnd);
+            start = pieceEnd;
+        }
     }
 
     /// <summary>The same while the layout is held.</summary>
@@ -289,6 +381,7 @@ public sealed partial class DaxFile
 
         if (MustCopyToStore(offset))
         {
+            ShareAwaited(steady, block, block + Level.EntrySpan(Level.Pmd));
             LeadAlone(steady, block, block + Level.EntrySpan(Level.Pmd));
         }
 
@@ -368,21 +461,18 @@ public sealed partial class DaxFile
     /// </returns>
     internal Errno MoveAway(long deviceStart, long deviceEnd)
     {
-        while (true)
+        // One 2 MiB of the file at a time, so that nobody waits long.
+        foreach (var piece in Movable(deviceStart, deviceEnd))
         {
-            // One 2 MiB of the file at a time, so that nobody waits long.
-            var piece = Movable(deviceStart, deviceEnd).FirstOrDefault();
-            if (piece.Length == 0)
-            {
-                return Errno.None;
-            }
-
+            Tables.Invalidate.LetOthersGoOn();
             var error = Move(piece);
             if (error is not (Errno.None or Errno.EAGAIN))
             {
                 return error;
             }
         }
+
+        return Errno.None;
     }
 
     /// <summary>
@@ -391,6 +481,7 @@ public sealed partial class DaxFile
     /// </summary>
     internal bool CanMoveFrom(long deviceStart, long deviceEnd)
     {
+        using var changes = Changes.Hold();
         using var held = Tables.Invalidate.Hold();
         return Movable(deviceStart, deviceEnd).Any();
     }

@@ -1,5 +1,6 @@
 using Pando.Concurrency;
 using Pando.Hardware;
+using Pando.Intervals;
 using Pando.Tables;
 
 namespace Pando.Files;
@@ -10,8 +11,19 @@ namespace Pando.Files;
 /// </summary>
 public sealed partial class DaxFile : MappedFile
 {
+    // How many extents are changed while others wait.
+    private const int MostInPiece = 64;
+
     private readonly DirtySet _dirty;
     private readonly ExtentMap _extents;
+
+    // What a clone is about to count once more, and where nobody stores until it has: the clone shows what was there when it
+    // began. Changed under the invalidate lock, read like the extents.
+    private readonly IntervalTree<Present, NoSummary<Present>> _awaitsClone;
+    private ClonedRange? _cloned;
+
+    // Held while what was cut out of the file is noted as left.
+    private readonly SleepLock _cutting = new(LockRank.CutExtents);
 
     // How often size or extents have changed, and up to which of these changes they are durable.
     private long _metadataVersion;
@@ -27,6 +39,7 @@ public sealed partial class DaxFile : MappedFile
     {
         Device = device;
         _extents = new ExtentMap(store.Epochs);
+        _awaitsClone = new(store.Epochs);
         foreach (var extent in extents)
         {
             _extents.Set(extent);
@@ -100,7 +113,7 @@ public sealed partial class DaxFile : MappedFile
             return FilePage.Failed(PageStatus.Poisoned);
         }
 
-        if (write && extent.IsShared)
+        if (write && (extent.IsShared || AwaitsClone(offset)))
         {
             return FilePage.Failed(PageStatus.MustAllocate);
         }
@@ -138,7 +151,7 @@ public sealed partial class DaxFile : MappedFile
     }
 
     /// <inheritdoc/>
-    internal override bool MustCopyToStore(long offset) => ExtentAt(offset).IsShared;
+    internal override bool MustCopyToStore(long offset) => ExtentAt(offset).IsShared || AwaitsClone(offset);
 
     /// <inheritdoc/>
     internal override Errno CommitMetadata()
@@ -223,6 +236,23 @@ public sealed partial class DaxFile : MappedFile
     private protected override bool LeavesOut(DurabilityPart part) => Device.IsLeftOut(part);
 
     /// <inheritdoc/>
+    private protected override long PieceEnd(long start, long end)
+    {
+        int count = 0;
+        for (var extent = _extents.First(start, end); extent.Length != 0; extent = _extents.First(extent.FileEnd, end))
+        {
+            if (++count > MostInPiece)
+            {
+                // At a multiple of 2 MiB where it can, so that no leaf is cut for it.
+                long block = extent.FileOffset & -Level.EntrySpan(Level.Pmd);
+                return block > start ? block : extent.FileOffset;
+            }
+        }
+
+        return end;
+    }
+
+    /// <inheritdoc/>
     private protected override void Reshape(long size, long start, long end)
     {
         LeaveRange(start, end);
@@ -267,21 +297,83 @@ public sealed partial class DaxFile : MappedFile
     {
         for (var extent = _extents.First(start, end); extent.Length != 0; extent = _extents.First(extent.FileEnd, end))
         {
-            if (LeavesOut(DurabilityPart.Reuse))
-            {
-                Device.Space.Give(extent.DeviceOffset, extent.Length);
-                continue;
-            }
-
-            Device.Space.Leave(extent.DeviceOffset, extent.Length);
-            using (WordLock.Hold(ref _leftLock, LockRank.FileStorage))
-            {
-                _left.Enqueue((_metadataVersion + 1, extent));
-                Interlocked.Increment(ref _leftCount);
-            }
-
-            Device.Leaving(this);
+            Leave(extent, _metadataVersion + 1);
         }
+    }
+
+    /// <summary>Notes that the file has left a piece, with a change of its metadata.</summary>
+    private void Leave(FileExtent piece, long version)
+    {
+        if (LeavesOut(DurabilityPart.Reuse))
+        {
+            Device.Space.Give(piece.DeviceOffset, piece.Length);
+            return;
+        }
+
+        Device.Space.Leave(piece.DeviceOffset, piece.Length);
+        using (WordLock.Hold(ref _leftLock, LockRank.FileStorage))
+        {
+            _left.Enqueue((version, piece));
+            Interlocked.Increment(ref _leftCount);
+        }
+
+        Device.Leaving(this);
+    }
+
+    /// <summary>
+    /// What was cut out of the file's extents, which does not lead there any more. When the scope ends it is noted as left, while
+    /// others go on.
+    /// </summary>
+    private readonly ref struct CutExtents
+    {
+        private readonly DaxFile _file;
+        private readonly ExtentMap.Part _part;
+        private readonly SleepLock.Scope _held;
+
+        /// <summary>Under the invalidate lock, as the last of the change.</summary>
+        public CutExtents(DaxFile file, ExtentMap.Part part)
+        {
+            _file = file;
+            _part = part;
+            if (!part.IsNone)
+            {
+                // Who finds no space on the device knows from now on that there will be some.
+                _held = file._cutting.Hold();
+                Interlocked.Increment(ref file._leftCount);
+                file.Device.Leaving(file);
+            }
+        }
+
+        public void Dispose()
+        {
+            if (_part.IsNone)
+            {
+                return;
+            }
+
+            var file = _file;
+            for (var piece = file._extents.First(_part, 0); piece.Length != 0; piece = file._extents.First(_part, piece.FileEnd))
+            {
+                // With the change that cut it out, or a later one.
+                file.Leave(piece, Volatile.Read(ref file._metadataVersion));
+            }
+
+            Interlocked.Decrement(ref file._leftCount);
+            file.Device.NoLongerLeaving(file);
+            _held.Dispose();
+            for (var part = _part; !part.IsNone;)
+            {
+                file.Tables.Invalidate.LetOthersGoOn();
+                using var steady = file.Tables.Invalidate.Hold();
+                file._extents.Drop(ref part);
+            }
+        }
+    }
+
+    /// <summary>Waits until what has been cut out of the file is noted as left.</summary>
+    internal void WaitForCut()
+    {
+        using var held = _cutting.Hold();
     }
 
     private void GiveLeft(long version)
@@ -304,6 +396,22 @@ public sealed partial class DaxFile : MappedFile
         }
 
         Device.NoLongerLeaving(this);
+    }
+
+    /// <summary>
+    /// Whether a clone is about to count what is in the 2 MiB around an offset once more: a large leaf that is write-enabled lets
+    /// store to all of it.
+    /// </summary>
+    private bool AwaitsClone(long offset)
+    {
+        if (_awaitsClone.Count == 0)
+        {
+            return false;
+        }
+
+        long block = offset & -Level.EntrySpan(Level.Pmd);
+        using var epoch = Store.Epochs.Enter();
+        return _awaitsClone.Overlaps(block, block + Level.EntrySpan(Level.Pmd));
     }
 
     /// <summary>The extent that has an offset, at this moment; one of length 0 where there is none. For those who are in no epoch.</summary>

@@ -51,8 +51,32 @@ internal sealed class ExtentMap(Epochs epochs)
     /// <summary>Takes away what lies in a range of the file.</summary>
     public void Remove(long start, long end) => _tree.Remove(start, end);
 
-    /// <summary>Moves everything from a file offset on. A range that is moved over downwards has been taken away before.</summary>
+    /// <summary>
+    /// Moves everything from a file offset on, however much it is. A range that is moved over downwards has been taken away before.
+    /// </summary>
     public void Shift(long from, long distance) => _tree.Shift(from, distance);
+
+    /// <summary>Takes away what lies in a range of the file, however much it is, and returns it, to be given to <see cref="Drop"/>.</summary>
+    public Part CutOut(long start, long end) => new(_tree.CutOut(start, end));
+
+    /// <summary>Adds an extent, which is not in the map, to the end of a part that is to be put in.</summary>
+    public Part Append(Part part, in FileExtent extent) =>
+        new(_tree.Append(part.Intervals, new(extent.FileOffset, extent.FileEnd, new DevicePlace(extent.DeviceOffset, extent.IsShared))));
+
+    /// <summary>Puts a part in the place of all that lies in a range of the file, however much it is.</summary>
+    /// <returns>What lay there, to be given to <see cref="Drop"/>.</returns>
+    public Part Replace(long start, long end, Part part) => new(_tree.Replace(start, end, part.Intervals));
+
+    /// <summary>The first extent of a part that has something from a file offset on. Needs no lock.</summary>
+    public FileExtent First(Part part, long start) => _tree.TryGetNext(part.Intervals, start, out var interval) ? ExtentOf(interval) : default;
+
+    /// <summary>Gives up the memory of some extents of a part that is not in the map.</summary>
+    public void Drop(ref Part part)
+    {
+        var intervals = part.Intervals;
+        _tree.Drop(ref intervals);
+        part = new(intervals);
+    }
 
     /// <summary>The part of an extent in a range of the file; of length 0 or less where there is none.</summary>
     public static FileExtent Slice(FileExtent extent, long start, long end)
@@ -62,6 +86,17 @@ internal sealed class ExtentMap(Epochs epochs)
         return extent with { FileOffset = from, DeviceOffset = extent.DeviceOffset + (from - extent.FileOffset), Length = to - from };
     }
 
-    private static FileExtent ExtentOf(in Interval<DevicePlace> interval) =>
+    /// <summary>Extents that are not in the map: cut out of it, or to be put in. The default is none.</summary>
+    public readonly struct Part
+    {
+        internal Part(IntervalTree<DevicePlace, NoSummary<DevicePlace>>.Part intervals) => Intervals = intervals;
+
+        /// <summary>Whether there is no extent.</summary>
+        public bool IsNone => Intervals.IsNone;
+
+        internal IntervalTree<DevicePlace, NoSummary<DevicePlace>>.Part Intervals { get; }
+    }
+
+    public static FileExtent ExtentOf(Interval<DevicePlace> interval) =>
         new(interval.Start, interval.Value.Offset, interval.Length, interval.Value.IsShared);
 }

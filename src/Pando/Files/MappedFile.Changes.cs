@@ -6,11 +6,22 @@ namespace Pando.Files;
 
 /// <content>
 /// Changes of the layout. Each has two parts: what can fail (space, copies, storage) comes first and is given back by its
-/// scope; then faults are excluded, leaves removed, and what was prepared is put in place, which cannot fail.
+/// scope; then faults are excluded, leaves removed, and what was prepared is put in place, which cannot fail. The second part has
+/// few steps however much changes (a layout that was made beside the old one takes its place), or it is done in pieces, between
+/// which others go on: nobody waits for the whole.
 /// </content>
 public abstract partial class MappedFile
 {
+    /// <summary>
+    /// Held by a change of the layout that somebody asked for, from its beginning to its end: they are made one after the other.
+    /// </summary>
+    private protected SleepLock Changes { get; } = new(LockRank.LayoutChange);
+
     /// <summary>Sets the file's size (ftruncate(2)). What lies past a smaller size is gone, private copies too.</summary>
+    /// <remarks>
+    /// The size changes at once; storage past a smaller one is taken away in pieces, and until the operation returns processes may
+    /// reach what of it they have mapped.
+    /// </remarks>
     /// <returns>
     /// EINVAL for a negative size, or one that is no multiple of <see cref="MappingAlignment"/>; EFBIG; EBADF if the file has
     /// ended. Where the lower of the two ends cuts a page, part of it is cleared: EIO if its memory has failed; ENOSPC or EIO if
@@ -41,46 +52,64 @@ public abstract partial class MappedFile
             return Errno.None;
         }
 
-        // The page that the lower end cuts, the old or the new one, is filled with zeroes from there on.
-        var error = PrepareToClear([Math.Min(size, before)]);
-        if (error != Errno.None)
-        {
-            return error;
-        }
-
-        using var change = Tables.Invalidate.Change();
-
         long pastEnd = (size + MappingAlignment - 1) & -MappingAlignment;
-        if (size < before)
+        using (Marks.Hold())
         {
-            // A large leaf that the end cuts goes as a whole; small ones before it stay.
-            var remove = new RemoveLeaves(Store, includingCopies: true);
-            ChangeLeaves(pastEnd, MaxSize, remove);
-            Store.Shootdown.FlushShared(Tables);
-            remove.Release();
-            Reshape(size, pastEnd, MaxSize);
-            ClearBytes(size, pastEnd);
-        }
-        else
-        {
-            // What was stored past the end, in the page that the end cuts, is no part of the file; it goes, too, where the
-            // size stays (Linux: shmem_truncate_range).
-            long cut = (before + PageSize - 1) & -PageSize;
-            Reshape(size, MaxSize, MaxSize);
-            ClearBytes(before, size == before ? cut : Math.Min(size, cut));
+            // The page that the lower end cuts, the old or the new one, is filled with zeroes from there on.
+            var error = PrepareToClear([Math.Min(size, before)]);
+            if (error != Errno.None)
+            {
+                return error;
+            }
 
-            // What holds the old end may be shown by a large leaf now.
-            long block = before & -Level.EntrySpan(Level.Pmd);
-            JoinLargePages(block, block + Level.EntrySpan(Level.Pmd));
+            using var change = Tables.Invalidate.Change();
+            if (size < before)
+            {
+                long end = PieceEnd(pastEnd, MaxSize);
+                TakePastEnd(size, pastEnd, end);
+                ClearBytes(size, pastEnd);
+                pastEnd = end;
+            }
+            else
+            {
+                Grow(before, size);
+                return Errno.None;
+            }
         }
 
+        InPieces(pastEnd, MaxSize, (start, end) => TakePastEnd(size, start, end));
         return Errno.None;
+    }
+
+    /// <summary>Sets a smaller size, or one that has been set, and takes away what lies in a range past it.</summary>
+    private void TakePastEnd(long size, long start, long end)
+    {
+        // A large leaf that the end cuts goes as a whole; small ones before it stay.
+        var remove = new RemoveLeaves(Store, includingCopies: true);
+        ChangeLeaves(start, end, remove);
+        Store.Shootdown.FlushShared(Tables);
+        remove.Release();
+        Reshape(size, start, end);
+    }
+
+    private void Grow(long before, long size)
+    {
+        // What was stored past the end, in the page that the end cuts, is no part of the file; it goes, too, where the
+        // size stays (Linux: shmem_truncate_range).
+        long cut = (before + PageSize - 1) & -PageSize;
+        Reshape(size, MaxSize, MaxSize);
+        ClearBytes(before, size == before ? cut : Math.Min(size, cut));
+
+        // What holds the old end may be shown by a large leaf now.
+        long block = before & -Level.EntrySpan(Level.Pmd);
+        JoinLargePages(block, block + Level.EntrySpan(Level.Pmd));
     }
 
     /// <summary>
     /// Takes the storage of a range away; it reads as zeroes (fallocate(2), FALLOC_FL_PUNCH_HOLE with KEEP_SIZE).
     /// Parts of pages at the ends are filled with zeroes. Private copies stay.
     /// </summary>
+    /// <remarks>It is done in pieces, lowest first: others may see that a part of the range is a hole already.</remarks>
     /// <returns>
     /// EINVAL for a negative offset or a length that is not positive; EFBIG for an end past 2^63; EBADF if the file has ended. Where an end cuts a page:
     /// EIO if its memory has failed; ENOSPC or EIO if other files lie there too and it cannot be copied; ENOMEM if it cannot
@@ -114,28 +143,55 @@ public abstract partial class MappedFile
         long start = (offset + MappingAlignment - 1) & -MappingAlignment;
         long end = (offset + length) & -MappingAlignment;
         using var held = Changes.Hold();
-        var error = PrepareToClear([offset, offset + length]);
-        if (error != Errno.None)
+        using (Marks.Hold())
         {
-            return error;
-        }
+            var error = PrepareToClear([offset, offset + length]);
+            if (error != Errno.None)
+            {
+                return error;
+            }
 
-        using var change = Tables.Invalidate.Change();
-        if (start < end)
-        {
-            RemoveShown(start, end);
-            Reshape(Size, start, end);
+            using var change = Tables.Invalidate.Change();
+            if (start >= end)
+            {
+                ClearBytes(offset, offset + length);
+                return Errno.None;
+            }
+
             ClearBytes(offset, start);
             ClearBytes(end, offset + length);
-            JoinLargePages(start, end);
-        }
-        else
-        {
-            ClearBytes(offset, offset + length);
         }
 
+        InPieces(start, end, Punch);
         return Errno.None;
     }
+
+    private void Punch(long start, long end)
+    {
+        RemoveShown(start, end);
+        Reshape(Size, start, end);
+        JoinLargePages(start, end);
+    }
+
+    /// <summary>
+    /// Changes the layout of a range piece by piece. Before each, those go on who have waited for the one before. The caller
+    /// holds <see cref="Changes"/>.
+    /// </summary>
+    private protected void InPieces(long start, long end, Action<long, long> change)
+    {
+        while (start < end)
+        {
+            Tables.Invalidate.LetOthersGoOn();
+            using var marks = Marks.Hold();
+            using var excluded = Tables.Invalidate.Change();
+            long pieceEnd = PieceEnd(start, end);
+            change(start, pieceEnd);
+            start = pieceEnd;
+        }
+    }
+
+    /// <summary>How far a piece of a range goes that can be changed while others wait. Under the invalidate lock.</summary>
+    private protected virtual long PieceEnd(long start, long end) => end;
 
     /// <summary>
     /// Sets the size, and takes away the storage of a range, which nobody reaches any more, as one change of the metadata.
@@ -149,7 +205,7 @@ public abstract partial class MappedFile
     /// <summary>
     /// Sees to it that parts of the pages can be cleared that some offsets cut: they are the file's own, since what is cleared
     /// must not be cleared in another file; their memory is good; and they are marked as written. They stay so while the
-    /// caller holds <see cref="Changes"/>.
+    /// caller holds <see cref="Changes"/> and <see cref="Marks"/>.
     /// </summary>
     private Errno PrepareToClear(ReadOnlySpan<long> cuts)
     {

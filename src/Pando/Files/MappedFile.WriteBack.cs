@@ -12,14 +12,14 @@ public abstract partial class MappedFile
     internal ErrorSequence Errors { get; } = new();
 
     /// <summary>
-    /// Held by a write-back, and by every change of the layout that moves what may have been written or takes it away: who
-    /// finds nothing left to write back must not return before it is durable, and marks that were taken must not stand for
-    /// something else when it is. Faults that fill a hole or copy a page, and migrations, do neither and go beside.
+    /// Held by a write-back, and by every piece of a change of the layout that moves what may have been written or takes it
+    /// away: who finds nothing left to write back must not return before it is durable, and marks that were taken must not stand
+    /// for something else when it is. Faults that fill a hole or copy a page, and migrations, do neither and go beside.
     /// </summary>
-    private protected SleepLock Changes { get; } = new(LockRank.WriteBack);
+    private protected SleepLock Marks { get; } = new(LockRank.WriteBack);
 
     /// <summary>Whether a write-back or a change of the layout is under way.</summary>
-    internal bool IsChanging => Changes.IsHeld || Tables.Invalidate.IsHeld;
+    internal bool IsChanging => Changes.IsHeld || Marks.IsHeld || Tables.Invalidate.IsHeld;
 
     /// <summary>
     /// Writes back what has been written in a range (fsync(2), sync_file_range(2)): every leaf that could be
@@ -50,7 +50,7 @@ public abstract partial class MappedFile
         }
 
         Errno error;
-        using (Changes.Hold())
+        using (Marks.Hold())
         {
             error = WriteBackHeld(offset, length > MaxSize - offset ? MaxSize : offset + length, DurabilityPart.WriteBack, layoutHeld: false);
             if (error == Errno.None && !LeavesOut(DurabilityPart.Commit))
@@ -70,7 +70,7 @@ public abstract partial class MappedFile
     }
 
     /// <summary>
-    /// Makes what has been written in a range durable, without the metadata. The caller holds <see cref="Changes"/>; marks
+    /// Makes what has been written in a range durable, without the metadata. The caller holds <see cref="Marks"/>; marks
     /// that reach over the range count as a whole.
     /// </summary>
     /// <param name="start">The first offset.</param>

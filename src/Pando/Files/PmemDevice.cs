@@ -506,6 +506,7 @@ public sealed class PmemDevice : IDisposable
         var error = Errno.None;
         foreach (var file in files)
         {
+            file.WaitForCut();
             var outcome = file.CommitMetadata();
             error = error == Errno.None ? outcome : error;
         }

@@ -1,3 +1,5 @@
+using Pando.Intervals;
+
 namespace Pando.Files;
 
 /// <summary>
@@ -6,10 +8,13 @@ namespace Pando.Files;
 /// </summary>
 internal sealed class SpaceClaim(PmemDevice device) : IDisposable
 {
-    private List<FileExtent> _pieces = [];
+    private readonly List<FileExtent> _pieces = [];
 
-    /// <summary>What is claimed, in the order in which it was.</summary>
-    public IReadOnlyList<FileExtent> Pieces => _pieces;
+    // By the offset in the file that is about to lead there.
+    private IntervalMap<DevicePlace>? _shared;
+
+    /// <summary>What was counted once more, in the order of the file that is about to lead there.</summary>
+    public IEnumerable<FileExtent> Shared => _shared?.Select(ExtentMap.ExtentOf) ?? [];
 
     /// <summary>
     /// Takes a piece of that length, aligned. Where there is none, what files have left is waited for: their metadata are made
@@ -56,28 +61,26 @@ internal sealed class SpaceClaim(PmemDevice device) : IDisposable
     /// <summary>Counts a piece once more. The caller's file leads there, and its layout does not change meanwhile.</summary>
     public void Share(FileExtent piece)
     {
-        _pieces.EnsureCapacity(_pieces.Count + 1);
         device.Space.Share(piece.DeviceOffset, piece.Length);
-        _pieces.Add(piece);
+        (_shared ??= new()).Set(piece.FileOffset, piece.FileEnd, new DevicePlace(piece.DeviceOffset, piece.IsShared));
     }
 
     /// <summary>A file leads there now: nothing is given back any more.</summary>
-    public IReadOnlyList<FileExtent> Keep()
+    public void Keep()
     {
-        var kept = _pieces;
-        _pieces = [];
-        return kept;
+        _pieces.Clear();
+        _shared?.Clear();
     }
 
     /// <summary>Gives back what is not kept.</summary>
     public void Dispose()
     {
-        foreach (var piece in _pieces)
+        foreach (var piece in _pieces.Concat(Shared))
         {
             device.Space.Give(piece.DeviceOffset, piece.Length);
         }
 
-        _pieces.Clear();
+        Keep();
     }
 
     /// <returns>EAGAIN where something may have come free; ENOSPC where nothing can; EIO.</returns>

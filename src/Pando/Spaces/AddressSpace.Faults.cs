@@ -17,6 +17,9 @@ public sealed partial class AddressSpace
 {
     private const int MostQuestions = 10_000;
 
+    // So often others change what a fault has seen before it sees to it that the file's layout stays as it is.
+    private const int MostRetries = 16;
+
     /// <summary>
     /// Resolves a fault: what the processor calls when an access finds no translation, or one that does not allow it.
     /// Allocates no managed memory on the ordinary ways.
@@ -157,13 +160,18 @@ public sealed partial class AddressSpace
         }
 
         var fault = new FaultState(address, access, end, area, purpose, provided);
-        while (true)
+        for (int retries = 0; ; retries++)
         {
-            fault.Sequence = area.File?.Tables.Invalidate.Sequence() ?? 0;
             FaultStep step;
-            using (Store.Epochs.Enter())
+            if (retries > MostRetries && area.File is { } file)
             {
-                step = Descend(ref fault);
+                // Its layout is changed in many pieces, say.
+                using var held = file.Tables.Invalidate.Hold();
+                step = TryOnce(ref fault);
+            }
+            else
+            {
+                step = TryOnce(ref fault);
             }
 
             switch (step)
@@ -198,6 +206,13 @@ public sealed partial class AddressSpace
                     throw new UnreachableException();
             }
         }
+    }
+
+    private FaultStep TryOnce(ref FaultState fault)
+    {
+        fault.Sequence = fault.Area.File?.Tables.Invalidate.Sequence() ?? 0;
+        using var epoch = Store.Epochs.Enter();
+        return Descend(ref fault);
     }
 
     /// <summary>Goes down from the root and does what is to be done at the first entry that does not lead on.</summary>
