@@ -1,3 +1,5 @@
+using Pando.Costs;
+
 namespace Pando.Concurrency;
 
 /// <summary>
@@ -105,6 +107,7 @@ internal sealed class InvalidateLock
 
         internal Scope(InvalidateLock entered, SleepLock.Scope held)
         {
+            Cost.BeginStretch();
             _held = held;
             _exclusion = new Exclusion(entered);
         }
@@ -114,6 +117,7 @@ internal sealed class InvalidateLock
         {
             _exclusion.Dispose();
             _held.Dispose();
+            Cost.EndStretch();
         }
     }
 
@@ -125,6 +129,7 @@ internal sealed class InvalidateLock
 
         internal Steady(InvalidateLock entered, SleepLock.Scope held)
         {
+            Cost.BeginStretch();
             _lock = entered;
             _held = held;
         }
@@ -133,7 +138,11 @@ internal sealed class InvalidateLock
         public Exclusion ExcludeFaults() => new(_lock);
 
         /// <summary>Lets the layout change. Called once, by <c>using</c>.</summary>
-        public void Dispose() => _held.Dispose();
+        public void Dispose()
+        {
+            _held.Dispose();
+            Cost.EndStretch();
+        }
     }
 
     /// <summary>A time in which no fault of the file can complete.</summary>

@@ -47,6 +47,12 @@ internal enum LockRank
     Invalidate,
 
     /// <summary>
+    /// What a change of the layout has cut out of one file, until it is noted as space that the file has left. Who finds no other
+    /// space waits for it. Sleeps: there may be much of it.
+    /// </summary>
+    CutExtents,
+
+    /// <summary>
     /// Private pages of one file on their way from one table to another (fork, mremap), and changes that must find all of them.
     /// Sleeps: it is held over a walk.
     /// </summary>
@@ -75,12 +81,6 @@ internal enum LockRank
 
     /// <summary>Which tables of spaces may show one file (ReverseMap). Spins.</summary>
     ReverseMap,
-
-    /// <summary>
-    /// What a change of the layout has cut out of one file, until it is noted as space that the file has left. Who finds no other
-    /// space waits for it. Sleeps: there may be much of it.
-    /// </summary>
-    CutExtents,
 
     /// <summary>A device's free space. Spins.</summary>
     FileStorage,

@@ -25,6 +25,9 @@ internal sealed class SleepLock(LockRank rank)
     /// <summary>Whether anybody holds it.</summary>
     public bool IsHeld => Volatile.Read(ref _state) != Free;
 
+    /// <summary>Whether anybody has found it taken and waits for it.</summary>
+    public bool IsWaitedFor => Volatile.Read(ref _waiting) != 0;
+
     /// <summary>Takes the lock until the scope ends.</summary>
     public Scope Hold()
     {
@@ -46,7 +49,7 @@ internal sealed class SleepLock(LockRank rank)
     {
         long passed = Volatile.Read(ref _passed);
         var spin = new SpinWait();
-        while (Volatile.Read(ref _waiting) != 0 && Volatile.Read(ref _passed) == passed)
+        while (IsWaitedFor && Volatile.Read(ref _passed) == passed)
         {
             Schedule.Wait(ref spin);
         }

@@ -11,6 +11,12 @@ internal static class Cost
     [ThreadStatic]
     private static long[]? _counts;
 
+    [ThreadStatic]
+    private static long _extentsBefore;
+
+    [ThreadStatic]
+    private static long _mostExtents;
+
     /// <summary>Counts steps of a kind, where a test has begun to count on this thread.</summary>
     [Conditional("PANDO_CHECKED")]
     public static void Count(CostKind kind, long steps = 1)
@@ -21,8 +27,29 @@ internal static class Cost
         }
     }
 
+    /// <summary>From here on this thread keeps others from going on, until <see cref="EndStretch"/>.</summary>
+    [Conditional("PANDO_CHECKED")]
+    public static void BeginStretch() => _extentsBefore = _counts?[(int)CostKind.Extent] ?? 0;
+
+    /// <summary>Others can go on.</summary>
+    [Conditional("PANDO_CHECKED")]
+    public static void EndStretch()
+    {
+        if (_counts is { } counts)
+        {
+            _mostExtents = Math.Max(_mostExtents, counts[(int)CostKind.Extent] - _extentsBefore);
+        }
+    }
+
+    /// <summary>The most extents that this thread has dealt with in one stretch since <see cref="Begin"/>.</summary>
+    public static long MostExtentsInStretch => _mostExtents;
+
     /// <summary>Begins to count on this thread, from zero.</summary>
-    public static void Begin() => _counts = new long[Enum.GetValues<CostKind>().Length];
+    public static void Begin()
+    {
+        _counts = new long[Enum.GetValues<CostKind>().Length];
+        _mostExtents = 0;
+    }
 
     /// <summary>Ends counting on this thread.</summary>
     /// <returns>The steps of each kind since <see cref="Begin"/>; all zero in the ordinary build.</returns>

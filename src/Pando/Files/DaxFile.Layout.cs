@@ -100,9 +100,14 @@ public sealed partial class DaxFile
             return default;
         }
 
-        var cut = change();
-        JoinLargePages(offset, MaxSize);
-        return new CutExtents(this, cut);
+        return new CutExtents(
+            this,
+            () =>
+            {
+                var cut = change();
+                JoinLargePages(offset, MaxSize);
+                return cut;
+            });
     }
 
     /// <summary>
@@ -155,7 +160,6 @@ public sealed partial class DaxFile
                 return Errno.None;
             }
 
-            var pieces = claim.Shared.ToList();
             claim.Dispose();
             source.LeadAlone(sourceOffset, sourceOffset + length);
             if (error != Errno.EAGAIN)
@@ -164,16 +168,13 @@ public sealed partial class DaxFile
             }
 
             // The device is being emptied where the source lay. What cannot be moved for want of room is cloned where it is.
-            foreach (var (start, end) in pieces.SelectMany(Device.BeingEmptied))
+            error = source.LeaveWhatIsBeingEmptied(sourceOffset, sourceOffset + length);
+            if (error is not (Errno.None or Errno.ENOSPC))
             {
-                error = source.MoveAway(start, end);
-                if (error is not (Errno.None or Errno.ENOSPC))
-                {
-                    return error;
-                }
-
-                mayStay |= error == Errno.ENOSPC;
+                return error;
             }
+
+            mayStay = error == Errno.ENOSPC;
         }
     }
 
@@ -294,7 +295,7 @@ public sealed partial class DaxFile
     private ExtentMap.Part Prepare(IEnumerable<FileExtent> extents)
     {
         var part = default(ExtentMap.Part);
-        foreach (var piece in extents.Chunk(MostInPiece))
+        foreach (var piece in extents.Chunk(Device.MostInPiece))
         {
             Tables.Invalidate.LetOthersGoOn();
             using var steady = Tables.Invalidate.Hold();
@@ -311,13 +312,18 @@ public sealed partial class DaxFile
     {
         using var marks = Marks.Hold();
         using var change = Tables.Invalidate.Change();
-        RemoveShown(start, end);
-        var before = _extents.Replace(start, end, part);
-        claim.Keep();
-        Lead(Size);
-        _dirty.Forget(start, end);
-        JoinLargePages(start, end);
-        return new CutExtents(this, before);
+        return new CutExtents(
+            this,
+            () =>
+            {
+                RemoveShown(start, end);
+                var before = _extents.Replace(start, end, part);
+                claim.Keep();
+                Lead(Size);
+                _dirty.Forget(start, end);
+                JoinLargePages(start, end);
+                return before;
+            });
     }
 
     /// <summary>Where no other file lies any more, stores go to the place where the file lies.</summary>
@@ -475,22 +481,44 @@ public sealed partial class DaxFile
         return Errno.None;
     }
 
+    /// <summary>Moves what of a range of the file lies where the device is being emptied, as far as there is room.</summary>
+    /// <returns>ENOSPC if there is no room for all; EIO.</returns>
+    private Errno LeaveWhatIsBeingEmptied(long start, long end)
+    {
+        var outcome = Errno.None;
+        foreach (var piece in _extents.Within(start, end).SelectMany(Device.BeingEmptied).SelectMany(InBlocks))
+        {
+            Tables.Invalidate.LetOthersGoOn();
+            var error = Move(piece);
+            if (error is not (Errno.None or Errno.EAGAIN or Errno.ENOSPC))
+            {
+                return error;
+            }
+
+            outcome = error == Errno.ENOSPC ? error : outcome;
+        }
+
+        return outcome;
+    }
+
     /// <summary>
     /// Whether any of the file that has not failed lies on a range of the device that is out of use. A change of the layout
     /// that has taken space there before comes to its end first; one that begins later takes none.
     /// </summary>
     internal bool CanMoveFrom(long deviceStart, long deviceEnd)
     {
-        using var changes = Changes.Hold();
-        using var held = Tables.Invalidate.Hold();
+        using (Changes.Hold())
+        using (Tables.Invalidate.Hold())
+        {
+            // Here they have ended.
+        }
+
         return Movable(deviceStart, deviceEnd).Any();
     }
 
     /// <summary>The pieces of the file on a range of the device that have not failed, none larger than 2 MiB.</summary>
     private IEnumerable<FileExtent> Movable(long deviceStart, long deviceEnd) =>
-        _extents.Within(0, long.MaxValue)
-            .Where(extent => extent.DeviceOffset < deviceEnd && deviceStart < extent.DeviceEnd)
-            .Select(extent => ExtentMap.Slice(extent, extent.FileOffset + (deviceStart - extent.DeviceOffset), extent.FileOffset + (deviceEnd - extent.DeviceOffset)))
+        _extents.On(deviceStart, deviceEnd)
             .SelectMany(InBlocks)
             .SelectMany(Device.WithoutPoison);
 
@@ -546,11 +574,7 @@ public sealed partial class DaxFile
 
     /// <summary>Whether any of the file lies where memory of a range of the device has failed.</summary>
     internal bool HasFailedOn(long deviceStart, long deviceEnd) =>
-        _extents.Within(0, long.MaxValue).Any(extent =>
-            Math.Max(extent.DeviceOffset, deviceStart) is var from
-            && Math.Min(extent.DeviceEnd, deviceEnd) is var to
-            && from < to
-            && Device.IsPoisoned(from, to - from));
+        _extents.On(deviceStart, deviceEnd).Any(extent => Device.IsPoisoned(extent.DeviceOffset, extent.Length));
 
     /// <summary>
     /// Removes the leaves of a range of the device whose memory has failed, wherever the file shows it; from then on
@@ -559,10 +583,9 @@ public sealed partial class DaxFile
     internal void RemovePoisoned(long deviceStart, long deviceEnd)
     {
         using var change = Tables.Invalidate.Change();
-        foreach (var extent in _extents.Within(0, long.MaxValue).Where(extent => extent.DeviceOffset < deviceEnd && deviceStart < extent.DeviceEnd))
+        foreach (var extent in _extents.On(deviceStart, deviceEnd))
         {
-            long from = extent.FileOffset + Math.Max(0, deviceStart - extent.DeviceOffset);
-            RemoveShown(from, from + Math.Min(deviceEnd, extent.DeviceEnd) - Math.Max(deviceStart, extent.DeviceOffset));
+            RemoveShown(extent.FileOffset, extent.FileEnd);
         }
     }
 

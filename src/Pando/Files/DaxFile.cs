@@ -11,9 +11,6 @@ namespace Pando.Files;
 /// </summary>
 public sealed partial class DaxFile : MappedFile
 {
-    // How many extents are changed while others wait.
-    private const int MostInPiece = 64;
-
     private readonly DirtySet _dirty;
     private readonly ExtentMap _extents;
 
@@ -241,7 +238,7 @@ public sealed partial class DaxFile : MappedFile
         int count = 0;
         for (var extent = _extents.First(start, end); extent.Length != 0; extent = _extents.First(extent.FileEnd, end))
         {
-            if (++count > MostInPiece)
+            if (++count > Device.MostInPiece)
             {
                 // At a multiple of 2 MiB where it can, so that no leaf is cut for it.
                 long block = extent.FileOffset & -Level.EntrySpan(Level.Pmd);
@@ -326,47 +323,56 @@ public sealed partial class DaxFile : MappedFile
     /// </summary>
     private readonly ref struct CutExtents
     {
-        private readonly DaxFile _file;
+        private readonly DaxFile? _file;
         private readonly ExtentMap.Part _part;
         private readonly SleepLock.Scope _held;
 
-        /// <summary>Under the invalidate lock, as the last of the change.</summary>
-        public CutExtents(DaxFile file, ExtentMap.Part part)
+        /// <summary>Makes a change that cuts extents out, and returns them. Under the invalidate lock, with faults excluded.</summary>
+        public CutExtents(DaxFile file, Func<ExtentMap.Part> change)
         {
+            // Who finds no space on the device, and sees anything of the change, knows that there will be some.
             _file = file;
-            _part = part;
-            if (!part.IsNone)
+            _held = file._cutting.Hold();
+            Interlocked.Increment(ref file._leftCount);
+            try
             {
-                // Who finds no space on the device knows from now on that there will be some.
-                _held = file._cutting.Hold();
-                Interlocked.Increment(ref file._leftCount);
                 file.Device.Leaving(file);
+                _part = change();
+            }
+            catch
+            {
+                End();
+                throw;
             }
         }
 
         public void Dispose()
         {
-            if (_part.IsNone)
+            if (_file is not { } file)
             {
                 return;
             }
 
-            var file = _file;
             for (var piece = file._extents.First(_part, 0); piece.Length != 0; piece = file._extents.First(_part, piece.FileEnd))
             {
                 // With the change that cut it out, or a later one.
                 file.Leave(piece, Volatile.Read(ref file._metadataVersion));
             }
 
-            Interlocked.Decrement(ref file._leftCount);
-            file.Device.NoLongerLeaving(file);
-            _held.Dispose();
+            End();
             for (var part = _part; !part.IsNone;)
             {
                 file.Tables.Invalidate.LetOthersGoOn();
                 using var steady = file.Tables.Invalidate.Hold();
                 file._extents.Drop(ref part);
             }
+        }
+
+        private void End()
+        {
+            Interlocked.Decrement(ref _file!._leftCount);
+            _file.Device.NoLongerLeaving(_file);
+            _held.Dispose();
         }
     }
 

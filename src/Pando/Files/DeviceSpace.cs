@@ -1,5 +1,6 @@
 using System.Diagnostics;
 using Pando.Concurrency;
+using Pando.Costs;
 using Pando.Intervals;
 
 namespace Pando.Files;
@@ -188,6 +189,7 @@ internal sealed class DeviceSpace
     /// <summary>What begins at a place that is taken, and has the same number of files from there on, up to an end.</summary>
     private Interval<Sharers> PartAt(long at, long end)
     {
+        Cost.Count(CostKind.Extent);
         bool any = _shared.TryGetNext(at, out var next) && next.Start < end;
         return !any ? new(at, end, Sharers.One)
             : next.Start > at ? new(at, next.Start, Sharers.One)

@@ -1,4 +1,5 @@
 using Pando.Concurrency;
+using Pando.Costs;
 using Pando.Intervals;
 
 namespace Pando.Files;
@@ -11,7 +12,7 @@ namespace Pando.Files;
 internal sealed class ExtentMap(Epochs epochs)
 {
     private readonly Epochs _epochs = epochs;
-    private readonly IntervalTree<DevicePlace, NoSummary<DevicePlace>> _tree = new(epochs);
+    private readonly IntervalTree<DevicePlace, DeviceBounds> _tree = new(epochs);
 
     /// <summary>How many extents there are.</summary>
     public int Count => _tree.Count;
@@ -28,6 +29,7 @@ internal sealed class ExtentMap(Epochs epochs)
     /// </summary>
     public FileExtent First(long start, long end)
     {
+        Cost.Count(CostKind.Extent);
         using var epoch = _epochs.Enter();
         return _tree.TryGetNext(start, out var interval) && interval.Start < end ? ExtentOf(interval.Slice(start, end)) : default;
     }
@@ -39,6 +41,28 @@ internal sealed class ExtentMap(Epochs epochs)
         {
             yield return extent;
         }
+    }
+
+    /// <summary>
+    /// The pieces of the extents that lie on a range of the device, in the order of the file. Each is looked up when it is asked for.
+    /// </summary>
+    /// <remarks>
+    /// Each costs the logarithm where the file lies on the device in long stretches of one order. Where its extents are scattered
+    /// over the device, all may have to be looked at (an XFS without a reverse map, rmapbt, has to as well).
+    /// </remarks>
+    public IEnumerable<FileExtent> On(long deviceStart, long deviceEnd)
+    {
+        for (long from = 0; First(from, deviceStart, deviceEnd) is { Length: > 0 } extent; from = extent.FileEnd)
+        {
+            yield return Slice(extent, extent.FileOffset + (deviceStart - extent.DeviceOffset), extent.FileOffset + (deviceEnd - extent.DeviceOffset));
+        }
+    }
+
+    private FileExtent First(long from, long deviceStart, long deviceEnd)
+    {
+        Cost.Count(CostKind.Extent);
+        using var epoch = _epochs.Enter();
+        return _tree.TryFind(new DeviceBounds.Overlap(deviceStart, deviceEnd), from, out var interval) ? ExtentOf(interval) : default;
     }
 
     /// <summary>Whether a range of the file has no storage at all.</summary>
@@ -89,12 +113,12 @@ internal sealed class ExtentMap(Epochs epochs)
     /// <summary>Extents that are not in the map: cut out of it, or to be put in. The default is none.</summary>
     public readonly struct Part
     {
-        internal Part(IntervalTree<DevicePlace, NoSummary<DevicePlace>>.Part intervals) => Intervals = intervals;
+        internal Part(IntervalTree<DevicePlace, DeviceBounds>.Part intervals) => Intervals = intervals;
 
         /// <summary>Whether there is no extent.</summary>
         public bool IsNone => Intervals.IsNone;
 
-        internal IntervalTree<DevicePlace, NoSummary<DevicePlace>>.Part Intervals { get; }
+        internal IntervalTree<DevicePlace, DeviceBounds>.Part Intervals { get; }
     }
 
     public static FileExtent ExtentOf(Interval<DevicePlace> interval) =>

@@ -1,5 +1,6 @@
 using Pando.Concurrency;
 using Pando.Hardware;
+using Pando.Intervals;
 using Pando.Tables;
 
 namespace Pando.Files;
@@ -30,8 +31,8 @@ public sealed class PmemDevice : IDisposable
     private int _users = 1;
     private int _closed;
 
-    // Pages whose memory has failed, by device offset, sorted. Replaced as a whole; read without a lock.
-    private long[] _poison = [];
+    // What of the device's memory has failed, by device offset. Changed under the lock; read without.
+    private readonly IntervalTree<Present, NoSummary<Present>> _poison;
     private long _metadataSyncs;
 
     internal PmemDevice(TableStore store, long size, PhysicalAddress start, PmemBacking backing, string? path, Frame zero)
@@ -60,6 +61,7 @@ public sealed class PmemDevice : IDisposable
         Start = start;
         ZeroPage = zero;
         Space = new DeviceSpace(size);
+        _poison = new(store.Epochs);
         _storage = storage();
         try
         {
@@ -99,7 +101,12 @@ public sealed class PmemDevice : IDisposable
     /// <summary>A test's hook: what of durability is left out. It exists to show that the tests see it.</summary>
     internal Func<DurabilityPart, bool>? LeavesOut { get; set; }
 
-    internal bool HasPoison => Volatile.Read(ref _poison).Length > 0;
+    /// <summary>
+    /// How many extents of a file are changed while others wait. Tests make it small, so that few extents are many pieces.
+    /// </summary>
+    internal int MostInPiece { get; set; } = 64;
+
+    internal bool HasPoison => _poison.Count > 0;
 
     internal DeviceSpace Space { get; }
 
@@ -308,7 +315,7 @@ public sealed class PmemDevice : IDisposable
     {
         using (_lock.Hold())
         {
-            Volatile.Write(ref _poison, [.. _poison.Append(offset).Distinct().Order()]);
+            _poison.Set(offset, offset + Level.PageSize, default);
         }
 
         // Faults see the poison from here on; who shows the page already loses it now.
@@ -326,48 +333,49 @@ public sealed class PmemDevice : IDisposable
     /// <summary>The parts of an extent whose memory has not failed.</summary>
     internal IEnumerable<FileExtent> WithoutPoison(FileExtent extent)
     {
-        long[] poison = Volatile.Read(ref _poison);
-        long from = extent.DeviceOffset;
-        foreach (long page in poison.Where(page => page >= extent.DeviceOffset && page < extent.DeviceEnd).Append(extent.DeviceEnd))
+        for (long at = extent.DeviceOffset; at < extent.DeviceEnd;)
         {
-            if (page > from)
+            var (start, end) = FirstPoison(at, extent.DeviceEnd);
+            if (start > at)
             {
-                yield return ExtentMap.Slice(extent, extent.FileOffset + (from - extent.DeviceOffset), extent.FileOffset + (page - extent.DeviceOffset));
+                yield return ExtentMap.Slice(extent, extent.FileOffset + (at - extent.DeviceOffset), extent.FileOffset + (start - extent.DeviceOffset));
             }
 
-            from = page + Level.PageSize;
+            at = end;
         }
     }
 
-    /// <summary>The parts of an extent that lie where the device is being emptied, or was: only what has failed stays there.</summary>
-    internal IEnumerable<(long Start, long End)> BeingEmptied(FileExtent extent) =>
-        WithoutPoison(extent).SelectMany(part => OutOfUse(part.DeviceOffset, part.DeviceEnd));
-
-    private IEnumerable<(long Start, long End)> OutOfUse(long start, long end)
+    /// <summary>The first part of a range whose memory has failed; where none has, nothing at the range's end.</summary>
+    private (long Start, long End) FirstPoison(long start, long end)
     {
-        while (start < end)
+        using var epoch = _store.Epochs.Enter();
+        return _poison.TryGetNext(start, out var failed) && failed.Start < end
+            ? (Math.Max(start, failed.Start), Math.Min(end, failed.End))
+            : (end, end);
+    }
+
+    /// <summary>The parts of an extent that lie where the device is being emptied, or was: only what has failed stays there.</summary>
+    internal IEnumerable<FileExtent> BeingEmptied(FileExtent extent) => WithoutPoison(extent).SelectMany(OutOfUse);
+
+    private IEnumerable<FileExtent> OutOfUse(FileExtent part)
+    {
+        for (long at = part.DeviceOffset; at < part.DeviceEnd;)
         {
-            var (at, length) = Space.FirstOutOfUse(start, end - start);
+            var (start, length) = Space.FirstOutOfUse(at, part.DeviceEnd - at);
             if (length == 0)
             {
                 yield break;
             }
 
-            yield return (at, at + length);
-            start = at + length;
+            at = start + length;
+            long distance = part.FileOffset - part.DeviceOffset;
+            yield return ExtentMap.Slice(part, start + distance, at + distance);
         }
     }
 
     internal bool IsPoisoned(long offset, long length)
     {
-        long[] poison = Volatile.Read(ref _poison);
-        if (poison.Length == 0)
-        {
-            return false;
-        }
-
-        int index = Array.BinarySearch(poison, offset);
-        return index >= 0 || (~index < poison.Length && poison[~index] < offset + length);
+        return HasPoison && FirstPoison(offset, offset + length).Start < offset + length;
     }
 
     internal void Add(DaxFile file)

@@ -6,7 +6,7 @@ namespace Pando.Intervals;
 
 /// <summary>
 /// What stands behind an <see cref="IntervalMap{TValue}"/>, with two things more: it keeps a summary of each part of itself,
-/// for <see cref="TryFind{TTest}"/>; and made with epochs it has readers that need no lock.
+/// for <see cref="TryFind{TTest}(TTest, out Interval{TValue})"/>; and made with epochs it has readers that need no lock.
 /// </summary>
 /// <param name="epochs">
 /// Where given, readers inside an epoch find the map as it was before or after each whole operation. One thread changes it at a
@@ -75,6 +75,46 @@ internal sealed class IntervalTree<TValue, TSummary>(Epochs? epochs) : IEnumerab
 
         GC.KeepAlive(this);
         return found;
+    }
+
+    /// <summary>Finds the first interval that has something from a number on and of which a test holds.</summary>
+    /// <param name="test">The test; it must hold of what is kept of a part if it holds of an interval in it.</param>
+    /// <param name="from">The number.</param>
+    /// <param name="interval">The interval.</param>
+    public bool TryFind<TTest>(TTest test, long from, out Interval<TValue> interval)
+        where TTest : struct, ISummaryTest<TSummary>
+    {
+        bool found = TryFind(_tree.Root, 0, test, from, out interval);
+        GC.KeepAlive(this);
+        return found;
+    }
+
+    private bool TryFind<TTest>(int node, long moved, TTest test, long from, out Interval<TValue> interval)
+        where TTest : struct, ISummaryTest<TSummary>
+    {
+        interval = default;
+        if (node == 0 || !test.Holds(_tree.Summary(node)))
+        {
+            return false;
+        }
+
+        var item = _tree.Item(node);
+        long movedBelow = moved + _tree.Distance(node);
+        if (item.End + moved > from)
+        {
+            if (TryFind(_tree.Left(node), movedBelow, test, from, out interval))
+            {
+                return true;
+            }
+
+            if (test.Holds(TSummary.Of(item)))
+            {
+                interval = item.Moved(moved);
+                return true;
+            }
+        }
+
+        return TryFind(_tree.Right(node), movedBelow, test, from, out interval);
     }
 
     /// <summary>Whether the map says something of any number from <paramref name="start"/> up to, and without, <paramref name="end"/>.</summary>

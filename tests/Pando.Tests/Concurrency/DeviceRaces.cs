@@ -42,6 +42,135 @@ public class DeviceRaces
     [Fact]
     public void A_file_that_ends_beside_a_migration_and_another_is_moved_or_gone() => Explorer.Explore(EndBesideMigration);
 
+    [Fact]
+    public void A_clone_beside_stores_to_its_source_shows_it_as_it_was_at_one_moment() => Explorer.Explore(CloneBesideStores);
+
+    [Fact]
+    public void A_clone_beside_stores_from_its_end_on_shows_it_as_it_was_at_one_moment() => Explorer.Explore(CloneBesideStoresBackwards);
+
+    [Fact]
+    public void A_clone_appears_at_once() => Explorer.Explore(CloneBesideLoads);
+
+    [Fact]
+    public void A_collapse_beside_stores_moves_every_page_once() => Explorer.Explore(CollapseBesideStores);
+
+    [Fact]
+    public void Space_that_a_collapse_has_cut_out_is_waited_for_by_who_finds_no_other() => Explorer.Explore(CollapseBesideAFullDevice);
+
+    [Fact]
+    public void A_truncation_in_pieces_beside_a_fault_and_a_write_back() => Explorer.Explore(TruncationBesideFaultAndWriteBack);
+
+    internal static Scenario CloneBesideStores() => CloneBesideStores(0, 2 * Mebi);
+
+    internal static Scenario CloneBesideStoresBackwards() => CloneBesideStores(2 * Mebi, 0);
+
+    private static Scenario CloneBesideStores(long first, long second)
+    {
+        var world = new RaceWorld();
+        var (source, target) = (world.Pieces(2), world.Holes(4 * Mebi));
+        var processor = world.Processor(world.Space(MapRequest.SharedFile(source, Rights.ReadWrite)));
+        Assert.True(processor.TryWrite(At + first, (byte)1).IsCompleted);
+        Assert.True(processor.TryWrite(At + second, (byte)1).IsCompleted);
+        return world.Race(
+            () =>
+            {
+                Assert.Equal((3, 3), (world.ByteOf(source, first), world.ByteOf(source, second)));
+
+                // What is stored first is there wherever what is stored next is.
+                Assert.True(world.ByteOf(target, first) >= world.ByteOf(target, second), $"{world.ByteOf(target, first)}, {world.ByteOf(target, second)}");
+            },
+            () => Succeeds(target.CloneRange(source, 0, 4 * Mebi, 0)),
+            () =>
+            {
+                Assert.True(processor.TryWrite(At + first, (byte)2).IsCompleted);
+                Assert.True(processor.TryWrite(At + second, (byte)2).IsCompleted);
+                Assert.True(processor.TryWrite(At + first, (byte)3).IsCompleted);
+                Assert.True(processor.TryWrite(At + second, (byte)3).IsCompleted);
+            });
+    }
+
+    internal static Scenario CloneBesideLoads()
+    {
+        var world = new RaceWorld();
+        var (source, target) = (world.Pieces(2), world.Holes(4 * Mebi));
+        world.ByteOf(source, 0) = 5;
+        world.ByteOf(source, 2 * Mebi) = 5;
+        var processor = world.Processor(world.Space(MapRequest.SharedFile(target, Rights.Read)));
+        return world.Race(
+            () => Assert.Equal((5, 5), (world.ByteOf(target, 0), world.ByteOf(target, 2 * Mebi))),
+            () => Succeeds(target.CloneRange(source, 0, 4 * Mebi, 0)),
+            () =>
+            {
+                var last = processor.TryRead(At + (2 * Mebi), out byte lastByte);
+                var first = processor.TryRead(At, out byte firstByte);
+                Assert.True(last.IsCompleted && first.IsCompleted);
+                Assert.True(firstByte >= lastByte, $"{firstByte}, {lastByte}");
+            });
+    }
+
+    internal static Scenario CollapseBesideStores()
+    {
+        var world = new RaceWorld();
+        var file = world.Pieces(3);
+        world.ByteOf(file, 4 * Mebi) = 7;
+        var processor = world.Processor(world.Space(MapRequest.SharedFile(file, Rights.ReadWrite)));
+        long before = world.Device.FreeBytes;
+        return world.Race(
+            () =>
+            {
+                Assert.Equal((1, 7), (world.ByteOf(file, 0), world.ByteOf(file, 2 * Mebi)));
+                Assert.Equal(before + Page, world.Device.FreeBytes);
+                Assert.Equal(4 * Mebi, file.Size);
+            },
+            () => Succeeds(file.CollapseRange(2 * Mebi, 2 * Mebi)),
+            () => Assert.True(processor.TryWrite(At, (byte)1).IsCompleted));
+    }
+
+    internal static Scenario CollapseBesideAFullDevice()
+    {
+        var world = new RaceWorld();
+        var (file, holes) = (world.Pieces(3), world.Holes(2 * Page));
+        var free = world.Device.Space.Snapshot().Free;
+        long offset = 0;
+        world.Known(world.Device.CreateFile("filler", world.Device.FreeBytes, [.. free.Select(piece => new FileExtent((offset += piece.Length) - piece.Length, piece.Start, piece.Length))]));
+        Assert.Equal(0, world.Device.FreeBytes);
+        var space = world.Space(MapRequest.SharedFile(holes, Rights.ReadWrite));
+        bool collapsed = false;
+        return world.Race(
+            () => Assert.Equal(4 * Mebi, file.Size),
+            () =>
+            {
+                Succeeds(file.CollapseRange(2 * Mebi, 2 * Mebi));
+            },
+            () =>
+            {
+                Point();
+                collapsed = file.Size == 4 * Mebi;
+                var result = space.Fault(At, AccessKind.Write);
+                Assert.True(result.IsResolved || !collapsed, $"The file has been collapsed, and there is no room: {result.Kind}.");
+            });
+    }
+
+    internal static Scenario TruncationBesideFaultAndWriteBack()
+    {
+        var world = new RaceWorld();
+        var file = world.Pieces(3);
+        var space = world.Space(MapRequest.SharedFile(file, Rights.ReadWrite));
+        Resolves(space, 2 * Mebi, AccessKind.Write);
+        Resolves(space, 4 * Mebi, AccessKind.Write);
+        return world.Race(
+            () =>
+            {
+                Assert.Null(world.Shown(space, 2 * Mebi));
+                Assert.Null(world.Shown(space, 4 * Mebi));
+                Assert.Equal(0, file.DirtyBytes);
+                Assert.Single(file.Extents);
+            },
+            () => Succeeds(file.SetSize(Page)),
+            () => space.Fault(At + (4 * Mebi), AccessKind.Write),
+            () => Succeeds(file.WriteBack()));
+    }
+
     internal static Scenario AllocateBesideMigration()
     {
         var world = new RaceWorld();

@@ -34,17 +34,43 @@ internal sealed class RaceWorld : IDisposable
 
     /// <summary>A world whose device has storage of the test's.</summary>
     public RaceWorld(DeviceStorage storage, long size)
-        : this() => _device = Machine.AddPmem(size, storage);
+        : this()
+    {
+        _device = Machine.AddPmem(size, storage);
+        _device.MostInPiece = 1;
+    }
 
     public Machine Machine { get; }
 
     /// <summary>Reads the tables as a processor would, and leaves nothing behind.</summary>
     public TableReader Tables { get; }
 
-    public PmemDevice Device => _device ??= Machine.AddPmem(DeviceSize, Storage = new FailingStorage(DeviceSize));
+    /// <summary>A device on which every extent that is changed is a piece by itself.</summary>
+    public PmemDevice Device
+    {
+        get
+        {
+            if (_device is null)
+            {
+                _device = Machine.AddPmem(DeviceSize, Storage = new FailingStorage(DeviceSize));
+                _device.MostInPiece = 1;
+            }
+
+            return _device;
+        }
+    }
 
     /// <summary>The storage of <see cref="Device"/>, once that is there, unless the test has brought its own.</summary>
     public FailingStorage? Storage { get; private set; }
+
+    /// <summary>A file of a page every 2 MiB, one by one on the device, and holes between.</summary>
+    public DaxFile Pieces(int count)
+    {
+        var place = Device.CreateFile("place", 2 * count * Page);
+        long start = place.Extents[0].DeviceOffset;
+        place.Dispose();
+        return Known(Device.CreateFile("pieces", count * 2 * Mebi, [.. Enumerable.Range(0, count).Select(i => new FileExtent(i * 2 * Mebi, start + (2 * i * Page), Page))]));
+    }
 
     /// <summary>A file in one piece.</summary>
     public DaxFile DaxFile(long size = 4 * Mebi) => Known(Device.CreateFile("data", size));

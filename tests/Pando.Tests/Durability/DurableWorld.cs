@@ -41,6 +41,7 @@ internal sealed class DurableWorld : IDisposable
         _machine = new Machine(new MachineOptions { Ram = 64 * Mebi, LargePages = _random.Next(2) == 0, Sharing = _random.Next(3) == 0 ? SharingLevels.None : SharingLevels.UpTo1GiB });
         Storage = new ForgettingStorage(_random.Next(2) == 0 ? 24 * Mebi : 8 * Mebi, seed);
         _device = _machine.AddPmem(Storage.Size, Storage);
+        _device.MostInPiece = seed % 2 == 0 ? 1 : 64;
         _device.LeavesOut = without is { } part ? left => left == part : null;
         _space = _machine.CreateSpace();
         _reader = new TableReader(_machine.Format, _machine.Memory);

@@ -24,6 +24,23 @@ internal static class Growth
     /// <summary>Runs one operation among n things, for n, 2n, 4n and 8n, and asserts that the cost hardly grows.</summary>
     public static void AssertOfOne(int n, Func<int, Measured> build) => Assert.True(Exponents(n, build, MostOfOne, out string text), text);
 
+    /// <summary>
+    /// Runs an operation on n, 2n, 4n and 8n extents, and asserts that there is a moment at which others can go on after a number
+    /// of them that does not depend on n.
+    /// </summary>
+    public static void AssertStretches(int n, Func<int, Measured> build)
+    {
+        const int Most = 1500;
+        var stretches = new List<long>();
+        for (int doubling = 0; doubling < 4; doubling++)
+        {
+            Count(n << doubling, build);
+            stretches.Add(Cost.MostExtentsInStretch);
+        }
+
+        Assert.True(stretches.Max() <= Most, $"Extents while others wait, with {n} to {8 * n} of them: {string.Join(", ", stretches)}; at most {Most} is allowed.");
+    }
+
     private static bool Exponents(int n, Func<int, Measured> build, double most, out string text)
     {
         // Once for nothing, so that what is compiled and made once is not counted.

@@ -349,6 +349,9 @@ internal sealed partial class World : IDisposable
         var small = AddDevice(24 * Mebi);
         var tight = AddDevice(5 * Mebi);
 
+        // Changes of these files are made in pieces.
+        (large.MostInPiece, small.MostInPiece, tight.MostInPiece) = (2, 1, 3);
+
         // Device offsets of the pieces of a file that is cut up: in line, out of line by one page, a hole, too short.
         FileExtent[] pieces =
         [
