@@ -18,5 +18,6 @@ internal interface ITreeOrder<TItem, TSummary>
     /// An item that has moved with all others of a subtree: the order among them is the same, and so is what is kept of the
     /// subtree.
     /// </summary>
-    static abstract TItem Moved(in TItem item, long distance);
+    /// <exception cref="NotSupportedException">The items are of a kind that does not move.</exception>
+    static virtual TItem Moved(in TItem item, long distance) => throw new NotSupportedException("These items do not move.");
 }

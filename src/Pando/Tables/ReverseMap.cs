@@ -231,6 +231,8 @@ internal sealed class ReverseMap
     {
         public bool IsNone(int node) => node == 0;
 
+        public int Open(int node) => node;
+
         public int Left(int node) => map.At(node).Left;
 
         public int Right(int node) => map.At(node).Right;
