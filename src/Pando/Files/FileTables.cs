@@ -174,6 +174,7 @@ public sealed class FileTables : SharedTableOwner
     internal void Abandon()
     {
         _ended = true;
+        _index.Abandon();
     }
 
     /// <summary>Takes dead tables out of the index and frees them.</summary>

@@ -21,6 +21,13 @@ internal sealed class TableIndex(TableStore store)
     /// <summary>Tables in the index.</summary>
     public int Count => _tree.Count;
 
+    /// <summary>Forgets all tables: the memory in which they lay is gone.</summary>
+    public void Abandon()
+    {
+        _tree.Clear();
+        _tree.Commit();
+    }
+
     /// <summary>The table for a key, which may be dead; none where there is none.</summary>
     public Frame Find(in TableKey key) => Find(_tree.Root, new Item(key, Frame.None));
 
