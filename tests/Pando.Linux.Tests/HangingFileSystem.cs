@@ -5,7 +5,8 @@ using System.Runtime.InteropServices;
 namespace Pando.Linux.Tests;
 
 /// <summary>
-/// A FUSE file system of one file of 64 MiB, "data", served by this program. After <see cref="Hang"/> it goes on giving pages, and no
+/// A FUSE file system of files of 64 MiB, served by this program: "data", which is "link" too, and "other", to which it gives the inode of the
+/// first. After <see cref="Hang"/> it goes on giving pages, and no
 /// longer answers questions about the file or the file system: who asks waits beyond a kill, until this is disposed.
 /// </summary>
 internal sealed partial class HangingFileSystem : IDisposable
@@ -39,6 +40,12 @@ internal sealed partial class HangingFileSystem : IDisposable
     public string Path { get; }
 
     public string Data => System.IO.Path.Combine(Path, "data");
+
+    /// <summary>The same file under another name.</summary>
+    public string Link => System.IO.Path.Combine(Path, "link");
+
+    /// <summary>Another file with the same inode.</summary>
+    public string Other => System.IO.Path.Combine(Path, "other");
 
     /// <summary>How many wait for an answer.</summary>
     public int Waiting
@@ -128,7 +135,9 @@ internal sealed partial class HangingFileSystem : IDisposable
                 Answer(unique, [.. Words(7, 31, 65536, 0), .. Halves(16, 12), .. Words(65536, 1), .. Halves(16, 0), .. new byte[32]]);
                 return;
             case Lookup:
-                Answer(unique, body.TrimEnd((byte)0).SequenceEqual("data"u8) ? [.. Longs(2, 0, 1000, 1000, 0), .. Attributes(2)] : [], body.TrimEnd((byte)0).SequenceEqual("data"u8) ? 0 : -2);
+                var name = body.TrimEnd((byte)0);
+                var found = name.SequenceEqual("data"u8) || name.SequenceEqual("link"u8) ? 2UL : name.SequenceEqual("other"u8) ? 3UL : 0;
+                Answer(unique, found > 0 ? [.. Longs((long)found, 0, 1000, 1000, 0), .. Attributes(found)] : [], found > 0 ? 0 : -2);
                 return;
             case GetAttributes or StatFileSystem:
                 lock (_lock)
@@ -174,11 +183,11 @@ internal sealed partial class HangingFileSystem : IDisposable
         }
     }
 
-    /// <summary>struct fuse_attr: node 1 is the directory, 2 the file.</summary>
+    /// <summary>struct fuse_attr: node 1 is the directory, 2 and 3 are the files.</summary>
     private static byte[] Attributes(ulong node)
     {
         var size = node == 1 ? 0 : Size;
-        return [.. Longs((long)node, size, size / 512, 0, 0, 0), .. Words(0, 0, 0, node == 1 ? 0x41ED : 0x81A4, 1, 0, 0, 0, 4096, 0)];
+        return [.. Longs((long)Math.Min(node, 2), size, size / 512, 0, 0, 0), .. Words(0, 0, 0, node == 1 ? 0x41ED : 0x81A4, 1, 0, 0, 0, 4096, 0)];
     }
 
     private static byte[] Longs(params long[] values) => MemoryMarshal.AsBytes(values.AsSpan()).ToArray();

@@ -242,6 +242,26 @@ public class LiveObjectTests
     }
 
     [Fact]
+    public void Files_to_which_a_server_gives_one_inode_are_two_and_one_file_with_two_names_is_one()
+    {
+        using var system = HangingFileSystem.Make();
+        using var data = TestProcessGroup.Start(2, $"readfile,path={system.Data}", "fork,value=1", Map, Touch);
+        using var link = TestProcessGroup.Start(1, $"readfile,path={system.Link}", Map, Touch);
+        using var other = TestProcessGroup.Start(2, $"readfile,path={system.Other}", "fork,value=1", Map, Touch);
+
+        var (snapshot, report) = LiveLinux.Scan();
+        var first = Mapped(snapshot, data).Concat(Mapped(snapshot, link)).ToList();
+        var second = Mapped(snapshot, other);
+
+        Assert.Equal((3, 2), (first.Count, second.Count));
+        var number = Assert.Single(first.Select(m => m.Object.Number).Distinct());
+        var another = Assert.Single(second.Select(m => m.Object.Number).Distinct());
+        Assert.NotEqual(number, another);
+        Assert.Equal((first[0].Object.Device, first[0].Object.Inode), (second[0].Object.Device, second[0].Object.Inode));
+        Assert.NotEqual(report.Objects.Single(o => o.Number == number).Label, report.Objects.Single(o => o.Number == another).Label);
+    }
+
+    [Fact]
     public void Files_of_two_overlays_that_were_copied_up_are_two()
     {
         using var all = TestMount.Make("tmpfs", "none");

@@ -133,7 +133,8 @@ internal sealed class ScanView(TextWriter output, int? width, ScanReport report,
 
     private void WriteSharing()
     {
-        foreach (var o in report.Objects.Where(o => o.Sharing is { Processes: > 0 }).Take(top))
+        // Huge pages of one process's own have nobody to share with: said only where they are asked about.
+        foreach (var o in report.Objects.Where(o => o.Sharing is { Processes: > 0 } s && (s.Processes > 1 || s.TablesIfPrivate > s.Tables || report.Objects.Count == 1)).Take(top))
         {
             var s = o.Sharing!;
             Line(s.TablesIfPrivate == 0

@@ -73,11 +73,15 @@ internal static class ObjectAnalysis
             withCures && facts.Kind is not (ObjectKind.Anonymous or ObjectKind.Special) ? CureAnalysis.Compute(snapshot, facts, mappers, levels.Total, at, extent) : [])
         {
             Scope = facts.Scope,
-            ResidentBytes = facts.Kind == ObjectKind.Anonymous ? mappers.Total(m => m.Facts.AnonymousBytes) : facts.AllocatedBytes,
+            ResidentBytes = facts.Kind == ObjectKind.Anonymous ? mappers.Total(m => m.Facts.AnonymousBytes) : HasCopies(facts, mappers) ? null : facts.AllocatedBytes,
             TouchedBytes = extent.TouchedBytes,
             HugePages = extent.HugePages,
         };
     }
+
+    /// <summary>Huge pages of a private mapping are the process's own: the file that stands for them in maps has none of them.</summary>
+    private static bool HasCopies(ObjectFacts facts, List<ProcessTables> mappers) => facts.Kind == ObjectKind.Hugetlb
+        && mappers.Any(m => m.ByObject.Of(facts.Number).Any(i => !m.Facts.Mappings![i].IsShared && (m.Facts.Mappings[i].Rights & MappingRights.Write) != 0));
 
     private static long Bytes(double tables) => Totals.Bytes(tables);
 

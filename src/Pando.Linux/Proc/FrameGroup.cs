@@ -22,6 +22,7 @@ internal sealed class FrameGroup(string proc)
     private readonly List<Memory> _memories = [];
     private readonly Dictionary<ObjectIdentity, int> _byMarks = [];
     private readonly Dictionary<(long Page, ulong Frame), int> _byFrame = [];
+    private readonly Dictionary<(int Number, long Page), ulong> _byPage = [];
     private readonly List<long> _windows = []; // of which frames are known
 
     /// <summary>
@@ -33,10 +34,11 @@ internal sealed class FrameGroup(string proc)
         var place = new Place(pid, mapping);
         var (count, alike, windows) = Known(otherwise);
         var own = FirstWindow(place, file);
+        bool? verdict = null;
         if (alike is { } known)
         {
-            var verdict = IsSame(known.Place, place, own, file) ?? IsSame(known.Place, place, known.Window, file);
-            if (verdict != false)
+            verdict = IsSame(known.Place, place, own, file) ?? IsSame(known.Place, place, known.Window, file);
+            if (verdict == true)
             {
                 return new Comparison(known.Number, count, known, []);
             }
@@ -58,7 +60,9 @@ internal sealed class FrameGroup(string proc)
             }
         }
 
+        // Where the first place has no page in common any more, another of the same memory may have: its frames are known by then.
         return Find(frames) is { } found ? new Comparison(found.Number, count, found, [])
+            : alike is { } same && verdict is null && !Contradicts(same.Number, frames) ? new Comparison(same.Number, count, same, frames)
             : new Comparison(count, count, new Memory(count, place, own, otherwise), frames);
     }
 
@@ -70,6 +74,12 @@ internal sealed class FrameGroup(string proc)
         {
             if (comparison.Number < comparison.Compared)
             {
+                if (Contradicts(comparison.Number, comparison.Frames))
+                {
+                    return false;
+                }
+
+                Keep(comparison.Number, comparison.Frames);
                 return true;
             }
 
@@ -81,17 +91,31 @@ internal sealed class FrameGroup(string proc)
             var memory = comparison.Memory;
             _memories.Add(memory);
             _byMarks.TryAdd(memory.Otherwise, memory.Number);
-            foreach (var frame in comparison.Frames)
-            {
-                _byFrame.TryAdd(frame, memory.Number);
-            }
-
+            Keep(memory.Number, comparison.Frames);
             if (memory.Window is { } window && _windows.Count < MostWindows && !_windows.Contains(window))
             {
                 _windows.Add(window);
             }
 
             return true;
+        }
+    }
+
+    private void Keep(int number, IReadOnlyList<(long Page, ulong Frame)> frames)
+    {
+        foreach (var frame in frames)
+        {
+            _byFrame.TryAdd(frame, number);
+            _byPage.TryAdd((number, frame.Page), frame.Frame);
+        }
+    }
+
+    /// <summary>True if one of the pages is known to be in another frame in that memory.</summary>
+    private bool Contradicts(int number, IReadOnlyList<(long Page, ulong Frame)> frames)
+    {
+        lock (_lock)
+        {
+            return frames.Any(f => _byPage.TryGetValue((number, f.Page), out var frame) && frame != f.Frame);
         }
     }
 

@@ -27,6 +27,7 @@ internal sealed class ObjectResolver : IDisposable
     private readonly ConcurrentDictionary<(int Entry, string Place), Resolved> _resolved = new();
     private readonly Dictionary<(int Entry, int Pid), ObjectIdentity> _byFrames = [];
     private int _late;
+    private readonly HashSet<int> _ambiguous = []; // entries of one device and inode under several names, where a server gives the inodes
 
     public ObjectResolver(ScanOptions options, PatientReader reader, ObjectTable table, ProcessFacts[] processes)
     {
@@ -39,6 +40,7 @@ internal sealed class ObjectResolver : IDisposable
     public IReadOnlyList<ObjectFacts> Resolve(List<string> notes)
     {
         FindTypes();
+        FindAmbiguous();
         Ask();
         CompareFrames();
         NoteSilent(notes);
@@ -47,6 +49,7 @@ internal sealed class ObjectResolver : IDisposable
             notes.Add($"The time budget ran out before the files of {_late} processes were asked about: these are known by device and inode alone.");
         }
 
+        NoteSegments(notes);
         return Number();
     }
 
@@ -107,6 +110,18 @@ internal sealed class ObjectResolver : IDisposable
         }
 
         LookAtPageSizes(unknown.Where(u => _devices.IsUnknown(u.Key)).Select(u => u.Value));
+    }
+
+    /// <summary>A server of files (FUSE, 9p, virtiofs, NFS) may give one inode to several: those of several disks that it
+    /// shows as one, or all. One inode under two names may be that, or one file that has two.</summary>
+    private void FindAmbiguous()
+    {
+        var served = Enumerable.Range(0, _entries.Count).Where(i => _entries[i] is { HasFile: true } entry && entry.Name.StartsWith('/')
+            && _devices.Of(entry.Device) is var type && !type.AnswersAtOnce && !type.HasNoFiles && !type.IsStacked && type.PageSize == 0 && !_devices.IsKernelsOwn(entry.Device));
+        foreach (var file in served.GroupBy(i => (_entries[i].Device, _entries[i].Inode)).Where(f => f.Count() > 1))
+        {
+            _ambiguous.UnionWith(file);
+        }
     }
 
     /// <summary>The last resort, without a question to any file system: smaps of one process tells the page size.</summary>
@@ -342,6 +357,7 @@ internal sealed class ObjectResolver : IDisposable
     {
         var type = _devices.Of(entry.Device);
         return type.PageSize > 0 && _devices.IsKernelsOwn(entry.Device) && IsSystemV(entry.Name) ? $"segment {entry.Device} {entry.Inode}"
+            : _ambiguous.Contains(mapping.ObjectNumber) && mapping.Length >= SmallestCompared ? $"served {entry.Device} {entry.Inode}"
             : type.IsStacked && mapping.Length >= SmallestCompared ? Known(process, mapping.ObjectNumber).Handle is { Length: > 0 } handle ? handle : $"inode {entry.Inode}"
             : null;
     }
@@ -366,6 +382,16 @@ internal sealed class ObjectResolver : IDisposable
         if (silent.Count > 0)
         {
             notes.Add($"No answer from the file system of device {string.Join(", ", silent.Take(MostSilentTold))}{(silent.Count > MostSilentTold ? $" and {silent.Count - MostSilentTold} more" : "")}: its files are known by device and inode alone. The processes that map them are read all the same.");
+        }
+    }
+
+    /// <summary>Where neither the segment nor the namespace may be asked about, ids are all there is.</summary>
+    private void NoteSegments(List<string> notes)
+    {
+        var unknown = _resolved.Where(r => IsSystemV(_entries[r.Key.Entry].Name) && r.Key.Place.Length > 0 && r.Value.Identity.More.Length == 0).Select(r => r.Key.Place).Distinct().Count();
+        if (unknown > 0)
+        {
+            notes.Add($"Whose System V segments {unknown} processes map may not be asked (map_files, ns/ipc): segments that have one id in several IPC namespaces count as one. Run as root with CAP_SYS_PTRACE and CAP_SYS_ADMIN to tell them apart.");
         }
     }
 
@@ -420,7 +446,7 @@ internal sealed class ObjectResolver : IDisposable
                 objects[number] = ObjectNames.Better(objects[number], entry.Name, resolved.Kind);
             }
 
-            if (!entry.HasFile || (!type.IsStacked && Place(process, entry, type).Length == 0))
+            if (!entry.HasFile || (!type.IsStacked && !_ambiguous.Contains(first) && Place(process, entry, type).Length == 0))
             {
                 fixedNumbers[first] = number; // the same in every process
             }
