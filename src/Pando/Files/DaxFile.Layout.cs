@@ -94,7 +94,7 @@ public sealed partial class DaxFile
 
         using var excluded = Tables.Invalidate.Change();
         RemoveShown(offset, MaxSize);
-        error = WriteBackHeld(offset, MaxSize, DurabilityPart.Shift, layoutHeld: true);
+        error = WriteBackHeld(offset, MaxSize, DurabilityPart.ShiftRest, layoutHeld: true);
         if (error != Errno.None)
         {
             return default;
@@ -205,7 +205,7 @@ public sealed partial class DaxFile
 
             using var change = Tables.Invalidate.Change();
             RemoveShown(start, start + length);
-            error = WriteBackHeld(start, start + length, DurabilityPart.CloneSource, layoutHeld: true);
+            error = WriteBackHeld(start, start + length, DurabilityPart.CloneSourceRest, layoutHeld: true);
             if (error != Errno.None)
             {
                 return error;

@@ -39,8 +39,14 @@ internal enum DurabilityPart
     /// <summary>What was written is written back before a clone of it is made, which has no marks for it.</summary>
     CloneSource,
 
+    /// <summary>So is what was stored meanwhile, when no more can be stored.</summary>
+    CloneSourceRest,
+
     /// <summary>What was written is written back before its offsets change, where no marks stand.</summary>
     Shift,
+
+    /// <summary>So is what was stored meanwhile, when no more can be stored.</summary>
+    ShiftRest,
 
     /// <summary>Space that a file has left is not used again before the metadata are durable that do not lead there.</summary>
     Reuse,

@@ -99,6 +99,62 @@ public sealed class DurabilityRaces
             () => Succeeds(file.WriteBack()));
     });
 
+    /// <summary>What a test of single operations cannot miss, since there nobody stores meanwhile.</summary>
+    internal static readonly string[] PartsBesideStores = [nameof(DurabilityPart.ShiftRest), nameof(DurabilityPart.CloneSourceRest)];
+
+    public static TheoryData<string> Parts => [.. PartsBesideStores];
+
+    [Fact]
+    public void Of_what_is_stored_while_all_that_follows_moves() => Explorer.Explore(() => StoreBesideMove(null));
+
+    [Fact]
+    public void Of_what_is_stored_while_a_clone_of_it_is_made() => Explorer.Explore(() => StoreBesideClone(null));
+
+    [Theory]
+    [MemberData(nameof(Parts))]
+    public void Without_any_one_part_of_it_the_same_schedules_find_it(string name)
+    {
+        var part = Enum.Parse<DurabilityPart>(name);
+        var found = Explorer.Find(() => part == DurabilityPart.ShiftRest ? StoreBesideMove(part) : StoreBesideClone(part), schedules: 2000);
+        Assert.NotNull(found.Failure);
+        TestContext.Current.TestOutputHelper?.WriteLine($"found in schedule {found.Schedules}: \"{found.Schedule}\"");
+        Assert.Contains("is not durable", found.Failure, StringComparison.Ordinal);
+    }
+
+    private static Scenario StoreBesideMove(DurabilityPart? without)
+    {
+        var (world, storage, file) = Make(without);
+        var processor = world.Processor(world.Space(MapRequest.SharedFile(file, Rights.ReadWrite)));
+        return world.Race(
+            () => IsAllDurable(storage, file),
+            () => Succeeds(file.CollapseRange(0, Page)),
+            () => Assert.True(processor.TryWrite(At + (2 * Page), (byte)0x33).IsCompleted));
+    }
+
+    private static Scenario StoreBesideClone(DurabilityPart? without)
+    {
+        var (world, storage, source) = Make(without);
+        var target = world.Known(world.Device.CreateFile("target", 4 * Page, []));
+        var processor = world.Processor(world.Space(MapRequest.SharedFile(source, Rights.ReadWrite)));
+        return world.Race(
+            () => IsAllDurable(storage, target),
+            () => Succeeds(target.CloneRange(source, 0, 4 * Page, 0)),
+            () => Assert.True(processor.TryWrite(At + (2 * Page), (byte)0x33).IsCompleted));
+    }
+
+    /// <summary>A file that is written back is on storage what it is in memory.</summary>
+    private static void IsAllDurable(ForgettingStorage storage, DaxFile file)
+    {
+        Succeeds(file.WriteBack());
+        foreach (var extent in file.Extents)
+        {
+            for (long at = extent.DeviceOffset; at < extent.DeviceEnd; at += Page)
+            {
+                Assert.True(storage.Read(at, live: true) == storage.Read(at, live: false), $"page {(extent.FileOffset + at - extent.DeviceOffset) / Page} of {file.Name} is not durable after a write-back");
+            }
+        }
+    }
+
     /// <summary>A file of which a page was stored to; it is written back while something else happens.</summary>
     private static Scenario Beside(Func<DaxFile, Errno> change)
     {
@@ -114,10 +170,11 @@ public sealed class DurabilityRaces
             () => Succeeds(change(file)));
     }
 
-    private static (RaceWorld World, ForgettingStorage Storage, DaxFile File) Make()
+    private static (RaceWorld World, ForgettingStorage Storage, DaxFile File) Make(DurabilityPart? without = null)
     {
         var storage = new ForgettingStorage(32 * Page);
         var world = new RaceWorld(storage, storage.Size);
+        world.Device.LeavesOut = without is { } part ? left => left == part : null;
         var file = world.Known(world.Device.CreateFile("data", 4 * Page));
         var processor = world.Processor(world.Space(MapRequest.SharedFile(file, Rights.ReadWrite)));
         Assert.True(processor.TryWrite(At + (2 * Page), (byte)0x22).IsCompleted);

@@ -42,7 +42,7 @@ internal sealed class DurableWorld : IDisposable
         Storage = new ForgettingStorage(_random.Next(2) == 0 ? 24 * Mebi : 8 * Mebi, seed);
         _device = _machine.AddPmem(Storage.Size, Storage);
         _device.MostInPiece = seed % 2 == 0 ? 1 : 64;
-        _device.LeavesOut = without is { } part ? left => left == part : null;
+        _device.LeavesOut = without is { } part ? left => left == part || MakesUpFor(left, part) : null;
         _space = _machine.CreateSpace();
         _reader = new TableReader(_machine.Format, _machine.Memory);
     }
@@ -73,6 +73,10 @@ internal sealed class DurableWorld : IDisposable
     }
 
     public void Dispose() => _machine.Dispose();
+
+    /// <summary>Whether nobody would see that one part is left out as long as the other is there.</summary>
+    private static bool MakesUpFor(DurabilityPart other, DurabilityPart part) => (part, other) is
+        (DurabilityPart.Shift, DurabilityPart.ShiftRest) or (DurabilityPart.CloneSource, DurabilityPart.CloneSourceRest);
 
     private void Step()
     {
