@@ -17,6 +17,8 @@
 #
 #   scripts/emulated.sh -s Pando.Conformance.Tests -c both                       Linux with protection keys as the judge
 #   scripts/emulated.sh -s Pando.Conformance.Tests -c both -p max,-pku           the same one without
+#   scripts/emulated.sh -s Pando.Conformance.Tests -c both -p max,-la57 -class Pando.Conformance.Tests.Cases.ExecuteOnlyCases
+#                                                                                what protection keys change, alone: minutes
 #   scripts/emulated.sh -s Pando.Kvm.Tests -class Pando.Kvm.Tests.FlushTests     one class (scripts/nested-kvm.sh: all)
 #
 # Needs Debian on x86-64, root for the packages that are missing, and 5 GiB of memory. Boots the kernel with
@@ -35,6 +37,11 @@ kernel=linux-image-amd64
 processors=2
 times=1
 variables=()
+if [ $# = 0 ] || [ "$1" = -h ] || [ "$1" = --help ]; then
+    sed -n '2,/^set /{/^#/s/^# \{0,1\}//p}' "$0"
+    exit 0
+fi
+
 while (($# >= 2)); do
     case $1 in
         -s) suite=$2 ;;
