@@ -48,6 +48,18 @@ internal sealed class Epochs
 #endif
     }
 
+    /// <summary>Asserts that this thread is in an epoch, before it looks at what others may give back.</summary>
+    [Conditional("PANDO_CHECKED")]
+    public static void AssertInside()
+    {
+#if PANDO_CHECKED
+        if (_stays == 0)
+        {
+            throw new LockOrderException("Who looks at what may be given back meanwhile is inside an epoch, but this thread is in none.");
+        }
+#endif
+    }
+
     /// <summary>Enters the present epoch, and leaves it when the scope ends.</summary>
     public Scope Enter()
     {

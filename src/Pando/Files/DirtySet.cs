@@ -15,6 +15,7 @@ internal sealed class DirtySet(TableStore store)
 {
     private readonly Marks _blocks = new(store, Level.EntryShift(Level.Pmd));
     private readonly Marks _pages = new(store, Level.PageShift);
+    private readonly Epochs _epochs = store.Epochs;
 
     /// <summary>Bytes that are marked. Exact at rest, but for pages that were marked beside their 2 MiB at the same moment.</summary>
     public long Bytes => _blocks.Bytes + _pages.Bytes;
@@ -27,6 +28,12 @@ internal sealed class DirtySet(TableStore store)
 
     /// <summary>Marks a range of whole pages. False where memory is out; then some of it may be marked.</summary>
     public bool TryMark(long offset, long length)
+    {
+        using var epoch = _epochs.Enter();
+        return TryMarkIn(offset, length);
+    }
+
+    private bool TryMarkIn(long offset, long length)
     {
         long block = Level.EntrySpan(Level.Pmd);
         long firstWhole = (offset + block - 1) & -block;
@@ -42,24 +49,40 @@ internal sealed class DirtySet(TableStore store)
         }
 
         // What has one mark as a whole needs none in its parts.
-        _pages.Take(firstWhole, endWhole);
+        _pages.Forget(firstWhole, endWhole);
         return (offset == firstWhole || _pages.TryMark(offset, firstWhole - offset))
             && (offset + length == endWhole || _pages.TryMark(endWhole, offset + length - endWhole));
     }
 
     /// <summary>
     /// Takes the marks away that have something of a range, until what they stood for is durable: as on Linux, a mark of
-    /// 2 MiB is taken as a whole even where the range has only a part of it.
+    /// 2 MiB is taken as a whole even where the range has only a part of it. The places of what is taken are kept.
     /// </summary>
-    public TakenMarks Take(long start, long end) => new(this, _blocks.Take(start, end), _pages.Take(start, end));
-
-    /// <summary>
-    /// Puts marks back that were taken. Needs no memory: words that have had a mark stay until <see cref="Free"/>.
-    /// </summary>
-    internal void PutBack(List<(long Offset, long Length)> blocks, List<(long Offset, long Length)> pages)
+    public TakenMarks Take(long start, long end)
     {
-        _blocks.PutBack(blocks);
-        _pages.PutBack(pages);
+        using var epoch = _epochs.Enter();
+        return new(this, _blocks.Take(start, end), _pages.Take(start, end));
+    }
+
+    /// <summary>Ends what <see cref="Take"/> began. Needs no memory.</summary>
+    /// <param name="blocks">Marks of 2 MiB that were taken.</param>
+    /// <param name="pages">Marks of 4 KiB.</param>
+    /// <param name="comeBack">Whether they come back.</param>
+    internal void End(List<Bits> blocks, List<Bits> pages, bool comeBack)
+    {
+        using var epoch = _epochs.Enter();
+        _blocks.End(blocks, comeBack);
+        _pages.End(pages, comeBack);
+    }
+
+    /// <summary>What marks stand for, in order.</summary>
+    internal List<(long Offset, long Length)> RangesOf(List<Bits> blocks, List<Bits> pages)
+    {
+        var ranges = new List<(long Offset, long Length)>();
+        _blocks.Append(ranges, blocks);
+        _pages.Append(ranges, pages);
+        ranges.Sort();
+        return ranges;
     }
 
     /// <summary>
@@ -68,6 +91,7 @@ internal sealed class DirtySet(TableStore store)
     /// </summary>
     public void Forget(long start, long end)
     {
+        using var epoch = _epochs.Enter();
         long block = Level.EntrySpan(Level.Pmd);
         long first = start & -block;
         long last = (end - 1) & -block;
@@ -75,10 +99,10 @@ internal sealed class DirtySet(TableStore store)
         if (last != first)
         {
             CutBlock(last, start, end);
-            _blocks.Take(first + block, last);
+            _blocks.Forget(first + block, last);
         }
 
-        _pages.Take(start, end);
+        _pages.Forget(start, end);
     }
 
     /// <summary>The marks now, in order; for the auditor.</summary>
@@ -95,7 +119,7 @@ internal sealed class DirtySet(TableStore store)
         // The pages first: who marks a page meanwhile may find the block's mark and leave it at that.
         if ((start <= block || _pages.TryMark(block, start - block)) && (end >= blockEnd || _pages.TryMark(end, blockEnd - end)))
         {
-            _blocks.Take(block, blockEnd);
+            _blocks.Forget(block, blockEnd);
         }
         else
         {
@@ -117,7 +141,13 @@ internal sealed class DirtySet(TableStore store)
         _pages.Abandon();
     }
 
-    /// <summary>One bit for each piece of a size.</summary>
+    /// <summary>Bits of one word.</summary>
+    internal readonly record struct Bits(long Word, ulong Mask);
+
+    /// <summary>
+    /// One bit for each piece of a size. A word that is not zero holds its place; so does who sets bits in it, and who has taken
+    /// some and may put them back. All but what is for the auditor is called inside an epoch.
+    /// </summary>
     private sealed class Marks(TableStore store, int shift)
     {
         private const int BitsInWord = 64;
@@ -150,76 +180,137 @@ internal sealed class DirtySet(TableStore store)
                     return false;
                 }
 
-                ulong mask = (count == BitsInWord ? ulong.MaxValue : (1UL << count) - 1) << bit;
-                Schedule.Reach(SchedulePoint.SharedWord);
-                ulong before = Interlocked.Or(ref _words.At(cell), mask);
-                Interlocked.Add(ref _count, BitOperations.PopCount(mask & ~before));
+                Set(new Bits(first / BitsInWord, (count == BitsInWord ? ulong.MaxValue : (1UL << count) - 1) << bit), cell);
                 first += count;
             }
 
             return true;
         }
 
-        public List<(long Offset, long Length)> Take(long start, long end)
+        /// <summary>Takes the marks of a range away; the place of each word that had some is held once for it.</summary>
+        public List<Bits> Take(long start, long end)
         {
-            var ranges = new List<(long Offset, long Length)>();
-            long first = start >> shift;
-            long last = ((end + (1L << shift) - 1) >> shift) - 1;
-            _words.ForEach(first / BitsInWord, last / BitsInWord, (index, _) =>
-            {
-                long firstOfWord = index * BitsInWord;
-                int from = (int)Math.Max(0, first - firstOfWord);
-                int to = (int)Math.Min(BitsInWord - 1, last - firstOfWord);
-                ulong mask = (ulong.MaxValue << from) & (ulong.MaxValue >> (BitsInWord - 1 - to));
-                Schedule.Reach(SchedulePoint.SharedWord);
-                ulong taken = Interlocked.And(ref _words.At(_words.Find(index)), ~mask) & mask;
-                Interlocked.Add(ref _count, -BitOperations.PopCount(taken));
-                while (taken != 0)
-                {
-                    int bit = BitOperations.TrailingZeroCount(taken);
-                    int run = BitOperations.TrailingZeroCount(~(taken >> bit));
-                    Append(ranges, (firstOfWord + bit) << shift, (long)run << shift);
-                    taken &= run == BitsInWord ? 0 : ~(((1UL << run) - 1) << bit);
-                }
-            });
-            return ranges;
+            var taken = new List<Bits>();
+            Visit(start, end, taken);
+            return taken;
         }
 
-        public void PutBack(List<(long Offset, long Length)> ranges)
+        /// <summary>Takes the marks of a range away for good.</summary>
+        public void Forget(long start, long end) => Visit(start, end, taken: null);
+
+        /// <summary>Ends the holding of what was taken, and sets it again where it comes back.</summary>
+        public void End(List<Bits> taken, bool comeBack)
         {
-            foreach (var (offset, length) in ranges)
+            foreach (var bits in taken)
             {
-                bool put = TryMark(offset, length);
-                Debug.Assert(put, "The words are there.");
+                var cell = _words.Find(bits.Word);
+                Debug.Assert(!cell.IsNone, "Its place is held.");
+                if (comeBack)
+                {
+                    Set(bits, cell);
+                }
+                else
+                {
+                    _words.Release(bits.Word, cell);
+                }
             }
         }
 
         public List<(long Offset, long Length)> Marked()
         {
             var ranges = new List<(long Offset, long Length)>();
-            _words.ForEach(0, long.MaxValue >> (shift + 6), (index, word) =>
-            {
-                for (; word != 0; word &= word - 1)
-                {
-                    Append(ranges, ((index * BitsInWord) + BitOperations.TrailingZeroCount(word)) << shift, 1L << shift);
-                }
-            });
+            _words.ForEach((index, word) => Append(ranges, new Bits(index, word)));
             return ranges;
+        }
+
+        public void Append(List<(long Offset, long Length)> ranges, List<Bits> words)
+        {
+            foreach (var bits in words)
+            {
+                Append(ranges, bits);
+            }
         }
 
         public void Free() => _words.Free();
 
         public void Abandon() => _words.Abandon();
 
-        private static void Append(List<(long Offset, long Length)> ranges, long offset, long length)
+        /// <summary>Sets bits in a word that the caller holds: with the first the holding becomes the word's.</summary>
+        private void Set(Bits bits, FrameRadix.Cell cell)
         {
-            if (ranges.Count > 0 && ranges[^1].Offset + ranges[^1].Length == offset)
+            Schedule.Reach(SchedulePoint.SharedWord);
+            ulong before = Interlocked.Or(ref _words.At(cell), bits.Mask);
+            Interlocked.Add(ref _count, BitOperations.PopCount(bits.Mask & ~before));
+            if (before != 0)
             {
-                ranges[^1] = (ranges[^1].Offset, ranges[^1].Length + length);
+                _words.Release(bits.Word, cell);
             }
-            else
+        }
+
+        private void Visit(long start, long end, List<Bits>? taken)
+        {
+            long first = start >> shift;
+            long last = ((end + (1L << shift) - 1) >> shift) - 1;
+            var clear = new ClearVisitor(this, first, last, taken);
+            _words.ForEach(first / BitsInWord, last / BitsInWord, ref clear);
+        }
+
+        private void Append(List<(long Offset, long Length)> ranges, Bits bits)
+        {
+            for (ulong rest = bits.Mask; rest != 0;)
             {
-                ranges.Add((offset, length));
+                int bit = BitOperations.TrailingZeroCount(rest);
+                int run = BitOperations.TrailingZeroCount(~(rest >> bit));
+                long offset = ((bits.Word * BitsInWord) + bit) << shift;
+                long length = (long)run << shift;
+                if (ranges.Count > 0 && ranges[^1].Offset + ranges[^1].Length == offset)
+                {
+                    ranges[^1] = (ranges[^1].Offset, ranges[^1].Length + length);
+                }
+                else
+                {
+                    ranges.Add((offset, length));
+                }
+
+                rest &= run == BitsInWord ? 0 : ~(((1UL << run) - 1) << bit);
+            }
+        }
+
+        private readonly struct ClearVisitor(Marks marks, long first, long last, List<Bits>? taken) : FrameRadix.IVisitor
+        {
+            public void Visit(long index, FrameRadix.Cell cell, ulong word)
+            {
+                long firstOfWord = index * BitsInWord;
+                int from = (int)Math.Max(0, first - firstOfWord);
+                int to = (int)Math.Min(BitsInWord - 1, last - firstOfWord);
+                ulong mask = (ulong.MaxValue << from) & (ulong.MaxValue >> (BitsInWord - 1 - to));
+
+                // Somebody else may have taken the last bit of the frame.
+                if (!marks._words.TryHold(cell))
+                {
+                    return;
+                }
+
+                // Room first: what was taken must be in the list.
+                taken?.EnsureCapacity(taken.Count + 1);
+                Schedule.Reach(SchedulePoint.SharedWord);
+                ulong before = Interlocked.And(ref marks._words.At(cell), ~mask);
+                ulong gone = before & mask;
+                Interlocked.Add(ref marks._count, -BitOperations.PopCount(gone));
+                if (gone != 0 && gone == before)
+                {
+                    // The word itself holds its place no more.
+                    marks._words.Release(index, cell);
+                }
+
+                if (gone != 0 && taken is not null)
+                {
+                    taken.Add(new Bits(index, gone));
+                }
+                else
+                {
+                    marks._words.Release(index, cell);
+                }
             }
         }
     }

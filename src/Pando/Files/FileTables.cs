@@ -125,6 +125,62 @@ public sealed class FileTables : SharedTableOwner
         return _ended ? 0 : FreeUnattached();
     }
 
+    /// <summary>
+    /// Frees tables that show nothing, although other tables of the file lead to them: what was there has been punched or truncated
+    /// away. A look at every entry, for when nothing else is to be had. Safe at any time.
+    /// </summary>
+    /// <returns>How many tables were freed.</returns>
+    internal int ReclaimEmpty()
+    {
+        using var held = _reclaimLock.Hold();
+        if (_ended)
+        {
+            return 0;
+        }
+
+        int dropped = 0;
+        for (int level = Level.Pmd; level <= Level.Pgd; level++)
+        {
+            dropped += DropEmpty(level);
+        }
+
+        return dropped > 0 ? FreeUnattached() : 0;
+    }
+
+    /// <summary>Takes the slots out of tables of one level that lead to tables without entries.</summary>
+    private int DropEmpty(int level)
+    {
+        var dropped = new List<Frame>();
+        using var epoch = _store.Epochs.Enter();
+        foreach (var table in TablesOver(level, long.MinValue / 4, long.MaxValue / 4))
+        {
+            using var held = _store.Lock(table, level);
+            for (int i = 0; i < Level.Entries; i++)
+            {
+                var entry = _store.Read(table, i);
+                if (_store.Format.IsSlot(entry, level)
+                    && !_store.Memory.TableEntries(_store.TableOf(entry, level)).ContainsAnyExcept(0UL))
+                {
+                    dropped.Add(_store.TableOf(_store.Take(table, level, i), level));
+                }
+            }
+        }
+
+        if (dropped.Count > 0)
+        {
+            // Who comes late to one of them may still fill it, in the file's name: it is found by its key until it is dead.
+            _store.Shootdown.FlushShared(this);
+            foreach (var table in dropped)
+            {
+                _store.Detach(table);
+            }
+
+            _store.Count(TableEvent.Detached, dropped.Count);
+        }
+
+        return dropped.Count;
+    }
+
     private int FreeUnattached()
     {
         int freed = 0;

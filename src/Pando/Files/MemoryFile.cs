@@ -77,9 +77,8 @@ public sealed class MemoryFile : MappedFile
             return null;
         }
 
-        var cell = _pages.Find(offset >> Level.EntryShift(_pageLevel));
-        var frame = cell.IsNone ? Frame.None : new Frame((int)Volatile.Read(ref _pages.At(cell)));
-        return frame.IsNone ? null : frame.Address + (offset & (PageSize - 1));
+        using var epoch = Store.Epochs.Enter();
+        return TryGetPage(offset >> Level.EntryShift(_pageLevel), makes: false, out var frame) ? frame.Address + (offset & (PageSize - 1)) : null;
     }
 
     /// <summary>Frames that hold the file's contents and its own record of them.</summary>
@@ -88,7 +87,7 @@ public sealed class MemoryFile : MappedFile
         get
         {
             int data = 0;
-            _pages.ForEach(0, long.MaxValue >> Level.PageShift, (_, _) => data += 1 << (9 * (_pageLevel - 1)));
+            _pages.ForEach((_, _) => data += 1 << (9 * (_pageLevel - 1)));
             return (data, _pages.FrameCount);
         }
     }
@@ -164,17 +163,10 @@ public sealed class MemoryFile : MappedFile
         int shift = Level.EntryShift(_pageLevel);
         long first = (start + PageSize - 1) >> shift;
         long last = (end >> shift) - 1;
-        var freed = new List<Frame>();
-        _pages.ForEach(first, last, (index, word) =>
+        using (Store.Epochs.Enter())
         {
-            var cell = _pages.Find(index);
-            Schedule.Reach(SchedulePoint.EntryWrite, cell.Node.Word(cell.Index));
-            Volatile.Write(ref _pages.At(cell), 0);
-            freed.Add(new Frame((int)word));
-        });
-        foreach (var frame in freed)
-        {
-            Store.Retire(frame);
+            var free = new FreeVisitor(this);
+            _pages.ForEach(first, last, ref free);
         }
 
         // Pages of 2 MiB that the range only cuts stay, and read as zeroes there.
@@ -187,9 +179,8 @@ public sealed class MemoryFile : MappedFile
 
     private void ClearPart(long start, long end)
     {
-        var cell = start < end ? _pages.Find(start >> Level.EntryShift(_pageLevel)) : default;
-        var frame = cell.IsNone ? Frame.None : new Frame((int)_pages.At(cell));
-        if (!frame.IsNone)
+        using var epoch = Store.Epochs.Enter();
+        if (start < end && TryGetPage(start >> Level.EntryShift(_pageLevel), makes: false, out var frame))
         {
             Schedule.Reach(SchedulePoint.Bytes);
             Store.Memory.Bytes(frame.Address + (start & (PageSize - 1)), (int)(end - start)).Clear();
@@ -229,13 +220,16 @@ public sealed class MemoryFile : MappedFile
             return Errno.EFAULT;
         }
 
-        if (!_pages.TryMake(offset >> Level.EntryShift(_pageLevel), out var cell))
+        using var epoch = Store.Epochs.Enter();
+        long index = offset >> Level.EntryShift(_pageLevel);
+        if (!_pages.TryMake(index, out var cell))
         {
             return Errno.ENOMEM;
         }
 
         if (Volatile.Read(ref _pages.At(cell)) != 0)
         {
+            _pages.Release(index, cell);
             return Errno.EEXIST;
         }
 
@@ -243,6 +237,7 @@ public sealed class MemoryFile : MappedFile
             ? !Store.Frames.TryAllocate(FrameKind.FileData, zero: false, out var frame)
             : !Store.Frames.TryAllocateBlock(FrameKind.FileData, out frame))
         {
+            _pages.Release(index, cell);
             return Errno.ENOMEM;
         }
 
@@ -252,45 +247,73 @@ public sealed class MemoryFile : MappedFile
         if (Interlocked.CompareExchange(ref _pages.At(cell), (ulong)frame.Number, 0) != 0)
         {
             Store.Frames.Free(frame);
+            _pages.Release(index, cell);
             return Errno.EEXIST;
         }
 
         return Errno.None;
     }
 
-    /// <summary>Finds the frame (or 2 MiB block) of a page, or makes it if it may. Whoever comes second uses the first's.</summary>
+    /// <summary>Finds the frame (or 2 MiB block) of a page, or makes it if it may. Whoever comes second uses the first's. Inside an epoch.</summary>
     private bool TryGetPage(long index, bool makes, out Frame frame)
     {
+        Epochs.AssertInside();
         frame = Frame.None;
-        var cell = makes ? default : _pages.Find(index);
-        if (makes ? !_pages.TryMake(index, out cell) : cell.IsNone)
+        var cell = _pages.Find(index);
+        if (!cell.IsNone)
+        {
+            Schedule.Reach(SchedulePoint.EntryRead, cell.Node.Word(cell.Index));
+            frame = new Frame((int)Volatile.Read(ref _pages.At(cell)));
+        }
+
+        if (!frame.IsNone || !makes)
+        {
+            return !frame.IsNone;
+        }
+
+        // A page holds the place where it is told, until it is freed.
+        if (!_pages.TryMake(index, out cell))
         {
             return false;
         }
 
         ref ulong word = ref _pages.At(cell);
         Schedule.Reach(SchedulePoint.EntryRead, cell.Node.Word(cell.Index));
-        frame = new Frame((int)Volatile.Read(ref word));
-        if (!frame.IsNone || !makes)
+        ulong seen = Volatile.Read(ref word);
+        if (seen == 0)
         {
-            return !frame.IsNone;
-        }
+            if (_pageLevel == Level.Pte
+                ? !Store.Frames.TryAllocate(FrameKind.FileData, out frame)
+                : !Store.Frames.TryAllocateBlock(FrameKind.FileData, out frame))
+            {
+                _pages.Release(index, cell);
+                return false;
+            }
 
-        if (_pageLevel == Level.Pte
-            ? !Store.Frames.TryAllocate(FrameKind.FileData, out frame)
-            : !Store.Frames.TryAllocateBlock(FrameKind.FileData, out frame))
-        {
-            return false;
-        }
+            Schedule.Reach(SchedulePoint.EntryWrite, cell.Node.Word(cell.Index));
+            seen = Interlocked.CompareExchange(ref word, (ulong)frame.Number, 0);
+            if (seen == 0)
+            {
+                return true;
+            }
 
-        Schedule.Reach(SchedulePoint.EntryWrite, cell.Node.Word(cell.Index));
-        ulong seen = Interlocked.CompareExchange(ref word, (ulong)frame.Number, 0);
-        if (seen != 0)
-        {
             Store.Frames.Free(frame);
-            frame = new Frame((int)seen);
         }
 
+        _pages.Release(index, cell);
+        frame = new Frame((int)seen);
         return true;
+    }
+
+    /// <summary>Gives back pages that nobody reaches any more.</summary>
+    private readonly struct FreeVisitor(MemoryFile file) : FrameRadix.IVisitor
+    {
+        public void Visit(long index, FrameRadix.Cell cell, ulong word)
+        {
+            Schedule.Reach(SchedulePoint.EntryWrite, cell.Node.Word(cell.Index));
+            Volatile.Write(ref file._pages.At(cell), 0);
+            file._pages.Release(index, cell);
+            file.Store.Retire(new Frame((int)word));
+        }
     }
 }

@@ -63,7 +63,8 @@ internal sealed class ProtectedPages(TableStore store)
     {
         for (long first = NumberOf(range.Start), end = NumberOf(range.End); first < end; first += Next(first, end).Count)
         {
-            if (!_words.TryMake(first / BitsInWord, out _))
+            // Its frame is held until all are given back.
+            if (_words.Find(first / BitsInWord).IsNone && !_words.TryMake(first / BitsInWord, out _))
             {
                 return false;
             }
@@ -102,13 +103,8 @@ internal sealed class ProtectedPages(TableStore store)
 
         long first = NumberOf(range.Start);
         long end = NumberOf(range.End);
-        _words.ForEach(first / BitsInWord, (end - 1) / BitsInWord, (index, _) =>
-        {
-            var (_, mask) = Next(Math.Max(first, index * BitsInWord), end);
-            ref ulong word = ref _words.At(_words.Find(index));
-            _count -= BitOperations.PopCount(mask & word);
-            word &= ~mask;
-        });
+        var take = new TakeVisitor(this, first, end);
+        _words.ForEach(first / BitsInWord, (end - 1) / BitsInWord, ref take);
     }
 
     /// <summary>Gives the frames back if no page is protected.</summary>
@@ -128,7 +124,7 @@ internal sealed class ProtectedPages(TableStore store)
     }
 
     /// <summary>Calls <paramref name="visit"/> for every protected page, in order.</summary>
-    public void ForEach(Action<VirtualAddress> visit) => _words.ForEach(0, long.MaxValue / Level.PageSize, (index, word) =>
+    public void ForEach(Action<VirtualAddress> visit) => _words.ForEach((index, word) =>
     {
         for (; word != 0; word &= word - 1)
         {
@@ -144,5 +140,16 @@ internal sealed class ProtectedPages(TableStore store)
         int bit = (int)(first % BitsInWord);
         int count = (int)Math.Min(BitsInWord - bit, end - first);
         return (count, (count == BitsInWord ? ulong.MaxValue : (1UL << count) - 1) << bit);
+    }
+
+    private readonly struct TakeVisitor(ProtectedPages pages, long first, long end) : FrameRadix.IVisitor
+    {
+        public void Visit(long index, FrameRadix.Cell cell, ulong word)
+        {
+            var (_, mask) = Next(Math.Max(first, index * BitsInWord), end);
+            ref ulong here = ref pages._words.At(cell);
+            pages._count -= BitOperations.PopCount(mask & here);
+            here &= ~mask;
+        }
     }
 }

@@ -113,15 +113,21 @@ internal sealed class VirtualMemory
 
     /// <summary>
     /// Gives back what can be had without harm: frames that only wait for an epoch, and files' tables that no slot
-    /// points at. The caller holds no lock and is in no epoch.
+    /// points at; where that is nothing, files' tables that show nothing. The caller holds no lock and is in no epoch.
     /// </summary>
     /// <returns>Whether any frame came free.</returns>
     public bool Reclaim()
     {
         int freed = Store.Retired.Collect();
-        foreach (var tables in Store.Owners.Snapshot().OfType<FileTables>())
+        var owners = Store.Owners.Snapshot();
+        foreach (var owner in owners)
         {
-            freed += tables.Reclaim();
+            freed += owner is FileTables tables ? tables.Reclaim() : 0;
+        }
+
+        for (int i = 0; freed == 0 && i < owners.Count; i++)
+        {
+            freed += owners[i] is FileTables tables ? tables.ReclaimEmpty() : 0;
         }
 
         return freed + Store.Retired.Collect() > 0;

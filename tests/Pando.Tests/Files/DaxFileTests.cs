@@ -91,6 +91,7 @@ public sealed class DaxFileTests : IDisposable
     {
         var file = _machine.CreateMemoryFile("empty", 0);
         Assert.Null(file.Locate(0));
+        using var epoch = _machine.Store.Epochs.Enter();
         Assert.Equal(PageStatus.PastEnd, file.Find(0, true, Free).Status);
         Assert.Equal(Errno.None, file.SetSize(4096));
         Assert.Equal(PageStatus.Found, file.Find(0, true, Free).Status);
