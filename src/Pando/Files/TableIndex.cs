@@ -92,13 +92,6 @@ internal sealed class TableIndex(TableStore store)
         return count;
     }
 
-    /// <summary>Forgets all tables: the memory in which they lay is gone. At rest.</summary>
-    public void Abandon()
-    {
-        _tree.Clear();
-        _tree.Commit();
-    }
-
     private Frame Find(int node, in Item item)
     {
         var found = Frame.None;
