@@ -15,11 +15,11 @@ internal sealed class HugetlbAdvice(AdviceContext context)
     // Private memory of a server that it makes of huge pages: buffer pool, guest RAM.
     private const ulong LargePrivate = 64UL << 20;
 
-    /// <summary>Writes the advice for all services, the greatest saving first.</summary>
+    /// <summary>Writes the advice for all services, the greatest saving first: the order in which it is shown, and in which it draws on the pool.</summary>
     public IReadOnlyList<Advice> Write(IReadOnlyList<Service> services)
     {
         var advice = new List<Advice>();
-        foreach (var (service, need) in services.Select(s => (Service: s, Need: NeedOf(s))).OrderByDescending(s => s.Need?.Saved ?? 0))
+        foreach (var (service, need) in services.Select(s => (Service: s, Need: NeedOf(s))).OrderByDescending(s => s.Need is { IsMeasured: true } n ? n.Saved ?? 0 : 0).ThenByDescending(s => s.Need?.Saved ?? 0))
         {
             if (need is { } n && (n.Saved ?? 0) >= Worthwhile && Advise(service, n, services) is { } one)
             {
@@ -64,7 +64,7 @@ internal sealed class HugetlbAdvice(AdviceContext context)
             ? $"# the pool is open to all: {others} may take pages too, now or when started next; what they have now is counted above"
             : "# the pool is open to all: whatever is started with huge pages later takes them from it");
         var extra = share.Bytes - need.Resident;
-        return new Advice(need.Title, need.Objects.Count > 0 ? need.Objects[0].Number : Proc.ObjectTable.Anonymous, need.Saved, lines,
+        return new Advice(need.Title, need.Objects.Count > 0 ? need.Objects[0].Number : Proc.ObjectTable.Anonymous, need.IsMeasured ? need.Saved : null, lines,
             $"{ByteText.Size(share.Bytes)} leave the general pool for good and cannot be swapped{(extra > share.Bytes / 100 ? $" ({ByteText.Size(need.Resident)} of them are in use for the same now)" : "")}; the server must be restarted.")
         {
             Service = service.Kind.ToString(),
@@ -119,9 +119,9 @@ internal sealed class HugetlbAdvice(AdviceContext context)
     };
 
     /// <summary>Shared objects of a service in pages of a size: those that are not in huge pages yet.</summary>
-    private static Need? Shared(Service service, ulong size, string title, Func<HugePageShare, IEnumerable<string>> settings)
+    private static Need? Shared(Service service, ulong size, string title, Func<HugePageShare, IEnumerable<string>> settings, IEnumerable<ObjectReport>? some = null)
     {
-        var objects = service.Ordinary.Where(o => Saving(o, size) > 0).ToList();
+        var objects = (some ?? service.Ordinary).Where(o => Saving(o, size) > 0).ToList();
         if (objects.Count == 0)
         {
             return null;
@@ -150,7 +150,16 @@ internal sealed class HugetlbAdvice(AdviceContext context)
 
         var hasSize = version >= 14;
         var size = hasSize ? HugePages.Usual : context.Budget.DefaultSize;
-        var isSysV = service.Ordinary.Where(o => o.Kind is ObjectKind.SystemV or ObjectKind.SharedAnonymous).MaxBy(o => o.MappedBytes)?.Kind == ObjectKind.SystemV;
+        if (service.Objects.Any(o => o.Kind == ObjectKind.Hugetlb))
+        {
+            return null;
+        }
+
+        // The setting moves the main segment. What parallel queries share (dynamic_shared_memory_type: /dev/shm, or segments of
+        // their own) comes and goes, and stays where it is.
+        var main = service.Ordinary.Where(o => o.Kind is ObjectKind.SystemV or ObjectKind.SharedAnonymous or ObjectKind.Memfd).MaxBy(o => o.MappedBytes);
+        var isSysV = main?.Kind == ObjectKind.SystemV;
+        List<ObjectReport> moved = main is null ? [] : isSysV ? [main] : [.. service.Ordinary.Where(o => o.Kind == main.Kind)];
         return Shared(service, size, "PostgreSQL: shared memory in huge pages", share =>
         {
             var lines = new List<string> { version is { } known ? $"# postgresql.conf (version {known.ToString(CultureInfo.InvariantCulture)})" : "# postgresql.conf (the version could not be read)" };
@@ -167,7 +176,7 @@ internal sealed class HugetlbAdvice(AdviceContext context)
 
             if (share.Size == HugePages.Usual)
             {
-                lines.Add(Alignment(service));
+                lines.Add(Alignment(moved));
             }
 
             var directory = facts is { WorkingDirectory.Length: > 0 } ? Printable.ShellWord(facts.WorkingDirectory) : "DATA_DIRECTORY";
@@ -180,11 +189,11 @@ internal sealed class HugetlbAdvice(AdviceContext context)
                 ? "# once it is started: SHOW huge_pages_status"
                 : $"# once it is started: grep HugetlbPages /proc/$(head -1 {directory}/postmaster.pid)/status");
             return lines;
-        });
+        }, moved);
     }
 
-    private static string Alignment(Service service) =>
-        string.Create(CultureInfo.InvariantCulture, $"# PMD tables are then shared for each whole aligned GiB that a segment covers: at most {service.Ordinary.Total(o => o.MappedBytes >> 30)} here");
+    private static string Alignment(IEnumerable<ObjectReport> objects) =>
+        string.Create(CultureInfo.InvariantCulture, $"# PMD tables are then shared for each whole aligned GiB that a segment covers: at most {objects.Total(o => o.MappedBytes >> 30)} here");
 
     private Need? Oracle(Service service)
     {
@@ -199,7 +208,7 @@ internal sealed class HugetlbAdvice(AdviceContext context)
             $"-- automatic memory management{(isAutomatic ? ", which this instance uses," : "")} cannot use huge pages{(isAutomatic ? ": set sga_target and pga_aggregate_target" : "")}",
             "ALTER SYSTEM RESET memory_target SCOPE=SPFILE;",
             "ALTER SYSTEM RESET memory_max_target SCOPE=SPFILE;",
-            Alignment(service).Replace("#", "--", StringComparison.Ordinal),
+            Alignment(service.Ordinary).Replace("#", "--", StringComparison.Ordinal),
         ]);
     }
 
@@ -223,7 +232,10 @@ internal sealed class HugetlbAdvice(AdviceContext context)
             string.Create(CultureInfo.InvariantCulture, $"sysctl -w vm.hugetlb_shm_group=$(id -g mysql)   # or CAP_IPC_LOCK: it may ask for them by shmget"),
             "# its unit (systemctl edit mysqld, or mariadb): [Service] LimitMEMLOCK=infinity",
             "# its log says 'Using conventional memory pool' where it did not get them",
-        ]);
+        ])
+        {
+            IsMeasured = false, // no test has followed it on a server
+        };
     }
 
     private Need? Java(Service service)
@@ -310,5 +322,8 @@ internal sealed class HugetlbAdvice(AdviceContext context)
     private sealed record Need(string Title, ulong PageSize, long Pages, long? Saved, long Resident, bool IsSparse, IReadOnlyList<ObjectReport> Objects, Func<HugePageShare, IEnumerable<string>> Settings)
     {
         public long Bytes => Pages * (long)PageSize;
+
+        /// <summary>False if what it saves is only good for an order: the advice then has no number.</summary>
+        public bool IsMeasured { get; init; } = true;
     }
 }
