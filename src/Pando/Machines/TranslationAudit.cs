@@ -1,0 +1,44 @@
+using Pando.Hardware;
+using Pando.Tables;
+
+namespace Pando.Machines;
+
+/// <summary>Checks the software processors: none remembers what the tables do not say, so that everything that was taken away has been flushed.</summary>
+internal sealed class TranslationAudit(AuditState audit)
+{
+    private readonly TableStore _store = audit.Store;
+
+    public void Check()
+    {
+        foreach (var processor in _store.Shootdown.Processors.OfType<SoftwareProcessor>())
+        {
+            foreach (var cached in processor.Snapshot())
+            {
+                var table = cached.Space.Root;
+                var rights = Rights.All;
+                int level = _store.Format.Levels;
+                var entry = Entry.None;
+                while (!table.IsNone)
+                {
+                    entry = _store.Read(table, Level.Index(cached.Address.Value, level));
+                    rights &= _store.Format.RightsOf(entry, level);
+                    if (level == cached.Level || !_store.Format.IsSlot(entry, level))
+                    {
+                        break;
+                    }
+
+                    table = _store.TableOf(entry, level);
+                    level--;
+                }
+
+                bool same = !entry.IsNone
+                    && level == cached.Level
+                    && _store.Format.IsLeaf(entry, level) == cached.IsLeaf
+                    && _store.Format.TargetOf(entry, level) == cached.Target
+                    && (cached.Rights & ~rights) == 0
+                    && (!cached.IsLeaf || _store.Format.ProtectionKeyOf(entry, level) == cached.ProtectionKey);
+                audit.Expect(same, $"processor {processor.Number} remembers a {(cached.IsLeaf ? "leaf" : "slot")} of {cached.Space} at {cached.Address} to {cached.Target} with {cached.Rights}; the tables say {entry} with {rights} at level {level}");
+            }
+        }
+    }
+}
