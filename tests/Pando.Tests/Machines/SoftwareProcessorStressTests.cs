@@ -80,6 +80,9 @@ public class SoftwareProcessorStressTests
     [Fact]
     public async Task Spaces_that_come_and_go_on_a_processor_are_never_left_with_a_stale_page()
     {
+        // As often at least, however the host shares out its time between the two tasks.
+        const int Recycled = 100;
+
         // More spaces than contexts, so that marks are set and taken back while flushes look at them.
         using var bench = new ProcessorBench();
         var spaces = Enumerable.Range(0, SoftwareProcessor.ContextCount + 3).Select(_ => new HandMadeSpace(bench.Store)).ToArray();
@@ -109,7 +112,7 @@ public class SoftwareProcessorStressTests
         var flusher = Task.Run(() =>
         {
             AwaitFirst(ref isRunning, driver);
-            for (int round = 0; round < Rounds && !driver.IsCompleted; round++)
+            for (int round = 0; (round < Rounds || processor.Counters.Recycles <= Recycled) && !driver.IsCompleted; round++)
             {
                 int which = round % spaces.Length;
                 int old = round / spaces.Length % 2;
@@ -132,7 +135,7 @@ public class SoftwareProcessorStressTests
         }, cancel);
 
         await Task.WhenAll(driver, flusher);
-        Assert.True(processor.Counters.Recycles > 100);
+        Assert.True(processor.Counters.Recycles > Recycled);
     }
 
     // On a busy host the one task may come to its end before the other has a thread.
