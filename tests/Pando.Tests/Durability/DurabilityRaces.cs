@@ -99,6 +99,46 @@ public sealed class DurabilityRaces
             () => Succeeds(file.WriteBack()));
     });
 
+    [Theory]
+    [InlineData(0)]
+    [InlineData(1)]
+    [InlineData(2)]
+    [InlineData(3)]
+    [InlineData(4)]
+    public void A_store_with_MAP_SYNC_to_a_hole_beside_others_while_a_call_fails(int call) => Explorer.Explore(
+        () =>
+        {
+            var storage = new ForgettingStorage(32 * Page);
+            var world = new RaceWorld(storage, storage.Size);
+            var file = world.Known(world.Device.CreateFile("holes", 4 * Page, []));
+            var space = world.Space(MapRequest.SharedFile(file, Rights.ReadWrite) with { Synchronous = true });
+            var other = world.Space(MapRequest.SharedFile(file, Rights.ReadWrite));
+            storage.FailAt = storage.Calls + call;
+            bool kept = true;
+            return world.Race(
+                () =>
+                {
+                    Assert.True(kept);
+                    storage.FailAt = -1;
+                    Store();
+                    Assert.True(kept);
+                    Resolves(other, Page, AccessKind.Write);
+                    _ = file.WriteBack(); // tells of the failure, if nobody was told
+                    Succeeds(file.WriteBack());
+                },
+                Store,
+                () => Assert.True(other.Fault(At + Page, AccessKind.Write) is { IsResolved: true } or { Kind: FaultKind.BusError }),
+                () => Assert.True(file.WriteBack() is Errno.None or Errno.EIO));
+
+            void Store()
+            {
+                var result = space.Fault(At, AccessKind.Write);
+                Assert.True(result.IsResolved || (result.Kind == FaultKind.BusError && storage.HasFailed), $"{result.Kind}");
+                kept &= !result.IsResolved || storage.PossibleMetadata(file).TrueForAll(metadata => metadata!.Extents.Any(extent => extent.FileOffset == 0));
+            }
+        },
+        schedules: 300);
+
     /// <summary>What a test of single operations cannot miss, since there nobody stores meanwhile.</summary>
     internal static readonly string[] PartsBesideStores = [nameof(DurabilityPart.ShiftRest), nameof(DurabilityPart.CloneSourceRest)];
 

@@ -45,7 +45,10 @@ internal sealed partial class World
                 var address = new VirtualAddress(locks.Address);
                 Same(
                     _model[locks.Space]!.Lock(locks.Address, locks.Length, locks.Locked, locks.OnFault),
-                    locks.Locked ? _engine[locks.Space]!.LockMemory(address, locks.Length, locks.OnFault) : _engine[locks.Space]!.UnlockMemory(address, locks.Length),
+                    Attempt(
+                        () => locks.Locked ? _engine[locks.Space]!.LockMemory(address, locks.Length, locks.OnFault) : _engine[locks.Space]!.UnlockMemory(address, locks.Length),
+                        IsRefused,
+                        keepsState: false),
                     "the outcome");
                 break;
             case ClearAll clear when Has(clear.Space):
