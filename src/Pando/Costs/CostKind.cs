@@ -9,7 +9,7 @@ internal enum CostKind
     /// <summary>An area of a space was looked at.</summary>
     Area,
 
-    /// <summary>An extent of a file, or a piece of a device, was looked at.</summary>
+    /// <summary>An extent of a file, a page of a memory file, or a piece of a device was looked at.</summary>
     Extent,
 
     /// <summary>An entry of a page table was read.</summary>

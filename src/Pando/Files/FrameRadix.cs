@@ -297,6 +297,44 @@ internal sealed class FrameRadix(TableStore store)
         }
     }
 
+    /// <summary>
+    /// Where a number of words that are not zero ends: the index of the next one after as many, from an index on. The caller is
+    /// inside an epoch, or nobody changes the radix.
+    /// </summary>
+    /// <param name="first">The index to begin at.</param>
+    /// <param name="count">How many words.</param>
+    /// <returns>The index, or -1 where there are no more words than that.</returns>
+    public long IndexAfter(long first, int count)
+    {
+        ulong root = Volatile.Read(ref _root);
+        int height = HeightOf(root);
+        return height > 0 ? IndexAfter(NodeOf(root), height - 1, 0, first, ref count) : -1;
+    }
+
+    private long IndexAfter(Frame node, int level, long start, long first, ref int count)
+    {
+        long step = 1L << (9 * level);
+        for (int i = (int)Math.Max(0, (first - start) >> (9 * level)); i < Level.Entries; i++)
+        {
+            ulong word = Volatile.Read(ref _store.Memory.EntryAt(node, i));
+            if (word == 0)
+            {
+                continue;
+            }
+
+            Cost.Count(CostKind.Node);
+            long found = level > 0 ? IndexAfter(new Frame((int)word), level - 1, start + (i * step), first, ref count)
+                : count-- == 0 ? start + i
+                : -1;
+            if (found >= 0)
+            {
+                return found;
+            }
+        }
+
+        return -1;
+    }
+
     private void Visit<TVisitor>(Frame node, int level, long start, long first, long last, ref TVisitor visitor)
         where TVisitor : struct, IVisitor, allows ref struct
     {

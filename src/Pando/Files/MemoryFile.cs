@@ -1,4 +1,5 @@
 using Pando.Concurrency;
+using Pando.Costs;
 using Pando.Hardware;
 using Pando.Tables;
 
@@ -10,6 +11,9 @@ namespace Pando.Files;
 /// </summary>
 public sealed class MemoryFile : MappedFile
 {
+    // How many pages are taken away while others wait.
+    private const int MostInPiece = 1024;
+
     private readonly FrameRadix _pages;
     private readonly int _pageLevel;
 
@@ -145,6 +149,22 @@ public sealed class MemoryFile : MappedFile
 
     /// <inheritdoc/>
     private protected override long StorageUnit => PageSize;
+
+    /// <inheritdoc/>
+    private protected override long PieceEnd(long start, long end)
+    {
+        int shift = Level.EntryShift(_pageLevel);
+        using var epoch = Store.Epochs.Enter();
+        long next = _pages.IndexAfter(start >> shift, MostInPiece);
+        if (next < 0 || next << shift >= end)
+        {
+            return end;
+        }
+
+        // At a multiple of 2 MiB where it can, so that no leaf is cut for it.
+        long block = (next << shift) & -Level.EntrySpan(Level.Pmd);
+        return block > start ? block : next << shift;
+    }
 
     /// <inheritdoc/>
     private protected override void Reshape(long size, long start, long end)
@@ -310,6 +330,7 @@ public sealed class MemoryFile : MappedFile
     {
         public void Visit(long index, FrameRadix.Cell cell, ulong word)
         {
+            Cost.Count(CostKind.Extent);
             Schedule.Reach(SchedulePoint.EntryWrite, cell.Node.Word(cell.Index));
             Volatile.Write(ref file._pages.At(cell), 0);
             file._pages.Release(index, cell);

@@ -39,6 +39,8 @@ public class ExtentGrowthTests
         ["insert"] = n => OfFile(n, (_, file) => () => Does(file.InsertRange(Page, 16 * Page))),
         ["punch"] = n => OfFile(n, (_, file) => () => Does(file.PunchHole(Page + 1, file.Size - (2 * Page)))),
         ["truncate"] = n => OfFile(n, (_, file) => () => Does(file.SetSize(1))),
+        ["punch a memory file"] = n => OfMemoryFile(n, file => Does(file.PunchHole(Page + 1, file.Size - (2 * Page)))),
+        ["truncate a memory file"] = n => OfMemoryFile(n, file => Does(file.SetSize(1))),
         ["end"] = n => OfFile(n, (_, file) => file.Dispose),
         ["migrate"] = n => OfFile(n, (world, file) => () => Does(world.Device.Migrate(0, n * Page))),
         ["migrate among failed pages"] = n => OfFile(0, (world, _) =>
@@ -114,6 +116,21 @@ public class ExtentGrowthTests
         var world = new World(n);
         var run = build(world, world.Extents(n, "file"));
         return new Measured(run, world.Machine);
+    }
+
+    /// <summary>A file in RAM that has every fourth page.</summary>
+    private static Measured OfMemoryFile(int n, Action<MemoryFile> run)
+    {
+        var machine = new Machine(new MachineOptions { Ram = 256 << 20 });
+        var file = machine.CreateMemoryFile("memory", 4L * n * Page);
+        var space = machine.CreateSpace();
+        var at = space.Map(MapRequest.SharedFile(file, Rights.ReadWrite)).Value;
+        for (int i = 0; i < n; i++)
+        {
+            Assert.True(space.Fault(at + (4L * i * Page), AccessKind.Write).IsResolved);
+        }
+
+        return new Measured(() => run(file), machine);
     }
 
     private static Measured OfMapped(int n, Func<World, DaxFile, AddressSpace, VirtualAddress, Action> build) => OfFile(n, (world, file) =>
