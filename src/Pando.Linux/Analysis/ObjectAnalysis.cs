@@ -1,19 +1,19 @@
-using Pando.Intervals;
 using Pando.Linux.Report;
 using Pando.Linux.Snapshot;
-using Pando.Tables;
 
 namespace Pando.Linux.Analysis;
 
 /// <summary>Sums one object's tables over its processes and splits them into needed once, duplicate and empty.</summary>
 internal static class ObjectAnalysis
 {
-    public static ObjectReport Analyse(MachineSnapshot snapshot, ObjectFacts facts, List<ProcessTables> mappers, TableEstimate estimate, int? at, bool withCures)
+    public static (ObjectReport Report, SplitTables Split) Analyse(MachineSnapshot snapshot, ObjectFacts facts, List<ProcessTables> mappers, TableEstimate estimate, int? at, bool withCures)
     {
         var live = new double[TableAttribution.Levels + 1];
         var own = new double[live.Length];
+        var readLive = new double[live.Length];
+        var readOwn = new double[live.Length];
         var most = new double[live.Length];
-        double empty = 0, emptyLow = 0, emptyHigh = 0;
+        double empty = 0, emptyLow = 0, emptyHigh = 0, readEmpty = 0;
         foreach (var process in mappers)
         {
             if (!process.Objects.TryGetValue(facts.Number, out var tables))
@@ -27,9 +27,13 @@ internal static class ObjectAnalysis
                 own[level] += tables.Own[level];
                 if (process.IsRead)
                 {
+                    readLive[level] += tables.Live[level];
+                    readOwn[level] += tables.Own[level];
                     most[level] = Math.Max(most[level], tables.View[level]);
                 }
             }
+
+            readEmpty += process.IsRead ? tables.Empty : 0;
 
             (empty, emptyLow, emptyHigh) = (empty + tables.Empty, emptyLow + tables.EmptyLow, emptyHigh + tables.EmptyHigh);
         }
@@ -46,11 +50,24 @@ internal static class ObjectAnalysis
             live[2] -= sharedSaved;
         }
 
-        var needed = NeededOnce(facts, mappers, live, own, most);
+        var pieces = ObjectPieces.Of(facts, mappers);
+        var needed = NeededOnce(facts, pieces, live, own, most, withUnseen: true);
         var levels = new TablesByLevel(Bytes(live[1]), Bytes(live[2]), Bytes(live[3]));
         var neededBytes = Math.Min(Bytes(needed), levels.Total);
         var extent = ObjectExtent.Of(facts, mappers);
-        return new ObjectReport(
+        var isAlwaysNeeded = SampleBound.IsAlwaysNeeded(facts);
+        var split = new SplitTables(
+            isAlwaysNeeded ? readLive.Sum() : readOwn.Sum(),
+            isAlwaysNeeded ? 0 : readLive.Sum() - readOwn.Sum(),
+            NeededOnce(facts, pieces, readLive, readOwn, most, withUnseen: false),
+            Enumerable.Range(1, TableAttribution.Levels).Sum(l => Math.Max(pieces.Seen[l], Math.Round(most[l]))),
+            pieces.Mapped.Sum() - pieces.Seen.Sum(),
+            sharedSaved,
+            readLive.Sum() + readEmpty,
+            live.Sum(),
+            Math.Min(needed, live.Sum()),
+            live.Sum() + empty);
+        return (new ObjectReport(
             facts.Number,
             facts.Name,
             facts.Kind,
@@ -67,7 +84,7 @@ internal static class ObjectAnalysis
             Bytes(emptyLow),
             Bytes(emptyHigh),
             Bytes(sharedSaved),
-            (long)estimate.ErrorBytes(facts.Number),
+            mappers.TrueForAll(m => m.IsRead) ? 0 : Totals.Bytes(Math.Ceiling(split.Error(estimate.Bound.Of(facts.Number)))),
             sharing,
             facts.Dax is null ? null : DaxWindows.Count(snapshot, facts, mappers),
             withCures && facts.Kind is not (ObjectKind.Anonymous or ObjectKind.Special) ? CureAnalysis.Compute(snapshot, facts, mappers, levels.Total, at, extent) : [])
@@ -76,7 +93,7 @@ internal static class ObjectAnalysis
             ResidentBytes = facts.Kind == ObjectKind.Anonymous ? mappers.Total(m => m.Facts.AnonymousBytes) : HasCopies(facts, mappers) ? null : facts.AllocatedBytes,
             TouchedBytes = extent.TouchedBytes,
             HugePages = extent.HugePages,
-        };
+        }, split);
     }
 
     /// <summary>Huge pages of a private mapping are the process's own: the file that stands for them in maps has none of them.</summary>
@@ -90,9 +107,9 @@ internal static class ObjectAnalysis
     /// offsets) that anybody has entries for; but not fewer than the view with the most has by itself, which
     /// may lie across the borders of pieces.
     /// </summary>
-    private static double NeededOnce(ObjectFacts facts, List<ProcessTables> mappers, double[] live, double[] own, double[] most)
+    private static double NeededOnce(ObjectFacts facts, ObjectPieces pieces, double[] live, double[] own, double[] most, bool withUnseen)
     {
-        if (facts.Kind is ObjectKind.Anonymous or ObjectKind.Special)
+        if (SampleBound.IsAlwaysNeeded(facts))
         {
             return live.Sum();
         }
@@ -100,31 +117,10 @@ internal static class ObjectAnalysis
         double needed = 0;
         for (var level = 1; level < live.Length; level++)
         {
-            var others = live[level] - own[level];
-            var pieces = new IntervalSet();
-            foreach (var process in mappers.Where(m => m.IsRead))
-            {
-                AddPieces(pieces, process.Pages!, facts.Number, level);
-            }
-
-            needed += own[level] + Math.Min(others, Math.Max(pieces.Length, Math.Round(most[level])));
+            needed += own[level] + Math.Min(live[level] - own[level], Math.Max(pieces.Seen[level] + (withUnseen ? pieces.Unseen[level] : 0), Math.Round(most[level])));
         }
 
         return needed;
-    }
-
-    private static void AddPieces(IntervalSet pieces, SourcePages pages, int number, int level)
-    {
-        var shift = TableCensus.ShiftOf(level);
-        foreach (var run in pages.OfObject(number))
-        {
-            var mapping = pages.Process.Mappings![run.Mapping];
-            if (run.LeafLevel < level && (mapping.IsShared || (mapping.Rights & MappingRights.Write) == 0))
-            {
-                var offset = mapping.Offset + (long)(run.Start - mapping.Start);
-                pieces.Add(offset >> shift, ((offset + (long)(run.End - run.Start) - 1) >> shift) + 1);
-            }
-        }
     }
 
     private static SortedDictionary<string, long> PageSizes(ObjectFacts facts, List<ProcessTables> mappers)

@@ -3,8 +3,8 @@ using Pando.Linux.Snapshot;
 namespace Pando.Linux.Analysis;
 
 /// <summary>
-/// Like processes: the same name, and the same parts of the same large objects mapped with the same rights. Their
-/// layouts may differ, and so may what they have touched; members are sorted by VmPTE, which tells the latter.
+/// Like processes: the same name, the same parts of the same large objects mapped with the same rights, and VmPTE of the same
+/// power of two. Their layouts may differ, and so may what they have touched; members are sorted by VmPTE.
 /// </summary>
 public sealed class ProcessClass
 {
@@ -27,26 +27,8 @@ public sealed class ProcessClass
             .Select(g => new ProcessClass([.. g.OrderBy(p => p.TableBytes).ThenBy(p => p.Pid)]))
             .OrderByDescending(c => c.TableBytes)];
 
-    /// <summary>
-    /// Indexes of the members to read to the page: the median first (the representative), then the ends and
-    /// evenly spaced others. Small classes are read whole.
-    /// </summary>
-    public IReadOnlyList<int> Sample()
-    {
-        var n = Members.Count;
-        var size = n <= 5 ? n : 5 + int.Log2(n / 4);
-        var picks = new List<int> { n / 2 };
-        for (var i = 0; i < size; i++)
-        {
-            var pick = size == 1 ? 0 : (int)((long)i * (n - 1) / (size - 1));
-            if (!picks.Contains(pick))
-            {
-                picks.Add(pick);
-            }
-        }
-
-        return picks;
-    }
+    /// <summary>How many of so many are read at least, chosen at random. Small classes are read whole.</summary>
+    public static int LeastSample(int members) => members <= 5 ? members : 5 + int.Log2(members / 4);
 
     /// <summary>True for mappings by which classes are told apart, and whose population is carried over from a
     /// member that was read to one that was not.</summary>
@@ -58,15 +40,18 @@ public sealed class ProcessClass
     private sealed class Signature : IEquatable<Signature>
     {
         private readonly string _name;
+        private readonly int _magnitude;
         private readonly (int ObjectNumber, long Offset, ulong Length, MappingRights Rights)[] _mappings;
         private readonly int _hash;
 
         public Signature(ProcessFacts process)
         {
             _name = process.Name;
+            _magnitude = (int)long.Log2(Math.Max(1, process.TableBytes));
             _mappings = [.. process.Mappings!.Where(m => IsTelling(m)).Select(m => (m.ObjectNumber, m.Offset, m.Length, m.Rights)).Order()];
             var hash = new HashCode();
             hash.Add(_name, StringComparer.Ordinal);
+            hash.Add(_magnitude);
             foreach (var mapping in _mappings)
             {
                 hash.Add(mapping);
@@ -76,7 +61,7 @@ public sealed class ProcessClass
         }
 
         public bool Equals(Signature? other) =>
-            other is not null && _name == other._name && _mappings.AsSpan().SequenceEqual(other._mappings);
+            other is not null && _name == other._name && _magnitude == other._magnitude && _mappings.AsSpan().SequenceEqual(other._mappings);
 
         public override bool Equals(object? obj) => Equals(obj as Signature);
 

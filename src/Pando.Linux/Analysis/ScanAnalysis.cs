@@ -21,6 +21,7 @@ public sealed class ScanAnalysis
     private readonly IReadOnlyList<VirtualMachineReport> _machines;
     private int _leftObjects;
     private double _leftTables;
+    private SplitTables _split;
     private bool _leftPictures;
 
     private ScanAnalysis(MachineSnapshot snapshot, ReportOptions options)
@@ -102,7 +103,9 @@ public sealed class ScanAnalysis
                 continue;
             }
 
-            all.Add(ObjectAnalysis.Analyse(_snapshot, _snapshot.Objects[number], _mappers[number], _estimate, _options.At, all.Count < MostCures));
+            var (report, split) = ObjectAnalysis.Analyse(_snapshot, _snapshot.Objects[number], _mappers[number], _estimate, _options.At, all.Count < MostCures);
+            _split += split;
+            all.Add(report);
         }
 
         return [.. all.OrderByDescending(o => o.TableBytes).ThenBy(o => o.Number)];
@@ -168,7 +171,7 @@ public sealed class ScanAnalysis
 
     /// <summary>Anonymous memory is one row for all processes; asked about one process, the row is that process's.</summary>
     private ObjectReport OfPid(ObjectReport report) => _options.Pid is { } pid && report.Kind == ObjectKind.Anonymous
-        ? ObjectAnalysis.Analyse(_snapshot, _snapshot.Objects[report.Number], [.. _mappers[report.Number].Where(m => m.Facts.Pid == pid)], _estimate, _options.At, withCures: false) with { Label = $"{report.Label} of {pid}" }
+        ? ObjectAnalysis.Analyse(_snapshot, _snapshot.Objects[report.Number], [.. _mappers[report.Number].Where(m => m.Facts.Pid == pid)], _estimate, _options.At, withCures: false).Report with { Label = $"{report.Label} of {pid}" }
         : report;
 
     private static void Label(List<ObjectReport> objects)
@@ -209,10 +212,11 @@ public sealed class ScanAnalysis
             objects.Total(o => o.Duplicate),
             objects.Total(o => o.Empty),
             unplaced,
-            objects.Total(o => o.ErrorBytes),
+            _estimate.Processes.All(p => p.IsRead || p.Facts.Mappings is null) ? 0 : Totals.Bytes(Math.Ceiling(_split.Error(_estimate.Bound.Sum) + _leftTables)),
             KernelSupport.Of(machine).Lines)
         {
             Unseen = _snapshot.Unseen,
+            Confidence = SampleBound.Confidence,
             OrdinaryPercent = OrdinaryPercent(machine),
             Nodes = machine.Nodes,
             TableSharing = machine.TableSharing is { Count: > 0 } sharing ? string.Join(", ", sharing) : null,

@@ -42,6 +42,21 @@ internal sealed class SourcePages
         }
     }
 
+    /// <summary>Pieces of an object (numbers of spans of a level, by file offset) that it has a table of this level for, in mappings whose tables others could use.</summary>
+    public IEnumerable<(long First, long End)> PiecesOf(int number, int level)
+    {
+        var shift = TableCensus.ShiftOf(level);
+        foreach (var run in OfObject(number))
+        {
+            var mapping = Process.Mappings![run.Mapping];
+            if (run.LeafLevel < level && SampleBound.IsShareable(mapping))
+            {
+                var offset = mapping.Offset + (long)(run.Start - mapping.Start);
+                yield return (offset >> shift, ((offset + (long)(run.End - run.Start) - 1) >> shift) + 1);
+            }
+        }
+    }
+
     /// <summary>Windows of 2 MiB in which both the object and other memory have 4 KiB entries: their table stays when the
     /// object goes. They can only lie where one of its mappings begins or ends.</summary>
     public long SharedWindows(int number) => (_sharedWindows ??= FindSharedWindows()).GetValueOrDefault(number);

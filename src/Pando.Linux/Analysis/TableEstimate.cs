@@ -1,21 +1,14 @@
 using Pando.Linux.Snapshot;
-using Pando.Tables;
 
 namespace Pando.Linux.Analysis;
 
 /// <summary>
-/// The tables of all processes: charged where pages were read, carried over from the nearest like process (by
-/// VmPTE) where not, with the error that this implies.
-/// </summary>
-/// <remarks>
-/// The error is found by leaving one out: each process that was read is predicted from the others of its class that
-/// were, and what the prediction misses is taken for every process that it stands for, all in the same direction.
-/// It is thus an upper estimate, and zero where all processes of the sample are alike.
+/// The tables of all processes: charged where pages were read, carried over from a like process of the nearest VmPTE
+/// where not. By how much that can be wrong <see cref="Bound"/> says.
 /// Sums over all objects of a process have no error: VmPTE is read of all.
-/// </remarks>
+/// </summary>
 internal sealed class TableEstimate
 {
-    private readonly Dictionary<int, double> _errors = [];
     private readonly Func<bool>? _hasTime;
 
     public TableEstimate(MachineSnapshot snapshot, Func<bool>? hasTime = null)
@@ -23,10 +16,15 @@ internal sealed class TableEstimate
         _hasTime = hasTime;
         Probes = snapshot.Probes.ToLookup(p => p.ObjectNumber);
         var byPid = new Dictionary<int, ProcessTables>();
+        var classes = new List<(ProcessClass Class, IReadOnlyDictionary<int, ProcessTables> Read)>();
         foreach (var group in ProcessClass.Group(snapshot.Processes))
         {
-            Add(group, snapshot.Objects, byPid);
+            var read = Read(group, snapshot.Objects);
+            Carry(group, read, byPid);
+            classes.Add((group, read));
         }
+
+        Bound = new SampleBound(classes, snapshot.Objects);
 
         Processes = [.. snapshot.Processes.Select(p => byPid.GetValueOrDefault(p.Pid) ?? ProcessTables.Unknown(p))];
     }
@@ -39,17 +37,19 @@ internal sealed class TableEstimate
     /// <summary>Looks at huge pages, by object.</summary>
     public ILookup<int, HugetlbProbe> Probes { get; }
 
-    /// <summary>Bytes by which an object's tables may be wrong.</summary>
-    public double ErrorBytes(int objectNumber) => _errors.GetValueOrDefault(objectNumber) * TableCounts.TableBytes;
+    /// <summary>What the processes that were not read can have.</summary>
+    public SampleBound Bound { get; }
 
-    private void Add(ProcessClass group, IReadOnlyList<ObjectFacts> objects, Dictionary<int, ProcessTables> byPid)
+    private Dictionary<int, ProcessTables> Read(ProcessClass group, IReadOnlyList<ObjectFacts> objects)
     {
-        var read = new List<ProcessTables>();
-        foreach (var member in group.Members.Where(m => m.Populated is not null))
+        var read = new Dictionary<int, ProcessTables>();
+
+        // In the order in which chance chose them: where time ends, those that were worked out are still a random draw.
+        foreach (var member in group.Members.Where(m => m.Populated is not null).OrderBy(m => m.SampleRank ?? -1))
         {
             if (_hasTime?.Invoke() ?? true)
             {
-                read.Add(ProcessTables.FromPages(member, objects));
+                read[member.Pid] = ProcessTables.FromPages(member, objects);
             }
             else
             {
@@ -57,42 +57,44 @@ internal sealed class TableEstimate
             }
         }
 
+        return read;
+    }
+
+    private static void Carry(ProcessClass group, Dictionary<int, ProcessTables> read, Dictionary<int, ProcessTables> byPid)
+    {
         if (read.Count == 0)
         {
             return;
         }
 
-        foreach (var tables in read)
+        ProcessTables[] byTables = [.. read.Values.OrderBy(r => r.Facts.TableBytes).ThenBy(r => r.Facts.Pid)];
+        for (var i = 0; i < group.Members.Count; i++)
         {
-            byPid[tables.Facts.Pid] = tables;
-        }
-
-        var standsFor = read.ToDictionary(r => r, _ => 0);
-        foreach (var process in group.Members.Where(m => !byPid.ContainsKey(m.Pid)))
-        {
-            var nearest = Nearest(read, process);
-            standsFor[nearest]++;
-            byPid[process.Pid] = nearest.ScaledTo(process);
-        }
-
-        foreach (var (one, count) in standsFor.Where(s => s.Value > 0))
-        {
-            AddError(one, read.Where(r => r != one).ToList(), count);
+            var member = group.Members[i];
+            byPid[member.Pid] = read.GetValueOrDefault(member.Pid) ?? Nearest(byTables, member.TableBytes, i).ScaledTo(member);
         }
     }
 
-    private void AddError(ProcessTables one, List<ProcessTables> others, int count)
+    /// <summary>The process with the nearest VmPTE. Of several with the same each in <paramref name="turn"/>: VmPTE does not tell which of them an
+    /// unread process is like, and all together they tell how many are like each.</summary>
+    private static ProcessTables Nearest(ProcessTables[] byTables, long tables, int turn)
     {
-        // A class of which the time budget let one process be read tells nothing of its spread: all may be wrong.
-        var predicted = others.Count == 0 ? [] : Nearest(others, one.Facts).ScaledTo(one.Facts).Objects;
-        foreach (var number in one.Objects.Keys.Union(predicted.Keys))
-        {
-            var actual = one.Objects.GetValueOrDefault(number)?.LiveTotal ?? 0;
-            var guess = predicted.GetValueOrDefault(number)?.LiveTotal ?? 0;
-            _errors[number] = _errors.GetValueOrDefault(number) + (Math.Abs(actual - guess) * count);
-        }
+        var above = FirstNotBelow(byTables, tables);
+        var isBelow = above == byTables.Length || (above > 0 && tables - byTables[above - 1].Facts.TableBytes <= byTables[above].Facts.TableBytes - tables);
+        var nearest = byTables[isBelow ? above - 1 : above].Facts.TableBytes;
+        var (first, end) = (FirstNotBelow(byTables, nearest), FirstNotBelow(byTables, nearest + 1));
+        return byTables[first + (turn % (end - first))];
     }
 
-    private static ProcessTables Nearest(List<ProcessTables> read, ProcessFacts process) =>
-        read.MinBy(r => (Math.Abs(r.Facts.TableBytes - process.TableBytes), r.Facts.Pid))!;
+    private static int FirstNotBelow(ProcessTables[] byTables, long tables)
+    {
+        var (low, high) = (0, byTables.Length);
+        while (low < high)
+        {
+            var middle = (low + high) / 2;
+            (low, high) = byTables[middle].Facts.TableBytes < tables ? (middle + 1, high) : (low, middle);
+        }
+
+        return low;
+    }
 }

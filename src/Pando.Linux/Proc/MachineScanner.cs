@@ -19,6 +19,9 @@ public sealed class MachineScanner
     private const long MostSmapsBytes = 64L << 30;
     private const double SmapsBytesPerBudgetSecond = 32L << 30;
 
+    // Without a budget: for what is read beyond the least sample, to narrow the bound.
+    private static readonly TimeSpan MostSampleTime = TimeSpan.FromSeconds(3);
+
     // Parts of the time budget at whose end no more of a kind is read. The rest is for the cgroups, the analysis and the report.
     private const double ObjectsPart = 0.42;
     private const double PagesPart = 0.54;
@@ -60,7 +63,7 @@ public sealed class MachineScanner
         objects = new ObjectSizes(_options, _reader).Read(objects, processes);
         new ServiceReader(_options, _reader).Read(processes);
         _reader.Time.Until(PagesPart);
-        ReadPages(processes, objects);
+        ReadPages(processes, objects, machine);
         _reader.Time.Until(HugePagesPart);
         ReadHugePages(processes, objects);
         ReadFlags(processes, objects);
@@ -72,20 +75,38 @@ public sealed class MachineScanner
         return new MachineSnapshot(takenAt, _reader.Time.Elapsed.TotalSeconds, exact, machine, objects, processes, cgroups, probes, _notes, list.Unseen);
     }
 
-    private void ReadPages(ProcessFacts[] processes, IReadOnlyList<ObjectFacts> objects)
+    /// <summary>Reads processes to the page: those that are asked about or advised one by one, then some of each class at random.</summary>
+    private void ReadPages(ProcessFacts[] processes, IReadOnlyList<ObjectFacts> objects, MachineFacts machine)
     {
         var useScan = !_options.PlainPagemap && KernelHasScan();
         var index = processes.Select((p, i) => (p.Pid, i)).ToDictionary(p => p.Pid, p => p.i);
-        var order = ReadingOrder(processes).Select(p => index[p.Pid]).ToArray();
-        var refused = 0;
-        var skipped = _reader.ForEach(order, Environment.ProcessorCount, i => processes[i].Pid, "its pages", (i, file) => ReadPages(processes[i], objects, useScan, file), (i, read) =>
+        int chosen = 0, skipped = 0, refused = 0;
+        void Read(IEnumerable<(int Pid, int? Rank)> some)
         {
-            refused += read is null ? 1 : 0;
-            processes[i] = read ?? processes[i];
-        });
+            var order = some.ToList();
+            chosen += order.Count;
+            skipped += _reader.ForEach(order, Environment.ProcessorCount, o => o.Pid, "its pages", (o, file) => ReadPages(processes[index[o.Pid]], objects, useScan, file), (o, read) =>
+            {
+                refused += read is null ? 1 : 0;
+                processes[index[o.Pid]] = read is null ? processes[index[o.Pid]] : read with { SampleRank = o.Rank };
+            });
+        }
+
+        var readable = processes.Where(p => p.Mappings is not null).ToList();
+        var isWhole = _options.Exact && _options.Budget is null;
+        List<ProcessFacts> always = isWhole ? [.. readable.OrderByDescending(p => p.TableBytes)] : ReadAlways(processes);
+        Read(always.Select(p => (p.Pid, (int?)null)));
+        if (!isWhole)
+        {
+            ReadSample(new SamplePlan(readable, always.Select(p => p.Pid).ToHashSet(), new Random()), Read, () => new TableEstimate(
+                new MachineSnapshot(default, 0, false, machine, objects, processes, [], [], []), () => !_reader.Time.IsOver));
+        }
+
         if (skipped > 0)
         {
-            _notes.Add($"The time budget ran out before {skipped} of {order.Length} chosen processes were read to the page.");
+            _notes.Add(_options.Budget is null
+                ? $"{skipped} of {chosen} chosen processes were not read to the page within {MostSampleTime.TotalSeconds:0.#} s, so that the split is less sure than it could be: --budget SECONDS gives more time, --exact reads all."
+                : $"The time budget ran out before {skipped} of {chosen} chosen processes were read to the page.");
         }
 
         if (refused > 0)
@@ -99,23 +120,41 @@ public sealed class MachineScanner
         }
     }
 
-    private List<ProcessFacts> ReadingOrder(ProcessFacts[] processes)
+    private void ReadSample(SamplePlan plan, Action<IEnumerable<(int Pid, int? Rank)>> read, Func<TableEstimate> estimate)
     {
-        var readable = processes.Where(p => p.Mappings is not null);
-        if (_options.Exact)
+        void Read(IReadOnlyList<(int Pid, int Rank)> some) => read(some.Select(s => (s.Pid, (int?)s.Rank)));
+
+        Read(plan.First());
+        if (_options.IsLeastSample)
         {
-            return [.. readable.OrderByDescending(p => p.TableBytes)];
+            return;
         }
 
-        var classes = ProcessClass.Group(readable);
-        var first = classes.Select(c => c.Members[c.Sample()[0]]);
-        var rest = classes.SelectMany(c => c.Sample().Skip(1).Select(i => c.Members[i]));
+        if (_options.Budget is null)
+        {
+            _reader.Time.UntilAtMost(PagesPart, MostSampleTime);
+        }
+
+        Read(plan.More());
+        if (_options.Exact)
+        {
+            Read(plan.Rest());
+        }
+        else if (plan.IsPartial && !_reader.Time.IsOver && estimate() is { Left: 0 } known)
+        {
+            Read(plan.Again(known.Bound)); // SampleBound.Looks counts this
+        }
+    }
+
+    /// <summary>Who is read whatever chance says.</summary>
+    private List<ProcessFacts> ReadAlways(ProcessFacts[] processes)
+    {
         var asked = processes.Where(p => _options.Pid is { } pid && p.Has(pid) && p.Mappings is not null);
 
         // Servers whose memory is their own are advised one by one: what a like process has tells nothing of them.
         var single = processes.Where(p => p.Mappings is not null && p.Service is { } s && p.TableBytes >= SmallestService && ServiceFinder.KindOf(p.Name, s.Executable) is ServiceKind.MySql or ServiceKind.Jvm or ServiceKind.Qemu)
             .OrderByDescending(p => p.TableBytes).Take(MostServices);
-        return [.. asked.Concat(first).Concat(single).Concat(rest).DistinctBy(p => p.Pid)];
+        return [.. asked.Concat(single).DistinctBy(p => p.Pid)];
     }
 
     private bool KernelHasScan()

@@ -22,7 +22,7 @@ public static class RangeReader
     public static RangeReport Explain(int pid, ulong address, ScanOptions options)
     {
         ArgumentNullException.ThrowIfNull(options);
-        var snapshot = MachineScanner.Scan(options with { Pid = pid });
+        var snapshot = MachineScanner.Scan(options with { Pid = pid, IsLeastSample = true });
         var process = snapshot.Processes.FirstOrDefault(p => p.Has(pid))
             ?? throw new ReportException($"No process {pid} with page tables of its own is visible: it ended, is a kernel thread, or is hidden from this user.");
         if (process.Mappings is null || process.StuckState is not null)

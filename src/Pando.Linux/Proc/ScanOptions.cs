@@ -6,12 +6,14 @@ public sealed record ScanOptions
     /// <summary>Read every process to the page, instead of representatives and samples of like processes.</summary>
     public bool Exact { get; init; }
 
-    /// <summary>Stop reading to the page after this time; null = no bound. Status and maps of all processes are
-    /// always read.</summary>
+    /// <summary>Stop reading at about half of this time, whatever is left unread (<see cref="Analysis.ReportOptions.HasTime"/> bounds the rest); null = no bound.</summary>
     public TimeSpan? Budget { get; init; }
 
     /// <summary>A process that is read to the page whatever its class.</summary>
     public int? Pid { get; init; }
+
+    /// <summary>Read of like processes no more than the least sample: for questions about one process, to which the bound of sums is nothing.</summary>
+    internal bool IsLeastSample { get; init; }
 
     /// <summary>Where procfs is mounted.</summary>
     public string Proc { get; init; } = "/proc";

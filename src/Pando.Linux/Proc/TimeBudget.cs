@@ -24,6 +24,13 @@ internal sealed class TimeBudget(TimeSpan? total)
     /// <summary>Parts of the time are counted from now on.</summary>
     public void Begin() => _start = _clock.Elapsed.Ticks;
 
+    /// <summary>Begins a phase that ends after so long, budget or none, and in any case at this part of the whole.</summary>
+    public void UntilAtMost(double part, TimeSpan most)
+    {
+        Until(part);
+        Volatile.Write(ref _end, Math.Min(Volatile.Read(ref _end), (_clock.Elapsed + most).Ticks));
+    }
+
     /// <summary>Begins the phase that ends at this part of the whole, but not before it has had <paramref name="least"/>.</summary>
     public void Until(double part, TimeSpan least = default) =>
         Volatile.Write(ref _end, total is { } time ? Math.Max(_start + (long)(Math.Max(0, time.Ticks - _start) * part), least > TimeSpan.Zero ? (_clock.Elapsed + least).Ticks : 0) : long.MaxValue);

@@ -72,7 +72,7 @@ public static class HtmlReport
         var m = report.Machine;
         var part = m.MemoryBytes == 0 ? "" : string.Create(CultureInfo.InvariantCulture, $", {m.PageTablePercent:0.0}% of {Size(m.MemoryBytes)} RAM");
         Append(page, $"<h1>Page tables: {Size(m.PageTableBytes)}{part}</h1>\n");
-        Append(page, $"<p class=\"dim\">Linux {Text(m.KernelRelease)}, {report.TakenAt:yyyy-MM-dd HH:mm} UTC; {Plural(m.Processes, "process", "processes")}, {m.ProcessesRead} read to the page; {(report.TotalSeconds is { } total ? FormattableString.Invariant($"{total:0.00} s, {report.ScanSeconds:0.00} s of it reading") : FormattableString.Invariant($"read in {report.ScanSeconds:0.00} s"))}{(report.Exact ? "" : $"; split over objects exact to &plusmn;{Size(m.ErrorBytes)}")}</p>\n");
+        Append(page, $"<p class=\"dim\">Linux {Text(m.KernelRelease)}, {report.TakenAt:yyyy-MM-dd HH:mm} UTC; {Plural(m.Processes, "process", "processes")}, {m.ProcessesRead} read to the page; {(report.TotalSeconds is { } total ? FormattableString.Invariant($"{total:0.00} s, {report.ScanSeconds:0.00} s of it reading") : FormattableString.Invariant($"read in {report.ScanSeconds:0.00} s"))}{(report.Exact ? "" : $"; split over objects exact to &plusmn;{Size(m.ErrorBytes)} with {m.Confidence * 100:0}% confidence")}</p>\n");
     }
 
     private static void WriteKernel(StringBuilder page, ScanReport report)

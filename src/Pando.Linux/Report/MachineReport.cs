@@ -24,7 +24,7 @@ namespace Pando.Linux.Report;
 /// <param name="Duplicate">Duplicate tables, over all objects.</param>
 /// <param name="Empty">Tables without entries.</param>
 /// <param name="Unplaced">Tables of processes of which no more than VmPTE is known.</param>
-/// <param name="ErrorBytes">By how much the split over objects may be wrong (the sum is exact).</param>
+/// <param name="ErrorBytes">By how much the sums of needed, duplicate and empty tables may be wrong, because not every process was read to the page (the sum of all is exact).</param>
 /// <param name="Support">What the kernel supports.</param>
 public sealed record MachineReport(
     string KernelRelease,
@@ -49,6 +49,9 @@ public sealed record MachineReport(
     /// <summary>Why there are processes on the machine that could not be seen (another PID namespace, hidepid, the time
     /// budget), in a few words; null if all that have tables were.</summary>
     public string? Unseen { get; init; }
+
+    /// <summary>The probability with which the machine's figures are within <see cref="ErrorBytes"/>, and each object's within its own.</summary>
+    public double Confidence { get; init; }
 
     /// <summary>Page tables as a part of the memory that is not in pools of huge pages, in percent: Oracle's support warns from 2% on.</summary>
     public double OrdinaryPercent { get; init; }

@@ -23,7 +23,8 @@ namespace Pando.Linux.Report;
 /// <param name="EmptyLow">The least that it can be.</param>
 /// <param name="EmptyHigh">The most that it can be.</param>
 /// <param name="SharedSaved">Bytes that the kernel saves already by sharing tables (VmPTE counts them all the same).</param>
-/// <param name="ErrorBytes">By how much <paramref name="TableBytes"/> may be wrong because not every process was read to the page.</param>
+/// <param name="ErrorBytes">By how much <paramref name="TableBytes"/>, <paramref name="NeededOnce"/> and <paramref name="Duplicate"/> may be wrong because not every process was read to the page, with the
+/// machine's confidence.</param>
 /// <param name="Sharing">For hugetlb: are PMD tables shared.</param>
 /// <param name="Dax">For DAX: page sizes and why.</param>
 /// <param name="Cures">What would help.</param>
