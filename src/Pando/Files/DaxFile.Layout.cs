@@ -342,7 +342,7 @@ public sealed partial class DaxFile
     /// <summary>The same while the layout is held.</summary>
     private void LeadAlone(InvalidateLock.Steady steady, long start, long end)
     {
-        if (!Alone(start, end).Any())
+        if (!TryGetAlone(start, end, out var extent))
         {
             return;
         }
@@ -350,29 +350,33 @@ public sealed partial class DaxFile
         // A leaf of 2 MiB may show a part where others lie as well: it must not be write-enabled. Others stay; perhaps they have
         // just been populated.
         using var excluded = steady.ExcludeFaults();
-        foreach (var extent in Alone(start, end))
+        do
         {
             RemoveShown(extent.FileOffset, extent.FileEnd);
             _extents.Set(extent with { IsShared = false });
         }
-
+        while (TryGetAlone(extent.FileEnd, end, out extent));
         JoinLargePages(start, end);
     }
 
-    /// <summary>The pieces in a range that are known as shared, and on which no other file lies any more.</summary>
-    private IEnumerable<FileExtent> Alone(long start, long end)
+    /// <summary>The first piece in a range that is known as shared, and on which no other file lies any more.</summary>
+    private bool TryGetAlone(long start, long end, out FileExtent alone)
     {
-        foreach (var extent in _extents.Within(start, end))
+        for (var extent = _extents.First(start, end); extent.Length != 0; extent = _extents.First(extent.FileEnd, end))
         {
             for (long at = extent.FileOffset, same; extent.IsShared && at < extent.FileEnd; at += same)
             {
                 var part = ExtentMap.Slice(extent, at, extent.FileEnd);
                 if (Device.Space.FilesOn(part.DeviceOffset, part.Length, out same) == Sharers.One)
                 {
-                    yield return ExtentMap.Slice(part, at, at + same);
+                    alone = ExtentMap.Slice(part, at, at + same);
+                    return true;
                 }
             }
         }
+
+        alone = default;
+        return false;
     }
 
     /// <inheritdoc/>
@@ -418,7 +422,8 @@ public sealed partial class DaxFile
 
     private PageStatus Allocate(InvalidateLock.Steady steady, long offset, FileExtent present, bool whole)
     {
-        using var claim = Device.Claim();
+        // One claim for all, which is empty in between: faults allocate nothing, and the layout is held.
+        using var claim = _pageClaim;
         var error = TakeSpace(claim, offset, whole, out var taken);
         if (error == Errno.None)
         {
@@ -446,7 +451,7 @@ public sealed partial class DaxFile
     /// <summary>Copies what the file has in a range, where other files lie too so that nobody can store there, to new space.</summary>
     private Errno CopyTo(FileExtent taken)
     {
-        foreach (var old in _extents.Within(taken.FileOffset, taken.FileEnd))
+        for (var old = _extents.First(taken.FileOffset, taken.FileEnd); old.Length != 0; old = _extents.First(old.FileEnd, taken.FileEnd))
         {
             var error = Device.Copy(old.DeviceOffset, taken.DeviceOffset + (old.FileOffset - taken.FileOffset), old.Length, DurabilityPart.CopyToStore);
             if (error != Errno.None)

@@ -12,6 +12,9 @@ namespace Pando.Files;
 public sealed partial class DaxFile : MappedFile
 {
     private readonly DirtySet _dirty;
+
+    // What a fault takes space with. Under the invalidate lock.
+    private readonly SpaceClaim _pageClaim;
     private readonly ExtentMap _extents;
 
     // What a clone is about to count once more, and where nobody stores until it has: the clone shows what was there when it
@@ -27,7 +30,7 @@ public sealed partial class DaxFile : MappedFile
     private long _durableVersion;
 
     // What the file has left by which of these changes, in their order. Under the lock below.
-    private readonly Queue<(long Version, FileExtent Piece)> _left = new();
+    private readonly NativeQueue<(long Version, FileExtent Piece)> _left = new();
     private int _leftLock;
     private int _leftCount;
 
@@ -35,6 +38,7 @@ public sealed partial class DaxFile : MappedFile
         : base(store, name, size)
     {
         Device = device;
+        _pageClaim = device.Claim();
         _extents = new ExtentMap(store.Epochs);
         _awaitsClone = new(store.Epochs);
         foreach (var extent in extents)
@@ -197,7 +201,7 @@ public sealed partial class DaxFile : MappedFile
         get
         {
             using var held = WordLock.Hold(ref _leftLock, LockRank.FileStorage);
-            return [.. _left.Select(left => left.Piece)];
+            return _left.ToList().ConvertAll(left => left.Piece);
         }
     }
 
@@ -310,7 +314,7 @@ public sealed partial class DaxFile : MappedFile
         Device.Space.Leave(piece.DeviceOffset, piece.Length);
         using (WordLock.Hold(ref _leftLock, LockRank.FileStorage))
         {
-            _left.Enqueue((version, piece));
+            _left.Add((version, piece));
             Interlocked.Increment(ref _leftCount);
         }
 
@@ -389,12 +393,13 @@ public sealed partial class DaxFile : MappedFile
             FileExtent piece;
             using (WordLock.Hold(ref _leftLock, LockRank.FileStorage))
             {
-                if (_left.Count == 0 || _left.Peek().Version > version)
+                if (!_left.TryPeek(out var left) || left.Version > version)
                 {
                     break;
                 }
 
-                piece = _left.Dequeue().Piece;
+                piece = left.Piece;
+                _left.RemoveFirst();
             }
 
             Device.Space.GiveLeft(piece.DeviceOffset, piece.Length);

@@ -16,6 +16,7 @@ internal sealed class DirtySet(TableStore store)
     private readonly Marks _blocks = new(store, Level.EntryShift(Level.Pmd));
     private readonly Marks _pages = new(store, Level.PageShift);
     private readonly Epochs _epochs = store.Epochs;
+    private readonly TakenMarks.Store _taken = new();
 
     /// <summary>Bytes that are marked. Exact at rest, but for pages that were marked beside their 2 MiB at the same moment.</summary>
     public long Bytes => _blocks.Bytes + _pages.Bytes;
@@ -60,8 +61,25 @@ internal sealed class DirtySet(TableStore store)
     /// </summary>
     public TakenMarks Take(long start, long end)
     {
+        // One at a time is the rule, since write-backs of a file wait for each other.
+        var store = _taken.IsUsed ? new TakenMarks.Store() : _taken;
         using var epoch = _epochs.Enter();
-        return new(this, _blocks.Take(start, end), _pages.Take(start, end));
+        var taken = new TakenMarks(this, store);
+        try
+        {
+            _blocks.Take(start, end, store.Blocks);
+            _pages.Take(start, end, store.Pages);
+            _blocks.Append(store.Ranges, store.Blocks);
+            _pages.Append(store.Ranges, store.Pages);
+            store.Ranges.Sort();
+        }
+        catch
+        {
+            taken.Dispose();
+            throw;
+        }
+
+        return taken;
     }
 
     /// <summary>Ends what <see cref="Take"/> began. Needs no memory.</summary>
@@ -73,16 +91,6 @@ internal sealed class DirtySet(TableStore store)
         using var epoch = _epochs.Enter();
         _blocks.End(blocks, comeBack);
         _pages.End(pages, comeBack);
-    }
-
-    /// <summary>What marks stand for, in order.</summary>
-    internal List<(long Offset, long Length)> RangesOf(List<Bits> blocks, List<Bits> pages)
-    {
-        var ranges = new List<(long Offset, long Length)>();
-        _blocks.Append(ranges, blocks);
-        _pages.Append(ranges, pages);
-        ranges.Sort();
-        return ranges;
     }
 
     /// <summary>
@@ -188,12 +196,7 @@ internal sealed class DirtySet(TableStore store)
         }
 
         /// <summary>Takes the marks of a range away; the place of each word that had some is held once for it.</summary>
-        public List<Bits> Take(long start, long end)
-        {
-            var taken = new List<Bits>();
-            Visit(start, end, taken);
-            return taken;
-        }
+        public void Take(long start, long end, List<Bits> taken) => Visit(start, end, taken);
 
         /// <summary>Takes the marks of a range away for good.</summary>
         public void Forget(long start, long end) => Visit(start, end, taken: null);

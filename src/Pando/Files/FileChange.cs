@@ -15,9 +15,6 @@ internal abstract class FileChange(TableStore store)
     /// <summary>Whether private copies of the file's pages (anonymous leaves in file mappings) are concerned as well.</summary>
     public virtual bool IncludesCopies => false;
 
-    /// <summary>Whether any leaf has been changed.</summary>
-    public bool ChangedAny { get; protected set; }
-
     /// <summary>Changes one leaf. The table's lock is held.</summary>
     public abstract void Apply(Frame table, int level, int index, Entry leaf);
 
@@ -76,7 +73,6 @@ internal abstract class FileChange(TableStore store)
             }
 
             Apply(table, level, index, entry);
-            ChangedAny = true;
         }
     }
 }

@@ -93,13 +93,10 @@ public sealed class FileTables : SharedTableOwner
     /// All of the file's tables of a level whose windows have something of a range of the file. The caller is inside
     /// an epoch; tables made meanwhile may be missing.
     /// </summary>
-    internal List<Frame> TablesOver(int level, long start, long end)
+    internal OverlappingTables TablesOver(int level, long start, long end)
     {
         Schedule.Reach(SchedulePoint.EntryRead, -Id);
-        var tables = new List<Frame>();
-        _index.FindOver(level, start, end, tables);
-        tables.RemoveAll(table => Volatile.Read(ref _store.Memory.Record(table).AttachCount) < 0);
-        return tables;
+        return new OverlappingTables(_store, _index, level, start, end);
     }
 
     /// <summary>All of the file's tables.</summary>

@@ -254,7 +254,7 @@ public abstract partial class MappedFile
     /// </summary>
     private protected void RemoveShown(long start, long end)
     {
-        ChangeLeaves(start, end, new RemoveLeaves(Store, includingCopies: false));
+        ChangeLeaves(start, end, _removeLeaves);
         Store.Shootdown.FlushShared(Tables);
     }
 
@@ -297,7 +297,8 @@ public abstract partial class MappedFile
     private protected void JoinLargePages(long start, long end)
     {
         long block = Level.EntrySpan(Level.Pmd);
-        var dropped = new List<Frame>();
+        Span<Frame> dropped = stackalloc Frame[Level.Entries];
+        int count = 0;
         using var epoch = Store.Epochs.Enter();
         foreach (var table in Tables.TablesOver(Level.Pmd, start, end))
         {
@@ -316,21 +317,34 @@ public abstract partial class MappedFile
                 var entry = Store.Read(table, index);
                 if (Store.Format.IsSlot(entry, Level.Pmd) && WhySmall(key.Origin + (index * block), limits) == SmallPageReason.None)
                 {
-                    dropped.Add(Store.TableOf(Store.Take(table, Level.Pmd, index), Level.Pmd));
+                    if (count == dropped.Length)
+                    {
+                        DetachDropped(dropped);
+                        count = 0;
+                    }
+
+                    dropped[count++] = Store.TableOf(Store.Take(table, Level.Pmd, index), Level.Pmd);
                 }
             }
         }
 
-        if (dropped.Count > 0)
-        {
-            Store.Shootdown.FlushShared(Tables);
-            foreach (var table in dropped)
-            {
-                Store.Detach(table);
-            }
+        DetachDropped(dropped[..count]);
+    }
 
-            Store.Count(TableEvent.Detached, dropped.Count);
+    private void DetachDropped(ReadOnlySpan<Frame> tables)
+    {
+        if (tables.IsEmpty)
+        {
+            return;
         }
+
+        Store.Shootdown.FlushShared(Tables);
+        foreach (var table in tables)
+        {
+            Store.Detach(table);
+        }
+
+        Store.Count(TableEvent.Detached, tables.Length);
     }
 
     /// <summary>Fills parts of pages with zeroes, where the file has bytes. <see cref="PrepareToClear"/> was asked before.</summary>

@@ -92,10 +92,9 @@ public abstract partial class MappedFile
             return Errno.None;
         }
 
-        var protect = new ProtectLeaves(Store);
         foreach (var (offset, length) in taken.Ranges)
         {
-            ChangeLeaves(offset, offset + length, protect);
+            ChangeLeaves(offset, offset + length, _protectLeaves);
         }
 
         // All of them, also those whose leaf somebody else had protected already (hazard 49).

@@ -24,6 +24,10 @@ public abstract partial class MappedFile : IDisposable
     // Mappings, plus one for each who has the file open.
     private int _users = 1;
 
+    // What faults change in other tables too, and write-backs: made once, since faults allocate nothing.
+    private readonly RemoveLeaves _removeLeaves;
+    private readonly ProtectLeaves _protectLeaves;
+
     private protected MappedFile(TableStore store, string name, long size)
     {
         ArgumentException.ThrowIfNullOrEmpty(name);
@@ -33,6 +37,8 @@ public abstract partial class MappedFile : IDisposable
         Name = name;
         Size = size;
         Tables = new FileTables(store, this);
+        _removeLeaves = new RemoveLeaves(store, includingCopies: false);
+        _protectLeaves = new ProtectLeaves(store);
         Own = new OpenFile(this);
     }
 

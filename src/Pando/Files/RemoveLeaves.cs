@@ -9,7 +9,7 @@ namespace Pando.Files;
 /// </summary>
 internal sealed class RemoveLeaves(TableStore store, bool includingCopies) : FileChange(store)
 {
-    private readonly List<Frame> _copies = [];
+    private List<Frame>? _copies;
 
     public override bool IncludesCopies => includingCopies;
 
@@ -21,14 +21,14 @@ internal sealed class RemoveLeaves(TableStore store, bool includingCopies) : Fil
         {
             // Atomic for a child that fork is still making (see AddressSpace.Fork).
             Interlocked.Decrement(ref Store.Memory.Record(table).AnonymousLeaves);
-            _copies.Add(copy);
+            (_copies ??= []).Add(copy);
         }
     }
 
     /// <summary>Gives up the copies. After the flush.</summary>
     public void Release()
     {
-        foreach (var copy in _copies)
+        foreach (var copy in _copies ?? [])
         {
             Store.ReleaseAnonymous(copy);
         }

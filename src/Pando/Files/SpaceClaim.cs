@@ -4,11 +4,11 @@ namespace Pando.Files;
 
 /// <summary>
 /// Space of a device that was taken, or counted once more, for a file that does not lead there yet. What is not kept is given
-/// back when the scope ends. For one thread.
+/// back when the scope ends, and then it is empty, to be used again. For one thread.
 /// </summary>
 internal sealed class SpaceClaim(PmemDevice device) : IDisposable
 {
-    private readonly List<FileExtent> _pieces = [];
+    private readonly List<FileExtent> _pieces = new(1);
 
     // By the offset in the file that is about to lead there.
     private IntervalMap<DevicePlace>? _shared;
@@ -75,9 +75,17 @@ internal sealed class SpaceClaim(PmemDevice device) : IDisposable
     /// <summary>Gives back what is not kept.</summary>
     public void Dispose()
     {
-        foreach (var piece in _pieces.Concat(Shared))
+        foreach (var piece in _pieces)
         {
             device.Space.Give(piece.DeviceOffset, piece.Length);
+        }
+
+        if (_shared is not null)
+        {
+            foreach (var piece in _shared)
+            {
+                device.Space.Give(piece.Value.Offset, piece.Length);
+            }
         }
 
         Keep();

@@ -69,15 +69,27 @@ internal sealed class TableIndex(TableStore store)
         _tree.Commit();
     }
 
-    /// <summary>Finds tables whose windows have something of a range of the file, in order. Inside an epoch; tables that come meanwhile may be missing.</summary>
-    /// <param name="level">Their level.</param>
+    /// <summary>
+    /// Finds the next table of a level whose window has something of a range of the file. Inside an epoch; tables that come meanwhile may
+    /// be missing.
+    /// </summary>
+    /// <param name="at">Behind which it is looked for; it moves on.</param>
     /// <param name="start">The first offset.</param>
     /// <param name="end">The first offset past the range.</param>
-    /// <param name="found">Where they are put.</param>
-    public void FindOver(int level, long start, long end, List<Frame> found)
+    /// <param name="table">The table.</param>
+    public bool TryGetNext(ref Position at, long start, long end, out Frame table)
     {
-        FindOver(_tree.Root, level, start, end, found);
+        int node = Next(_tree.Root, at.Item, start, end);
+        table = Frame.None;
+        if (node != 0)
+        {
+            Cost.Count(CostKind.Mapping);
+            at = new Position(_tree.Item(node));
+            table = at.Item.Table;
+        }
+
         GC.KeepAlive(this);
+        return node != 0;
     }
 
     /// <summary>Finds tables that follow another in the order of all, higher levels first, as many as there is room for. Inside an epoch.</summary>
@@ -112,31 +124,40 @@ internal sealed class TableIndex(TableStore store)
         return found;
     }
 
-    private void FindOver(int node, int level, long start, long end, List<Frame> found)
+    private int Next(int node, in Item after, long start, long end)
     {
         while (node != 0 && _tree.Summary(node) > start)
         {
             ref readonly var item = ref _tree.Item(node);
-            if (item.Level != level)
+            if (item.Level < after.Level)
             {
-                node = item.Level > level ? _tree.Right(node) : _tree.Left(node);
+                node = _tree.Left(node);
                 continue;
             }
 
-            FindOver(_tree.Left(node), level, start, end, found);
-            if (item.WindowStart >= end)
+            if (ByWindow.Compare(item, after) > 0)
             {
-                return;
+                int found = Next(_tree.Left(node), after, start, end);
+                if (found != 0)
+                {
+                    return found;
+                }
+
+                if (item.WindowStart < end && item.WindowEnd > start)
+                {
+                    return node;
+                }
             }
 
-            if (item.WindowEnd > start)
+            if (item.Level == after.Level && item.WindowStart >= end)
             {
-                Cost.Count(CostKind.Mapping);
-                found.Add(item.Table);
+                return 0;
             }
 
             node = _tree.Right(node);
         }
+
+        return 0;
     }
 
     private void FindAfter(int node, in Item after, Span<Frame> found, ref int count)
@@ -157,7 +178,18 @@ internal sealed class TableIndex(TableStore store)
         }
     }
 
-    private readonly struct Item(in TableKey key, Frame table)
+    /// <summary>A place in the order of all.</summary>
+    public readonly struct Position
+    {
+        internal Position(in Item item) => Item = item;
+
+        /// <summary>Before all tables of a level.</summary>
+        public static Position Before(int level) => new(new Item(new TableKey(level, long.MinValue, long.MinValue, long.MinValue, default), Frame.None));
+
+        internal Item Item { get; }
+    }
+
+    internal readonly struct Item(in TableKey key, Frame table)
     {
         public readonly long WindowStart = key.WindowStart;
         public readonly long WindowEnd = key.WindowEnd;

@@ -140,6 +140,136 @@ public class FileGrowthTests
         (file, spaces) => Diverge(file, spaces[0], n),
         (_, spaces) => Does(spaces[0].Protect(At + (n / 2 * Block), Page, Rights.Read))));
 
+    [Fact]
+    public void Spaces_on_one_file_that_come_and_go() => Growth.AssertOfAll(200, n =>
+    {
+        var machine = new Machine(new MachineOptions { Ram = 256 << 20 });
+        var file = machine.CreateMemoryFile("file", 4 * Block);
+        return new Measured(
+            () =>
+            {
+                var spaces = Enumerable.Range(0, n).Select(_ => machine.CreateSpace()).ToList();
+                spaces.ForEach(space => MapAndTouch(space, file));
+                spaces.ForEach(space => space.Exit());
+            },
+            machine);
+    });
+
+    [Fact]
+    public void One_space_more_among_those_on_a_file() => Growth.AssertOfOne(200, n => OfSharers(n, (machine, file, _) =>
+    {
+        var space = machine.CreateSpace();
+        MapAndTouch(space, file);
+        space.Exit();
+    }));
+
+    [Fact]
+    public void A_fault_of_one_among_the_spaces_on_a_file() => Growth.AssertOfOne(200, n => OfSharers(
+        n,
+        (_, _, spaces) => Assert.True(spaces[n / 2].Fault(At + (2 * Block), AccessKind.Write).IsResolved)));
+
+    [Theory]
+    [InlineData("punch")]
+    [InlineData("truncate")]
+    [InlineData("write back")]
+    [InlineData("poison")]
+    public void A_change_of_a_file_among_the_spaces_that_share_it(string change) => Growth.AssertOfOne(200, n => OfSharers(
+        n,
+        (_, file, _) => Does(change switch
+        {
+            "punch" => file.PunchHole(0, Page),
+            "truncate" => file.SetSize(Page),
+            "write back" => file.WriteBack(),
+            _ => file.Poison(0),
+        })));
+
+    [Fact]
+    public void Files_that_come_and_go_in_a_space() => Growth.AssertOfAll(200, n =>
+    {
+        var machine = new Machine(new MachineOptions { Ram = 256 << 20 });
+        var space = machine.CreateSpace();
+        return new Measured(
+            () =>
+            {
+                var files = Enumerable.Range(0, n).Select(_ => machine.CreateMemoryFile("file", Page)).ToList();
+                for (int i = 0; i < n; i++)
+                {
+                    MapAndTouch(space, files[i], new VirtualAddress(1UL << 32) + (i * Block));
+                }
+
+                files.ForEach(file => file.Dispose());
+                Does(space.Unmap(new VirtualAddress(1UL << 32), n * Block));
+            },
+            machine);
+    });
+
+    [Fact]
+    public void A_page_written_back_among_those_that_were_written() => Growth.AssertOfOne(100, n =>
+    {
+        var (machine, file, space) = Written(n);
+        return new Measured(
+            () =>
+            {
+                Does(file.WriteBack(n / 2 * 64 * Page, Page));
+                Assert.True(space.Fault(At + (n / 2 * 64 * Page), AccessKind.Write).IsResolved);
+            },
+            machine);
+    });
+
+    [Fact]
+    public void All_pages_written_back() => Growth.AssertOfAll(2000, n =>
+    {
+        var (machine, file, _) = Written(n);
+        return new Measured(() => Does(file.WriteBack()), machine);
+    });
+
+    [Fact]
+    public void Pages_of_a_sparse_memory_file_that_come_and_go() => Growth.AssertOfAll(100, n => OfFile(1, n * Block, (file, spaces) =>
+    {
+        Map(spaces[0], MapRequest.SharedFile(file, Rights.ReadWrite));
+        for (int i = 0; i < n; i++)
+        {
+            Assert.True(spaces[0].Fault(At + (i * Block), AccessKind.Write).IsResolved);
+        }
+
+        for (int i = 0; i < n; i++)
+        {
+            Does(file.PunchHole(i * Block, Page));
+        }
+    }));
+
+    /// <summary>A page in each 256 KiB that was written: each has its mark in another word.</summary>
+    private static (Machine Machine, DaxFile File, AddressSpace Space) Written(int n)
+    {
+        var machine = new Machine(new MachineOptions { Ram = 256 << 20, LargePages = false });
+        long size = n * 64 * Page;
+        var file = machine.AddPmem(size).CreateFile("file", size);
+        var space = machine.CreateSpace();
+        Map(space, MapRequest.SharedFile(file, Rights.ReadWrite));
+        for (int i = 0; i < n; i++)
+        {
+            Assert.True(space.Fault(At + (i * 64 * Page), AccessKind.Write).IsResolved);
+        }
+
+        return (machine, file, space);
+    }
+
+    /// <summary>Spaces that are attached to the tables of one file.</summary>
+    private static Measured OfSharers(int n, Action<Machine, DaxFile, AddressSpace[]> run)
+    {
+        var machine = new Machine(new MachineOptions { Ram = 256 << 20 });
+        var file = machine.AddPmem(4 * Block).CreateFile("file", 4 * Block);
+        var spaces = Enumerable.Range(0, n).Select(_ => machine.CreateSpace()).ToArray();
+        Array.ForEach(spaces, space => MapAndTouch(space, file));
+        return new Measured(() => run(machine, file, spaces), machine);
+    }
+
+    private static void MapAndTouch(AddressSpace space, MappedFile file, VirtualAddress? at = null)
+    {
+        Map(space, MapRequest.SharedFile(file, Rights.ReadWrite), at);
+        Assert.True(space.Fault(at ?? At, AccessKind.Write).IsResolved);
+    }
+
     private static void Diverge(MemoryFile file, AddressSpace space, int n)
     {
         Map(space, MapRequest.PrivateFile(file, Rights.ReadWrite));
