@@ -298,23 +298,25 @@ internal sealed class FrameRadix(TableStore store)
     }
 
     /// <summary>
-    /// Where a number of words that are not zero ends: the index of the next one after as many, from an index on. The caller is
+    /// Where a number of words of a range that are not zero ends: the index of the next one after as many. The caller is
     /// inside an epoch, or nobody changes the radix.
     /// </summary>
-    /// <param name="first">The index to begin at.</param>
+    /// <param name="first">The first index.</param>
+    /// <param name="last">The last.</param>
     /// <param name="count">How many words.</param>
     /// <returns>The index, or -1 where there are no more words than that.</returns>
-    public long IndexAfter(long first, int count)
+    public long IndexAfter(long first, long last, int count)
     {
         ulong root = Volatile.Read(ref _root);
         int height = HeightOf(root);
-        return height > 0 ? IndexAfter(NodeOf(root), height - 1, 0, first, ref count) : -1;
+        return height > 0 && first <= last ? IndexAfter(NodeOf(root), height - 1, 0, first, last, ref count) : -1;
     }
 
-    private long IndexAfter(Frame node, int level, long start, long first, ref int count)
+    private long IndexAfter(Frame node, int level, long start, long first, long last, ref int count)
     {
         long step = 1L << (9 * level);
-        for (int i = (int)Math.Max(0, (first - start) >> (9 * level)); i < Level.Entries; i++)
+        int to = (int)Math.Min(Level.Entries - 1, (last - start) >> (9 * level));
+        for (int i = (int)Math.Max(0, (first - start) >> (9 * level)); i <= to; i++)
         {
             ulong word = Volatile.Read(ref _store.Memory.EntryAt(node, i));
             if (word == 0)
@@ -323,7 +325,7 @@ internal sealed class FrameRadix(TableStore store)
             }
 
             Cost.Count(CostKind.Node);
-            long found = level > 0 ? IndexAfter(new Frame((int)word), level - 1, start + (i * step), first, ref count)
+            long found = level > 0 ? IndexAfter(new Frame((int)word), level - 1, start + (i * step), first, last, ref count)
                 : count-- == 0 ? start + i
                 : -1;
             if (found >= 0)

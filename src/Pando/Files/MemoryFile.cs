@@ -155,8 +155,8 @@ public sealed class MemoryFile : MappedFile
     {
         int shift = Level.EntryShift(_pageLevel);
         using var epoch = Store.Epochs.Enter();
-        long next = _pages.IndexAfter(start >> shift, MostInPiece);
-        if (next < 0 || next << shift >= end)
+        long next = _pages.IndexAfter(start >> shift, (end - 1) >> shift, MostInPiece);
+        if (next < 0)
         {
             return end;
         }
