@@ -2,6 +2,7 @@ using Pando.Linux.Analysis;
 using Pando.Linux.Proc;
 using Pando.Linux.Report;
 using Pando.Linux.Snapshot;
+using Pando.Tests.Shared;
 
 namespace Pando.Linux.Tests;
 
@@ -22,6 +23,35 @@ public sealed class SnapshotTests : IDisposable
         var there = ReportJson.Write(ScanAnalysis.Analyse(SnapshotFile.Load(_path), new ReportOptions { At = 100 }));
 
         Assert.Equal(here, there);
+    }
+
+    [Fact]
+    public void A_saved_snapshot_is_its_owners_alone_and_a_link_in_its_place_is_replaced()
+    {
+        var other = _path + ".other";
+        File.WriteAllText(other, "precious");
+        try
+        {
+            File.CreateSymbolicLink(_path, other);
+            File.CreateSymbolicLink(_path + ".part", other);
+
+            SnapshotFile.Save(RichMachine.Create(), _path);
+
+            Assert.Equal("precious", File.ReadAllText(other));
+            if (!OperatingSystem.IsWindows())
+            {
+                Assert.Equal(UnixFileMode.UserRead | UnixFileMode.UserWrite, File.GetUnixFileMode(_path));
+            }
+
+            Assert.Throws<UnauthorizedAccessException>(() => SnapshotFile.Save(RichMachine.Create(), Directory.CreateDirectory(_path + ".directory").FullName));
+            Assert.DoesNotContain(Directory.EnumerateFiles(Path.GetTempPath(), Path.GetFileName(_path) + ".directory.*"), _ => true);
+        }
+        finally
+        {
+            File.Delete(other);
+            File.Delete(_path + ".part");
+            Directory.Delete(_path + ".directory");
+        }
     }
 
     [Fact]

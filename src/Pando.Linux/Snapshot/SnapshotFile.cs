@@ -42,14 +42,30 @@ public static class SnapshotFile
 
         var bytes = body.GetBuffer().AsSpan(0, (int)body.Length);
         var header = string.Create(CultureInfo.InvariantCulture, $"{Magic} {Version} {bytes.Length} {Crc32.Of(bytes):x8}\n");
-        var temporary = path + ".part";
-        using (var file = File.Create(temporary))
+
+        // A name that nobody can have taken (a link in /tmp would be followed), and for its owner alone: it says what all processes map.
+        var temporary = $"{path}.{Path.GetRandomFileName()}";
+        var options = new FileStreamOptions { Mode = FileMode.CreateNew, Access = FileAccess.Write };
+        if (!OperatingSystem.IsWindows())
         {
-            file.Write(Encoding.ASCII.GetBytes(header));
-            file.Write(bytes);
+            options.UnixCreateMode = UnixFileMode.UserRead | UnixFileMode.UserWrite;
         }
 
-        File.Move(temporary, path, overwrite: true);
+        try
+        {
+            using (var file = new FileStream(temporary, options))
+            {
+                file.Write(Encoding.ASCII.GetBytes(header));
+                file.Write(bytes);
+            }
+
+            File.Move(temporary, path, overwrite: true);
+        }
+        catch
+        {
+            File.Delete(temporary);
+            throw;
+        }
     }
 
     /// <summary>Reads a snapshot.</summary>
