@@ -392,7 +392,7 @@ public partial class AdviceTests
     [InlineData("never", "always", null)]
     public void The_setting_that_holds_for_2_MiB_is_the_one_that_is_advised(string global, string ofSize, string? line)
     {
-        _machine = _machine with { ShmemHugePages = global, Settings = ofSize.Length == 0 ? new Dictionary<string, string>() : new Dictionary<string, string> { [Proc.MachineReader.ShmemSetting] = ofSize } };
+        _machine = _machine with { ShmemHugePages = global, Settings = ofSize.Length == 0 ? new Dictionary<string, string>() : new Dictionary<string, string> { [MachineFacts.ShmemSetting] = ofSize } };
         var memory = Add(ObjectKind.Memfd, "/memfd:a (deleted)", GiB);
         Start("server", null, "/", (memory, GiB));
 

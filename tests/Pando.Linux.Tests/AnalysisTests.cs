@@ -1,4 +1,5 @@
 using Pando.Linux.Analysis;
+using Pando.Linux.Report;
 using Pando.Linux.Snapshot;
 
 namespace Pando.Linux.Tests;

@@ -1,4 +1,5 @@
 using Pando.Linux.Analysis;
+using Pando.Linux.Report;
 using Pando.Tests.Shared;
 
 namespace Pando.Linux.Tests;

@@ -1,4 +1,3 @@
-using Pando.Linux.Analysis;
 using Pando.Linux.Report;
 
 namespace Pando.Linux.Tests;

@@ -120,7 +120,7 @@ public class LiveObjectTests
 
         var (mapped, report) = Scan(group);
 
-        Assert.All(mapped, m => Assert.Equal((ObjectTable.Anonymous, ObjectKind.Anonymous), (m.Object.Number, m.Object.Kind)));
+        Assert.All(mapped, m => Assert.Equal((ObjectFacts.Anonymous, ObjectKind.Anonymous), (m.Object.Number, m.Object.Kind)));
         Assert.Equal(ObjectKind.SharedAnonymous, Assert.Single(Scan(shared).Mapped).Object.Kind);
         Assert.DoesNotContain(report.Objects, o => o.Kind == ObjectKind.Special && o.Name.StartsWith("/dev/zero", StringComparison.Ordinal));
     }
@@ -133,7 +133,7 @@ public class LiveObjectTests
         Assert.Equal(0, TestMount.Run("mknod", [node, "c", "1", "5"]).Code);
         using var group = TestProcessGroup.Start(1, $"file,path={node}", $"private,at={At:x},{Size},rights=rw", $"write,at={At:x},{Size},{Stride}");
 
-        Assert.Equal(ObjectTable.Anonymous, Assert.Single(Scan(group).Mapped).Object.Number);
+        Assert.Equal(ObjectFacts.Anonymous, Assert.Single(Scan(group).Mapped).Object.Number);
     }
 
     [Fact]

@@ -43,7 +43,7 @@ public sealed class SnapshotTests : IDisposable
                 Assert.Equal(UnixFileMode.UserRead | UnixFileMode.UserWrite, File.GetUnixFileMode(_path));
             }
 
-            Assert.Throws<UnauthorizedAccessException>(() => SnapshotFile.Save(RichMachine.Create(), Directory.CreateDirectory(_path + ".directory").FullName));
+            Assert.ThrowsAny<IOException>(() => SnapshotFile.Save(RichMachine.Create(), Directory.CreateDirectory(_path + ".directory").FullName));
             Assert.DoesNotContain(Directory.EnumerateFiles(Path.GetTempPath(), Path.GetFileName(_path) + ".directory.*"), _ => true);
         }
         finally

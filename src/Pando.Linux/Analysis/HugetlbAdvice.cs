@@ -64,7 +64,7 @@ internal sealed class HugetlbAdvice(AdviceContext context)
             ? $"# the pool is open to all: {others} may take pages too, now or when started next; what they have now is counted above"
             : "# the pool is open to all: whatever is started with huge pages later takes them from it");
         var extra = share.Bytes - need.Resident;
-        return new Advice(need.Title, need.Objects.Count > 0 ? need.Objects[0].Number : Proc.ObjectTable.Anonymous, need.IsMeasured ? need.Saved : null, lines,
+        return new Advice(need.Title, need.Objects.Count > 0 ? need.Objects[0].Number : ObjectFacts.Anonymous, need.IsMeasured ? need.Saved : null, lines,
             $"{ByteText.Size(share.Bytes)} leave the general pool for good and cannot be swapped{(extra > share.Bytes / 100 ? $" ({ByteText.Size(need.Resident)} of them are in use for the same now)" : "")}; the server must be restarted.")
         {
             Service = service.Kind.ToString(),

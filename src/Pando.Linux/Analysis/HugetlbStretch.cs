@@ -1,3 +1,4 @@
+using Pando.Linux.Report;
 using Pando.Linux.Snapshot;
 
 namespace Pando.Linux.Analysis;

@@ -1,4 +1,5 @@
 using System.Runtime.InteropServices;
+using Pando.Linux.Report;
 using Pando.Linux.Snapshot;
 
 namespace Pando.Linux.Analysis;

@@ -29,7 +29,7 @@ internal sealed record PrivateMemory(long Bytes, long? TableBytes)
     }
 
     /// <summary>True for memory of the process's own, without a file.</summary>
-    public static bool IsPrivate(in MappingFacts mapping) => mapping.ObjectNumber == Proc.ObjectTable.Anonymous && !mapping.IsShared;
+    public static bool IsPrivate(in MappingFacts mapping) => mapping.ObjectNumber == ObjectFacts.Anonymous && !mapping.IsShared;
 
     /// <summary>Windows in which the chosen mappings have a PTE table (in use, or in reserve below a transparent huge page), and
     /// no other mapping has entries.</summary>

@@ -33,7 +33,7 @@ public sealed class ProcessClass
     /// <summary>True for mappings by which classes are told apart, and whose population is carried over from a
     /// member that was read to one that was not.</summary>
     public static bool IsTelling(in MappingFacts mapping) =>
-        mapping.ObjectNumber != Proc.ObjectTable.Anonymous && mapping.IsShared && mapping.Length >= LargeMapping;
+        mapping.ObjectNumber != ObjectFacts.Anonymous && mapping.IsShared && mapping.Length >= LargeMapping;
 
     /// <summary>Identity of a class. Telling mappings are compared one by one: hashes alone could put two
     /// classes in one.</summary>

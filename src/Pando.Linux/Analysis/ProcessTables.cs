@@ -95,12 +95,12 @@ internal sealed class ProcessTables
     {
         var difference = (process.TableBytes - Facts.TableBytes) / TableCounts.TableBytes;
         var isAlmostEqual = Math.Abs(difference) * NearlyEqual <= Facts.TableBytes / TableCounts.TableBytes
-            && (Objects.GetValueOrDefault(Proc.ObjectTable.Anonymous)?.Live[1] ?? 0) + difference >= 0;
+            && (Objects.GetValueOrDefault(ObjectFacts.Anonymous)?.Live[1] ?? 0) + difference >= 0;
         var factor = isAlmostEqual || Facts.TableBytes == 0 ? 1 : (double)process.TableBytes / Facts.TableBytes;
         var objects = Objects.ToDictionary(o => o.Key, o => o.Value.Scale(factor));
         if (isAlmostEqual && difference != 0)
         {
-            var anonymous = Of(objects, Proc.ObjectTable.Anonymous);
+            var anonymous = Of(objects, ObjectFacts.Anonymous);
             anonymous.Live[1] += difference;
         }
 

@@ -1,5 +1,6 @@
 using System.Globalization;
 using Pando.Linux.Report;
+using Pando.Linux.Snapshot;
 
 namespace Pando.Linux.Analysis;
 
@@ -25,7 +26,7 @@ internal static class RedisAdvice
         }
 
         yield return new Advice(
-            string.Create(CultureInfo.InvariantCulture, $"Redis: no transparent huge pages for {string.Join(", ", exposed.Take(4).Select(AdviceContext.Name))}"), Proc.ObjectTable.Anonymous, null,
+            string.Create(CultureInfo.InvariantCulture, $"Redis: no transparent huge pages for {string.Join(", ", exposed.Take(4).Select(AdviceContext.Name))}"), ObjectFacts.Anonymous, null,
             [
                 "disable-thp yes   # redis.conf, 6.2 and later (the default there); then restart",
                 "echo madvise > /sys/kernel/mm/transparent_hugepage/enabled   # or, before 6.2: for the whole machine",

@@ -53,7 +53,7 @@ internal static class TableAttribution
     /// <summary>A transparent huge page of private memory keeps a PTE table in reserve, to be split into at any
     /// moment (pgtable_trans_huge_deposit); VmPTE counts it. Files and shmem keep none on x86 and Arm64.</summary>
     private static bool KeepsReserve(ProcessFacts process, in PopulatedRun run) =>
-        run.LeafLevel == 1 && process.Mappings![run.Mapping].ObjectNumber == Proc.ObjectTable.Anonymous;
+        run.LeafLevel == 1 && process.Mappings![run.Mapping].ObjectNumber == ObjectFacts.Anonymous;
 
     /// <summary>The span that the sweep is in, and who has how many bytes in it.</summary>
     private sealed class Border(long[,] charges, int level)

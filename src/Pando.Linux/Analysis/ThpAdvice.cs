@@ -82,7 +82,7 @@ internal sealed class ThpAdvice(AdviceContext context)
     private (IReadOnlyList<string> Lines, bool HasNumber) OfKernel()
     {
         var machine = context.Snapshot.Machine;
-        var ofSize = machine.Settings.GetValueOrDefault(Proc.MachineReader.ShmemSetting);
+        var ofSize = machine.Settings.GetValueOrDefault(MachineFacts.ShmemSetting);
         if (ofSize is not (null or "inherit"))
         {
             return ofSize is "always" or "within_size" ? ([], false)

@@ -11,9 +11,6 @@ internal sealed class MachineReader(ScanOptions options)
     private static readonly string[] Settings =
         ["vm/nr_hugepages", "vm/nr_overcommit_hugepages", "vm/hugetlb_shm_group", "kernel/shmmax", "kernel/shmall", "vm/overcommit_memory"];
 
-    /// <summary>Name among the settings of the chosen word of hugepages-2048kB/shmem_enabled (Linux 6.8).</summary>
-    public const string ShmemSetting = "hugepages-2048kB.shmem_enabled";
-
     private readonly FileContents _file = new();
 
     public MachineFacts Read(List<string> notes)
@@ -47,7 +44,7 @@ internal sealed class MachineReader(ScanOptions options)
             Chosen("kernel/mm/transparent_hugepage/shmem_enabled"),
             Settings
                 .Select(s => (Name: s.Replace('/', '.'), Value: Text(Path.Combine(options.Proc, "sys", s))))
-                .Append((Name: ShmemSetting, Value: Chosen("kernel/mm/transparent_hugepage/hugepages-2048kB/shmem_enabled")))
+                .Append((Name: MachineFacts.ShmemSetting, Value: Chosen("kernel/mm/transparent_hugepage/hugepages-2048kB/shmem_enabled")))
                 .Where(s => s.Value.Length > 0)
                 .ToDictionary(s => s.Name, s => s.Value),
             meminfo.TryGetValue("Hugepagesize", out var hugePageSize) && HugePagePool.IsPageSize((ulong)hugePageSize) ? (ulong)hugePageSize : null,

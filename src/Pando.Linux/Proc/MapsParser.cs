@@ -43,7 +43,7 @@ public static class MapsParser
         var end = mappings.Count == 0 ? 0 : mappings[^1].End;
         if (mapping.Start < end && mapping.End > end)
         {
-            mapping = mapping with { Start = end, Offset = mapping.ObjectNumber == ObjectTable.Anonymous ? mapping.Offset : mapping.Offset + (long)(end - mapping.Start) };
+            mapping = mapping with { Start = end, Offset = mapping.ObjectNumber == ObjectFacts.Anonymous ? mapping.Offset : mapping.Offset + (long)(end - mapping.Start) };
         }
 
         if (mapping.IsPossibleAbove(end))

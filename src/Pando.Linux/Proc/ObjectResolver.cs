@@ -398,12 +398,12 @@ internal sealed class ObjectResolver : IDisposable
     /// <summary>Gives every identity one number, in the order of first sight, and the mappings these numbers.</summary>
     private List<ObjectFacts> Number()
     {
-        var objects = new List<ObjectFacts> { new(ObjectTable.Anonymous, ObjectKind.Anonymous, _entries[ObjectTable.Anonymous].Name, "", 0) };
+        var objects = new List<ObjectFacts> { new(ObjectFacts.Anonymous, ObjectKind.Anonymous, _entries[ObjectFacts.Anonymous].Name, "", 0) };
         var scopes = new List<string> { "" };
-        var numbers = new Dictionary<ObjectIdentity, int> { [ObjectIdentity.Anonymous] = ObjectTable.Anonymous };
+        var numbers = new Dictionary<ObjectIdentity, int> { [ObjectIdentity.Anonymous] = ObjectFacts.Anonymous };
         var fixedNumbers = new int[_entries.Count];
         Array.Fill(fixedNumbers, -1);
-        fixedNumbers[ObjectTable.Anonymous] = ObjectTable.Anonymous;
+        fixedNumbers[ObjectFacts.Anonymous] = ObjectFacts.Anonymous;
         for (var i = 0; i < _processes.Length; i++)
         {
             if (_processes[i].Mappings is not { } mappings)
@@ -441,7 +441,7 @@ internal sealed class ObjectResolver : IDisposable
                 objects.Add(new ObjectFacts(number, resolved.Kind, entry.Name, entry.HasFile ? DeviceNumber.Text(entry.Device) : "", entry.Inode, resolved.HugePageSize, resolved.FileSystem, resolved.Dax));
                 scopes.Add(resolved.Scope);
             }
-            else if (number != ObjectTable.Anonymous)
+            else if (number != ObjectFacts.Anonymous)
             {
                 objects[number] = ObjectNames.Better(objects[number], entry.Name, resolved.Kind);
             }

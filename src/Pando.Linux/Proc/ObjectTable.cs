@@ -24,15 +24,12 @@ public sealed class ObjectTable
     /// <summary>Starts with anonymous memory alone.</summary>
     public ObjectTable() => _ = Add(default, "[anonymous]"u8);
 
-    /// <summary>Number of anonymous memory.</summary>
-    public const int Anonymous = 0;
-
     /// <summary>The number of what a line of maps shows.</summary>
     public int NumberOf(uint device, ulong inode, ReadOnlySpan<byte> path)
     {
         if (device == 0 && inode == 0 && (path.IsEmpty || IsPlainMemory(path)))
         {
-            return Anonymous;
+            return ObjectFacts.Anonymous;
         }
 
         var hash = new HashCode();
@@ -54,7 +51,7 @@ public sealed class ObjectTable
     public IReadOnlyList<ObjectFacts> ToFacts()
     {
         var entries = Entries();
-        return [.. entries.Select((e, i) => new ObjectFacts(i, i == Anonymous ? ObjectKind.Anonymous : e.HasFile ? ObjectKind.File : ObjectKind.Special, e.Name, e.HasFile ? DeviceNumber.Text(e.Device) : "", e.Inode))];
+        return [.. entries.Select((e, i) => new ObjectFacts(i, i == ObjectFacts.Anonymous ? ObjectKind.Anonymous : e.HasFile ? ObjectKind.File : ObjectKind.Special, e.Name, e.HasFile ? DeviceNumber.Text(e.Device) : "", e.Inode))];
     }
 
     private static bool IsPlainMemory(ReadOnlySpan<byte> path) =>

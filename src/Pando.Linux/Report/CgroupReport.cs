@@ -1,4 +1,3 @@
-using Pando.Linux.Analysis;
 using Pando.Linux.Snapshot;
 
 namespace Pando.Linux.Report;

@@ -1,5 +1,3 @@
-using Pando.Linux.Analysis;
-
 namespace Pando.Linux.Report;
 
 /// <summary>One reason why a process is outside, with the numbers of this case, and how many 1 GiB spans it keeps out.</summary>

@@ -37,4 +37,8 @@ public sealed record MachineFacts(
     long? HugetlbBytes = null,
     IReadOnlyList<NodeTables>? Nodes = null,
     IReadOnlyList<string>? TableSharing = null,
-    ForkRate? Fork = null);
+    ForkRate? Fork = null)
+{
+    /// <summary>Name among the settings of the chosen word of hugepages-2048kB/shmem_enabled (Linux 6.8).</summary>
+    public const string ShmemSetting = "hugepages-2048kB.shmem_enabled";
+}

@@ -18,4 +18,8 @@ public sealed record ObjectFacts(
     string Scope = "",
     long? SizeBytes = null,
     long? AllocatedBytes = null,
-    MountFacts? Mount = null);
+    MountFacts? Mount = null)
+{
+    /// <summary>The number of private memory, which is the first object of every snapshot.</summary>
+    public const int Anonymous = 0;
+}

@@ -1,4 +1,4 @@
-namespace Pando.Linux.Analysis;
+namespace Pando.Linux.Report;
 
 /// <summary>Why Linux does not share a hugetlb mapping's PMD table with others: the rules of want_pmd_share and
 /// page_table_shareable in mm/hugetlb.c, one by one.</summary>

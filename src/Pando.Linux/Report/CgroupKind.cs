@@ -1,4 +1,4 @@
-namespace Pando.Linux.Analysis;
+namespace Pando.Linux.Report;
 
 /// <summary>What a cgroup is to people.</summary>
 public enum CgroupKind

@@ -1,0 +1,22 @@
+namespace Pando.Folders.Tests;
+
+/// <summary>
+/// The one place that says which folder may use which: of each project the folders from the lowest up. A folder uses those before it and itself,
+/// never one that comes after it. Files that stand in no folder are the lowest of all.
+/// </summary>
+internal static class Layering
+{
+    /// <summary>src/Pando: the library. (Folders that are yet to come have their place already.)</summary>
+    public static Layers Library { get; } = new("Pando", "Pando.Core",
+        ["", "Costs", "Concurrency", "Intervals", "Hardware", "Formats", "Tables", "Files", "Spaces", "Processors", "Machines", "Census"]);
+
+    /// <summary>src/Pando.Kvm: a machine whose processors are real.</summary>
+    public static Layers Kvm { get; } = new("Pando.Kvm", "Pando.Kvm",
+        ["Native", "Programs", "Physical", "Processor", "Guests", "Engine"]);
+
+    /// <summary>src/Pando.Linux: a live Linux.</summary>
+    public static Layers Linux { get; } = new("Pando.Linux", "Pando.Linux",
+        ["Snapshot", "Native", "Report", "Analysis", "Proc"]);
+
+    public static IReadOnlyList<Layers> All => [Library, Kvm, Linux];
+}
