@@ -4,6 +4,7 @@ using Pando.Cli.Views;
 using Pando.Linux.Analysis;
 using Pando.Linux.Report;
 using Pando.Linux.Snapshot;
+using Pando.Linux.Text;
 using Pando.Tests.Shared;
 
 namespace Pando.Cli.Tests;

@@ -16,7 +16,7 @@ internal static class Layering
 
     /// <summary>src/Pando.Linux: a live Linux.</summary>
     public static Layers Linux { get; } = new("Pando.Linux", "Pando.Linux",
-        ["Snapshot", "Native", "Report", "Analysis", "Proc"]);
+        ["Text", "Snapshot", "Native", "Report", "Analysis", "Proc"]);
 
     public static IReadOnlyList<Layers> All => [Library, Kvm, Linux];
 }

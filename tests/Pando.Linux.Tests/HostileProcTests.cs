@@ -5,6 +5,7 @@ using Pando.Linux.Native;
 using Pando.Linux.Proc;
 using Pando.Linux.Report;
 using Pando.Linux.Snapshot;
+using Pando.Linux.Text;
 using Pando.Tests.Shared;
 
 namespace Pando.Linux.Tests;

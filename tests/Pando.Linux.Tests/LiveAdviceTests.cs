@@ -3,6 +3,7 @@ using System.Globalization;
 using Pando.Linux.Analysis;
 using Pando.Linux.Native;
 using Pando.Linux.Report;
+using Pando.Linux.Text;
 
 namespace Pando.Linux.Tests;
 

@@ -2,7 +2,7 @@ using System.Diagnostics;
 using System.Globalization;
 using System.Text.RegularExpressions;
 using Pando.Linux.Analysis;
-using Pando.Linux.Report;
+using Pando.Linux.Text;
 
 namespace Pando.Linux.Tests;
 

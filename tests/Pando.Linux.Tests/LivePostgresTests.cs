@@ -1,7 +1,7 @@
 using System.Diagnostics;
 using System.Globalization;
-using Pando.Linux.Report;
 using Pando.Linux.Snapshot;
+using Pando.Linux.Text;
 
 namespace Pando.Linux.Tests;
 

@@ -1,6 +1,6 @@
 using System.Globalization;
 using System.Text;
-using Pando.Linux.Report;
+using Pando.Linux.Text;
 using Pando.Tests.Shared;
 
 namespace Pando.Linux.Tests;

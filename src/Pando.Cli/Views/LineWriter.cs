@@ -1,4 +1,4 @@
-using Pando.Linux.Report;
+using Pando.Linux.Text;
 
 namespace Pando.Cli.Views;
 

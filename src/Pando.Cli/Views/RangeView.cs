@@ -1,4 +1,5 @@
 using Pando.Linux.Report;
+using Pando.Linux.Text;
 
 namespace Pando.Cli.Views;
 

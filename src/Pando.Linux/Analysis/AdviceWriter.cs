@@ -1,5 +1,6 @@
 using Pando.Linux.Report;
 using Pando.Linux.Snapshot;
+using Pando.Linux.Text;
 
 namespace Pando.Linux.Analysis;
 

@@ -1,6 +1,7 @@
 using System.Globalization;
 using System.Text.RegularExpressions;
 using Pando.Linux.Report;
+using Pando.Linux.Text;
 
 namespace Pando.Linux.Analysis;
 

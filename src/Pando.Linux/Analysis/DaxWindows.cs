@@ -1,5 +1,6 @@
 using Pando.Linux.Report;
 using Pando.Linux.Snapshot;
+using Pando.Linux.Text;
 using Pando.Tables;
 
 namespace Pando.Linux.Analysis;

@@ -1,5 +1,5 @@
 using System.Globalization;
-using Pando.Linux.Report;
+using Pando.Linux.Text;
 
 namespace Pando.Linux.Analysis;
 

@@ -2,6 +2,7 @@ using System.Globalization;
 using System.Runtime.InteropServices;
 using Pando.Linux.Report;
 using Pando.Linux.Snapshot;
+using Pando.Linux.Text;
 
 namespace Pando.Linux.Analysis;
 

@@ -2,8 +2,8 @@ using System.Diagnostics;
 using System.Globalization;
 using Pando.Linux.Analysis;
 using Pando.Linux.Native;
-using Pando.Linux.Report;
 using Pando.Linux.Snapshot;
+using Pando.Linux.Text;
 
 namespace Pando.Linux.Proc;
 

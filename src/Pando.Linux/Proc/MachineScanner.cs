@@ -1,8 +1,8 @@
 using System.Globalization;
 using Pando.Linux.Analysis;
 using Pando.Linux.Native;
-using Pando.Linux.Report;
 using Pando.Linux.Snapshot;
+using Pando.Linux.Text;
 
 namespace Pando.Linux.Proc;
 

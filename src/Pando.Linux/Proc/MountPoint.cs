@@ -1,6 +1,6 @@
 using System.Text;
 using Pando.Linux.Native;
-using Pando.Linux.Report;
+using Pando.Linux.Text;
 
 namespace Pando.Linux.Proc;
 

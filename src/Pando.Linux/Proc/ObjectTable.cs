@@ -1,7 +1,7 @@
 using System.Collections.Concurrent;
 using Pando.Linux.Native;
-using Pando.Linux.Report;
 using Pando.Linux.Snapshot;
+using Pando.Linux.Text;
 
 namespace Pando.Linux.Proc;
 

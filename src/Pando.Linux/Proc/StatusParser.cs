@@ -1,5 +1,5 @@
 using System.Text;
-using Pando.Linux.Report;
+using Pando.Linux.Text;
 
 namespace Pando.Linux.Proc;
 

@@ -1,6 +1,6 @@
 using System.Globalization;
 
-namespace Pando.Linux.Report;
+namespace Pando.Linux.Text;
 
 /// <summary>Sizes for people: three digits and a binary unit.</summary>
 public static class ByteText

@@ -1,7 +1,7 @@
 using System.Globalization;
 using System.Text;
 
-namespace Pando.Linux.Report;
+namespace Pando.Linux.Text;
 
 /// <summary>
 /// Names of processes, files and cgroups are chosen by strangers, and may hold whatever a terminal or a page acts on:
