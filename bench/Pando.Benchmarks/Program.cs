@@ -11,6 +11,11 @@ if (args is ["kvm-faults"])
     return KvmFaults.Run();
 }
 
+if (args is ["growth", .. var options])
+{
+    return GrowthCosts.Run(options);
+}
+
 if (args is ["kvm-sharing", .. var chosen])
 {
     return KvmSharing.Run(chosen);
