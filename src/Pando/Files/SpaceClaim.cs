@@ -69,7 +69,9 @@ internal sealed class SpaceClaim(PmemDevice device) : IDisposable
     public void Keep()
     {
         _pieces.Clear();
-        _shared?.Clear();
+
+        // Nobody waits until it is taken apart: others may wait for this.
+        _shared = null;
     }
 
     /// <summary>Gives back what is not kept.</summary>

@@ -138,9 +138,10 @@ internal sealed class IntervalTree<TValue, TSummary>(Epochs? epochs) : IEnumerab
         Commit();
     }
 
-    /// <summary>Says nothing of any number any more.</summary>
+    /// <summary>Says nothing of any number any more. Looks at every interval.</summary>
     public void Clear()
     {
+        Cost.Count(CostKind.Extent, Count);
         _tree.Clear();
         _changedLength = 0;
         Commit();

@@ -168,6 +168,11 @@ public sealed partial class AddressSpace
                 // Its layout is changed in many pieces, say.
                 using var held = file.Tables.Invalidate.Hold();
                 step = TryOnce(ref fault);
+                if (step == FaultStep.MustCommit && file.CommitMetadata() == Errno.None)
+                {
+                    // The page has been written back before; others have changed the metadata since, over and over.
+                    step = TryOnce(ref fault);
+                }
             }
             else
             {

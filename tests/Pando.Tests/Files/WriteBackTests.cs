@@ -1,5 +1,6 @@
 using Pando.Files;
 using Pando.Hardware;
+using Pando.Machines;
 using Pando.Spaces;
 using Pando.Tables;
 using Pando.Tests.Durability;
@@ -181,5 +182,35 @@ public sealed class WriteBackTests
         Assert.Contains(then, sync => sync.Start <= place && place < sync.End && sync.Place == before);
         Assert.Equal(migrates ? 7 : 8, process.Load(At));
         bench.Sound();
+    }
+
+    [Fact]
+    public void A_store_with_MAP_SYNC_does_not_wait_until_others_leave_the_metadata_alone()
+    {
+        const int Holes = 300;
+        using var machine = new Machine(new MachineOptions { Ram = 64 * Mebi, LargePages = false });
+        var storage = new CallingStorage(2 * (Holes + 1) * 2 * Mebi);
+        var device = machine.AddPmem(storage.Size, storage);
+        var file = device.CreateFile("sparse", (Holes + 1) * 2 * Mebi, [new FileExtent(0, 0, Page)]);
+        var (filler, syncer) = (machine.CreateSpace(), machine.CreateSpace());
+        var holes = filler.Map(MapRequest.SharedFile(file, Rights.ReadWrite)).Value;
+        var page = syncer.Map(new MapRequest(Page, Rights.ReadWrite) { File = file, Shared = true, Synchronous = true }).Value;
+        int filled = 0;
+        void Fill() => Assert.True(filler.Fault(holes + (2 * Mebi * ++filled), AccessKind.Write).IsResolved);
+        Fill();
+
+        // Whenever the metadata become durable, somebody else changes them, as long as the layout may be changed and there are holes.
+        storage.SyncingMetadata = () =>
+        {
+            if (!file.Tables.Invalidate.IsHeld && filled < Holes)
+            {
+                var other = new Thread(Fill);
+                other.Start();
+                other.Join();
+            }
+        };
+        Assert.True(syncer.Fault(page, AccessKind.Write).IsResolved);
+        Assert.InRange(filled, 2, 30);
+        machine.Audit().ThrowIfUnsound();
     }
 }
