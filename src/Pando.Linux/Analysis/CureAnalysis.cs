@@ -1,5 +1,6 @@
-using System.Globalization;
-using System.Text;
+using System.Buffers.Binary;
+using System.Runtime.InteropServices;
+using System.Security.Cryptography;
 using Pando.Linux.Report;
 using Pando.Linux.Snapshot;
 using Pando.Tables;
@@ -33,13 +34,14 @@ internal sealed class CureAnalysis
     }
 
     /// <summary>Computes all cures of an object.</summary>
-    public static IReadOnlyList<Cure> Compute(MachineSnapshot snapshot, ObjectFacts facts, IEnumerable<ProcessTables> mappers, long liveBytes, int? at, ObjectExtent extent)
+    public static IReadOnlyList<Cure> Compute(MachineSnapshot snapshot, ObjectFacts facts, IEnumerable<ProcessTables> mappers, long liveBytes, int? at, ObjectExtent extent, Func<bool>? hasTime)
     {
         var shapes = Shapes(facts, mappers);
-        return shapes.Count == 0 ? [] : new CureAnalysis(snapshot, facts, shapes, liveBytes, at, extent).Compute();
+        return shapes.Count == 0 ? [] : [.. new CureAnalysis(snapshot, facts, shapes, liveBytes, at, extent).Compute().TakeWhile(_ => hasTime?.Invoke() ?? true).Select(make => make())];
     }
 
-    private IReadOnlyList<Cure> Compute()
+    /// <summary>Each takes a census, and so its time.</summary>
+    private Func<Cure>[] Compute()
     {
         var support = KernelSupport.Of(_snapshot.Machine);
         var isShared = _shapes.Any(s => s.Mappings.Any(m => m.Mapping.IsShared));
@@ -57,21 +59,21 @@ internal sealed class CureAnalysis
         var noSharing = isShared ? null : "its mappings are private";
         return
         [
-            Make("hugetlb-2m", "hugetlb 2 MiB", support.Hugetlb, noRemap, SharingRule.None, m => Round(m, HugePage, 1),
+            () => Make("hugetlb-2m", "hugetlb 2 MiB", support.Hugetlb, noRemap, SharingRule.None, m => Round(m, HugePage, 1),
                 "The pages are taken out of the machine's free memory for good, and are never swapped.", _extent.HugePages * (long)HugePage),
-            Make("hugetlb-2m-shared", "hugetlb 2 MiB, PMD tables shared", support.HugetlbSharing, noRemap, SharingRule.LinuxPmd, m => Round(m, HugePage, 1),
+            () => Make("hugetlb-2m-shared", "hugetlb 2 MiB, PMD tables shared", support.HugetlbSharing, noRemap, SharingRule.LinuxPmd, m => Round(m, HugePage, 1),
                 "As above; only whole aligned GiBs with equal flags are shared, mprotect or munmap of a part ends it for that GiB.", _extent.HugePages * (long)HugePage),
-            Make("hugetlb-1g", "hugetlb 1 GiB", support.Hugetlb, noGiant, SharingRule.None, m => Round(m, GiantPage, 2),
+            () => Make("hugetlb-1g", "hugetlb 1 GiB", support.Hugetlb, noGiant, SharingRule.None, m => Round(m, GiantPage, 2),
                 "The size is rounded up to whole GiBs; pages must be reserved at boot on most machines.", _extent.GiantPages * (long)GiantPage),
-            Make("shmem-thp", "transparent huge pages for shmem", support.Thp, noThp, SharingRule.None, Aligned,
+            () => Make("shmem-thp", "transparent huge pages for shmem", support.Thp, noThp, SharingRule.None, Aligned,
                 "Memory is taken in 2 MiB pieces where free memory allows; where it does not, 4 KiB pages stay.", _extent.TouchedBytes),
-            Make("dax-2m", "DAX with 2 MiB leaves throughout", support.DaxPmd, noDax, SharingRule.None, Aligned,
+            () => Make("dax-2m", "DAX with 2 MiB leaves throughout", support.DaxPmd, noDax, SharingRule.None, Aligned,
                 "The file must lie in whole pieces of 2 MiB, and be mapped at an address congruent to it."),
-            Make("dax-pmd-shared", "DAX, PMD tables shared (proposed in 2019)", false, noDax ?? noSharing, SharingRule.LinuxPmd, Aligned,
+            () => Make("dax-pmd-shared", "DAX, PMD tables shared (proposed in 2019)", false, noDax ?? noSharing, SharingRule.LinuxPmd, Aligned,
                 "No kernel has it."),
-            Make("pte-shared", "sharing PTE tables (mshare)", false, noSharing, SharingRule.PteTables, Same,
+            () => Make("pte-shared", "sharing PTE tables (mshare)", false, noSharing, SharingRule.PteTables, Same,
                 "Not merged in Linux; the program must ask for it, and mprotect by one process holds for all."),
-            Make("pando-512g", "Pando's rule, up to 512 GiB", false, noSharing, SharingRule.Pando(3), Same,
+            () => Make("pando-512g", "Pando's rule, up to 512 GiB", false, noSharing, SharingRule.Pando(3), Same,
                 "No kernel has it: the rule of this project's library. Rights stay with each process."),
         ];
     }
@@ -202,11 +204,41 @@ internal sealed class CureAnalysis
         return merged;
     }
 
+    /// <summary>All that a census of a layout hangs on, as a number that no two layouts have in common.</summary>
+    private static UInt128 KeyOf(IncrementalHash hash, List<MappedPart> parts, IEnumerable<MappingFacts> neighbours, long sharedWindows)
+    {
+        Span<ulong> numbers = stackalloc ulong[4];
+        void Add(Span<ulong> some, ulong a, ulong b, ulong c, ulong d)
+        {
+            (some[0], some[1], some[2], some[3]) = (a, b, c, d);
+            hash.AppendData(MemoryMarshal.AsBytes(some));
+        }
+
+        foreach (var (mapping, runs) in parts)
+        {
+            Add(numbers, mapping.Start, mapping.End, (ulong)mapping.Offset, (ulong)mapping.Rights);
+            foreach (var run in runs)
+            {
+                Add(numbers, run.Start, run.End, (ulong)run.LeafLevel, ulong.MaxValue);
+            }
+        }
+
+        foreach (var neighbour in neighbours)
+        {
+            Add(numbers, neighbour.Start, neighbour.End, (ulong)sharedWindows, ulong.MaxValue - 1);
+        }
+
+        Add(numbers, (ulong)sharedWindows, 0, 0, ulong.MaxValue - 2);
+        Span<byte> bytes = stackalloc byte[32];
+        hash.GetHashAndReset(bytes);
+        return BinaryPrimitives.ReadUInt128LittleEndian(bytes);
+    }
+
     /// <summary>Layouts of the object in its processes, like ones counted once.</summary>
     private static List<Shape> Shapes(ObjectFacts facts, IEnumerable<ProcessTables> mappers)
     {
-        var shapes = new Dictionary<string, Shape>(StringComparer.Ordinal);
-        var key = new StringBuilder();
+        var shapes = new Dictionary<UInt128, Shape>();
+        using var hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
         foreach (var process in mappers)
         {
             if (process.Source is null)
@@ -214,7 +246,6 @@ internal sealed class CureAnalysis
                 continue;
             }
 
-            key.Clear().Append(CultureInfo.InvariantCulture, $"{process.Source.Pid}");
             var mappings = process.Facts.Mappings!;
             var own = process.ByObject.Of(facts.Number);
             var neighbours = new SortedSet<int>();
@@ -225,25 +256,16 @@ internal sealed class CureAnalysis
             }
 
             neighbours.RemoveWhere(n => n < 0 || n >= mappings.Count || mappings[n].ObjectNumber == facts.Number);
-            foreach (var i in own.Concat(neighbours))
-            {
-                key.Append(CultureInfo.InvariantCulture, $" {mappings[i].Start:x}-{mappings[i].End:x}");
-            }
-
-            var text = key.ToString();
-            if (shapes.TryGetValue(text, out var shape))
+            var parts = own.Select(i => new MappedPart(mappings[i], Runs(process, i))).ToList();
+            var shared = process.Pages!.SharedWindows(facts.Number);
+            var key = KeyOf(hash, parts, neighbours.Select(n => mappings[n]), shared);
+            if (shapes.TryGetValue(key, out var shape))
             {
                 shape.Count++;
                 continue;
             }
 
-            shapes[text] = new Shape
-            {
-                Mappings = [.. own.Select(i => new MappedPart(mappings[i], Runs(process, i)))],
-                Neighbours = [.. neighbours.Select(n => mappings[n])],
-                SharedWindows = process.Pages!.SharedWindows(facts.Number),
-                Count = 1,
-            };
+            shapes[key] = new Shape { Mappings = parts, Neighbours = [.. neighbours.Select(n => mappings[n])], SharedWindows = shared, Count = 1 };
         }
 
         return [.. shapes.Values];

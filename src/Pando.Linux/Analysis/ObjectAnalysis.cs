@@ -7,7 +7,7 @@ namespace Pando.Linux.Analysis;
 /// <summary>Sums one object's tables over its processes and splits them into needed once, duplicate and empty.</summary>
 internal static class ObjectAnalysis
 {
-    public static (ObjectReport Report, SplitTables Split) Analyse(MachineSnapshot snapshot, ObjectFacts facts, List<ProcessTables> mappers, TableEstimate estimate, int? at, bool withCures)
+    public static (ObjectReport Report, SplitTables Split) Analyse(MachineSnapshot snapshot, ObjectFacts facts, List<ProcessTables> mappers, TableEstimate estimate, int? at, bool withCures, Func<bool>? hasTime = null)
     {
         var live = new double[TableAttribution.Levels + 1];
         var own = new double[live.Length];
@@ -88,7 +88,7 @@ internal static class ObjectAnalysis
             mappers.TrueForAll(m => m.IsRead) ? 0 : Totals.Bytes(Math.Ceiling(split.Error(estimate.Bound.Of(facts.Number)))),
             sharing,
             facts.Dax is null ? null : DaxWindows.Count(snapshot, facts, mappers),
-            withCures && facts.Kind is not (ObjectKind.Anonymous or ObjectKind.Special) ? CureAnalysis.Compute(snapshot, facts, mappers, levels.Total, at, extent) : [])
+            withCures && (hasTime?.Invoke() ?? true) && facts.Kind is not (ObjectKind.Anonymous or ObjectKind.Special) ? CureAnalysis.Compute(snapshot, facts, mappers, levels.Total, at, extent, hasTime) : [])
         {
             Scope = facts.Scope,
             ResidentBytes = facts.Kind == ObjectKind.Anonymous ? mappers.Total(m => m.Facts.AnonymousBytes) : HasCopies(facts, mappers) ? null : facts.AllocatedBytes,

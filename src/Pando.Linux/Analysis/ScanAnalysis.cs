@@ -103,7 +103,7 @@ public sealed class ScanAnalysis
                 continue;
             }
 
-            var (report, split) = ObjectAnalysis.Analyse(_snapshot, _snapshot.Objects[number], _mappers[number], _estimate, _options.At, all.Count < MostCures);
+            var (report, split) = ObjectAnalysis.Analyse(_snapshot, _snapshot.Objects[number], _mappers[number], _estimate, _options.At, all.Count < MostCures, _options.HasTime);
             _split += split;
             all.Add(report);
         }
