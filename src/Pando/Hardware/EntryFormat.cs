@@ -8,7 +8,8 @@ namespace Pando.Hardware;
 /// The seam is drawn so that other formats fit: the level is told to every member (Arm64 descriptors differ by
 /// level), rights are told in the positive and the format turns them round (no-execute, Arm's AP[2] read-only),
 /// <see cref="HasSlotRights"/> is false where upper entries carry no rights (RISC-V; there a table's class includes
-/// them), and <see cref="SetsAccessedAndDirty"/> is false where software must set A and D at the fault.
+/// them). Who sets accessed and dirty marks, the processor or the fault handler, is the machine's affair: the format says
+/// only what they are.
 /// Implementations are immutable and safe for threads. What they are asked on the way of every fault they answer without a
 /// look at the level or the address: for a level that the format does not have, the answer means nothing.
 /// </remarks>
@@ -26,11 +27,11 @@ public abstract class EntryFormat
     /// <summary>The first address past what user code can map (on x86-64 the lower half, less one guard page).</summary>
     public abstract VirtualAddress UserEnd { get; }
 
+    /// <summary>All that is under those entries of a root that user code's addresses lead through.</summary>
+    public AddressRange UserRange => new(new VirtualAddress(0), UserEnd.AlignUp(Level.EntrySpan(Levels)));
+
     /// <summary>Whether an entry that points at a table carries rights that are combined with those below it.</summary>
     public abstract bool HasSlotRights { get; }
-
-    /// <summary>Whether the processor sets the accessed and dirty bits itself.</summary>
-    public abstract bool SetsAccessedAndDirty { get; }
 
     /// <summary>The highest level at which an entry may be a leaf.</summary>
     public abstract int HighestLeafLevel { get; }
@@ -74,10 +75,12 @@ public abstract class EntryFormat
     /// <summary>Where the leaf's page or the slot's table lies.</summary>
     public abstract PhysicalAddress TargetOf(Entry entry, int level);
 
-    /// <summary>The rights that this entry by itself grants to user code.</summary>
+    /// <summary>
+    /// The rights that this entry by itself grants to user code: all of them for a slot where <see cref="HasSlotRights"/> is false.
+    /// </summary>
     public abstract Rights RightsOf(Entry entry, int level);
 
-    /// <summary>The same entry with other rights.</summary>
+    /// <summary>The same entry with other rights; a slot as it is where <see cref="HasSlotRights"/> is false.</summary>
     public abstract Entry WithRights(Entry entry, int level, Rights rights);
 
     /// <summary>Whether a processor has used the entry since it was made or cleared of the mark.</summary>
@@ -86,7 +89,10 @@ public abstract class EntryFormat
     /// <summary>Whether a processor has stored through the leaf.</summary>
     public abstract bool IsDirty(Entry entry, int level);
 
-    /// <summary>The same entry, marked as a processor that used it would mark it.</summary>
+    /// <summary>
+    /// The same entry, marked as a processor that used it would mark it; a slot as it is where the architecture has no marks there
+    /// (RISC-V, Arm64).
+    /// </summary>
     /// <param name="entry">A leaf or a slot.</param>
     /// <param name="level">The level of the table that holds it.</param>
     /// <param name="dirty">Whether it was a store through a leaf.</param>

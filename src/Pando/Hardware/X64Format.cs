@@ -54,9 +54,6 @@ public sealed class X64Format : EntryFormat
     public override bool HasSlotRights => true;
 
     /// <inheritdoc/>
-    public override bool SetsAccessedAndDirty => true;
-
-    /// <inheritdoc/>
     public override int HighestLeafLevel => Level.Pud;
 
     /// <inheritdoc/>

@@ -50,7 +50,7 @@ internal sealed class FileAudit(AuditState audit)
                 audit.Expect(_store.AnonymousFrameOf(entry, key.Level).IsNone, $"'{tables.FileName}': entry {index} of the {key} says that it shows private memory");
                 audit.Expect(offset >= key.WindowStart && offset + size <= key.WindowEnd, $"'{tables.FileName}': entry {index} of the {key} shows something outside of the window");
                 var rights = _store.Format.RightsOf(entry, key.Level);
-                audit.Expect((rights | Rights.Write) == key.Class.LeafRights, $"'{tables.FileName}': entry {index} of the {key} allows {rights}");
+                audit.Expect((rights | (key.Class.LeafRights & Rights.Write)) == key.Class.LeafRights, $"'{tables.FileName}': entry {index} of the {key} allows {rights}");
                 audit.Expect(_store.Format.ProtectionKeyOf(entry, key.Level) == key.Class.ProtectionKey, $"'{tables.FileName}': entry {index} of the {key} has key {_store.Format.ProtectionKeyOf(entry, key.Level)}");
                 audit.CheckFileLeaf(tables.File, _store.Format.TargetOf(entry, key.Level), rights, offset, size, new AuditedLeaf(null, default, tables, key, index));
             }

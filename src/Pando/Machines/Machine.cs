@@ -44,7 +44,7 @@ public sealed class Machine : IDisposable
         Memory = new PhysicalMemory(options.Ram);
         try
         {
-            _memory = new VirtualMemory(new TableStore(Memory, options.Format), options.Sharing, options.LargePages, options.ExecuteOnlyByKey);
+            _memory = new VirtualMemory(new TableStore(Memory, options.Format, options.MarksByFault), options.Sharing, options.LargePages, options.ExecuteOnlyByKey);
         }
         catch
         {

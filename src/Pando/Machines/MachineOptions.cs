@@ -12,6 +12,12 @@ public sealed record MachineOptions
     /// <summary>The format of the page tables.</summary>
     public EntryFormat Format { get; init; } = X64Format.FourLevels;
 
+    /// <summary>
+    /// Whether the processors leave it to the fault handler to mark leaves as accessed and dirty (RISC-V with Svade; Arm64 without
+    /// FEAT_HAFDBS): a leaf that lacks the mark faults. Those of x86-64 set the marks themselves.
+    /// </summary>
+    public bool MarksByFault { get; init; }
+
     /// <summary>At which levels page tables are shared.</summary>
     public SharingLevels Sharing { get; init; } = SharingLevels.All;
 

@@ -19,6 +19,7 @@ namespace Pando.Machines;
 internal sealed class PageWalk(TableStore store, TranslationCaches caches)
 {
     private readonly EntryFormat _format = store.Format;
+    private readonly bool _marks = !store.MarksByFault;
     private readonly PhysicalMemory _memory = store.Memory;
     private readonly TranslationCaches _caches = caches;
 
@@ -102,7 +103,7 @@ internal sealed class PageWalk(TableStore store, TranslationCaches caches)
             }
 
             bool store = isLeaf && access == AccessKind.Write;
-            var rights = isLeaf || _format.HasSlotRights ? above & _format.RightsOf(entry, level) : above;
+            var rights = above & _format.RightsOf(entry, level);
 
             // Keys concern user pages only, and a page without any right is none.
             int key = isLeaf ? _format.ProtectionKeyOf(entry, level) : 0;
@@ -112,7 +113,7 @@ internal sealed class PageWalk(TableStore store, TranslationCaches caches)
                 return CodeOf(access) | PageFaultCode.Present | (denied ? PageFaultCode.ProtectionKey : 0);
             }
 
-            var marked = _format.SetsAccessedAndDirty ? _format.Touched(entry, level, store && markDirty) : entry;
+            var marked = _marks ? _format.Touched(entry, level, store && markDirty) : entry;
             if (marked != entry)
             {
                 Schedule.Reach(SchedulePoint.EntryWrite, Frame.Containing(table).Word(index));
@@ -141,7 +142,7 @@ internal sealed class PageWalk(TableStore store, TranslationCaches caches)
     // Where software keeps the marks, a leaf without the one that the access needs faults (RISC-V privileged
     // architecture, Svade; Arm ARM D8.5.2).
     private bool LacksMark(Entry leaf, int level, bool store) =>
-        !_format.SetsAccessedAndDirty && (!_format.IsAccessed(leaf, level) || (store && !_format.IsDirty(leaf, level)));
+        !_marks && (!_format.IsAccessed(leaf, level) || (store && !_format.IsDirty(leaf, level)));
 
     // A page of which a part lies outside its memory has no bytes for us.
     private nint HostOf(PhysicalAddress page, int level)

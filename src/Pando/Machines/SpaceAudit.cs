@@ -191,7 +191,8 @@ internal sealed class SpaceAudit(AuditState audit)
         audit.Expect(_memory.MayShare(level - 1), $"{space}: a table of level {level - 1} is attached at {span}, where that level is not to be shared");
         audit.Expect(FileTables.KeyOf(_store, table) == key, $"{space}: attached at {span} is the {FileTables.KeyOf(_store, table)}, mapped is the {key}");
         audit.Expect(_store.Memory.Record(table).Owner == area.File!.Tables.Id, $"{space}: {audit.Describe(table)} at {span} belongs to another file than '{area.File!.Name}'");
-        audit.Expect(_store.Format.RightsOf(slot, level) == area.FileRights(_store.Format), $"{space}: the slot at {span} allows {_store.Format.RightsOf(slot, level)}, {area} allows {area.FileRights(_store.Format)}");
+        var rights = _store.Format.HasSlotRights ? area.FileRights(_store.Format) : Rights.All;
+        audit.Expect(_store.Format.RightsOf(slot, level) == rights, $"{space}: the slot at {span} allows {_store.Format.RightsOf(slot, level)}, {area} wants {rights}");
     }
 
     /// <summary>What files find a table of a space by: each part is one that is mapped there, and stands in the file's reverse map.</summary>

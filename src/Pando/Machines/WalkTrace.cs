@@ -50,9 +50,9 @@ internal static class WalkTrace
             }
 
             text.Append(isLeaf ? "leaf to " : "table at ").Append(format.TargetOf(entry, level));
+            rights &= format.RightsOf(entry, level);
             if (isLeaf || format.HasSlotRights)
             {
-                rights &= format.RightsOf(entry, level);
                 text.Append(", ").Append(format.RightsOf(entry, level));
             }
 

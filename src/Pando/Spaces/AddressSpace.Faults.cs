@@ -42,6 +42,7 @@ public sealed partial class AddressSpace
             FaultKind.Attached => TableEvent.FaultAttached,
             FaultKind.WriteEnabled => TableEvent.FaultWriteEnabled,
             FaultKind.Copied => TableEvent.FaultCopied,
+            FaultKind.Marked => TableEvent.FaultMarked,
             FaultKind.Spurious => TableEvent.FaultSpurious,
             _ => TableEvent.FaultFailed,
         });
@@ -149,7 +150,7 @@ public sealed partial class AddressSpace
             return FaultKind.DeniedByKey;
         }
 
-        if (purpose == FaultPurpose.Access && !area.Allows(access))
+        if (purpose == FaultPurpose.Access && !area.Allows(access, Store.Format))
         {
             return FaultKind.NotAllowed;
         }

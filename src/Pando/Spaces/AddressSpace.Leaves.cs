@@ -235,7 +235,9 @@ public sealed partial class AddressSpace
         if (fault.Purpose != FaultPurpose.Access
             || fault.Access != AccessKind.Write || (Store.Format.RightsOf(leaf, level) & Rights.Write) != 0)
         {
-            return fault.Finish(fault.Kind == FaultKind.Attached ? FaultKind.Attached : FaultKind.Spurious, next);
+            return fault.Purpose == FaultPurpose.Access && LacksMark(leaf, level, fault.Access)
+                ? Mark(ref fault, table, level, index, leaf)
+                : fault.Finish(fault.Kind == FaultKind.Attached ? FaultKind.Attached : FaultKind.Spurious, next);
         }
 
         if (!fault.Area.IsShared)
@@ -284,6 +286,31 @@ public sealed partial class AddressSpace
 
         Store.Count(TableEvent.LeafWriteEnabled);
         return fault.Finish(FaultKind.WriteEnabled, next);
+    }
+
+    /// <summary>Whether a leaf that allows an access faults all the same, until it is marked.</summary>
+    private bool LacksMark(Entry leaf, int level, AccessKind access) =>
+        Store.MarksByFault
+        && (!Store.Format.IsAccessed(leaf, level) || (access == AccessKind.Write && !Store.Format.IsDirty(leaf, level)));
+
+    /// <summary>Marks a leaf as used, for all who show it: what a processor does elsewhere.</summary>
+    private FaultStep Mark(ref FaultState fault, Frame table, int level, int index, Entry leaf)
+    {
+        using (Store.Lock(table, level))
+        {
+            var now = Store.Read(table, index);
+            bool same = Store.Format.IsLeaf(now, level)
+                && Store.Format.TargetOf(now, level) == Store.Format.TargetOf(leaf, level)
+                && Store.Format.RightsOf(now, level) == Store.Format.RightsOf(leaf, level);
+            if (!same || Store.IsDead(table))
+            {
+                return FaultStep.Again;
+            }
+
+            Store.Mark(table, level, index, fault.Access == AccessKind.Write);
+        }
+
+        return fault.Finish(FaultKind.Marked, fault.Address.AlignDown(Level.EntrySpan(level)) + Level.EntrySpan(level));
     }
 
     /// <summary>Parts a large leaf of which one page is to be shown in another way than the rest.</summary>

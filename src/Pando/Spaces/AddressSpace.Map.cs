@@ -269,7 +269,7 @@ public sealed partial class AddressSpace
         var floor = new VirtualAddress(LowestAddress).AlignUp(smallest);
         if (file is not null)
         {
-            var arena = UserEnd.AlignDown(1L << 39).Value / 4;
+            var arena = UserEnd.AlignDown(Level.TableSpan(Math.Min(Level.Pud, Store.Format.Levels - 1))).Value / 4;
             for (int level = Store.Format.Levels - 1; level >= Level.Pte; level--)
             {
                 // A span that is to be shared may be a table of its own as soon as an eighth of it is filled; others
@@ -370,7 +370,7 @@ public sealed partial class AddressSpace
         var before = _areas.LastStartingBefore(range.Start);
         var after = _areas.FirstEndingAfter(range.End);
         var start = before is null ? new VirtualAddress(0) : before.Range.End;
-        var end = after is null ? new VirtualAddress(1UL << (Store.Format.VirtualAddressBits - 1)) : after.Range.Start;
+        var end = after is null ? Store.Format.UserRange.End : after.Range.Start;
         return new AddressRange(start < range.Start ? start : range.Start, end > range.End ? end : range.End);
     }
 }

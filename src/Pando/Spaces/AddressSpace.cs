@@ -96,7 +96,7 @@ public sealed partial class AddressSpace : SpaceTables
         Volatile.Write(ref _exited, true);
         BeginEnding();
         Store.Shootdown.Forget(this);
-        var everything = new AddressRange(new VirtualAddress(0), new VirtualAddress(1UL << (Store.Format.VirtualAddressBits - 1)));
+        var everything = Store.Format.UserRange;
         var clear = new ClearVisitor();
         FlushGather.State state = default;
         using (var gather = new FlushGather(Store, this, ref state))

@@ -54,12 +54,17 @@ internal sealed class Area(AddressSpace space, AddressRange range, AreaTraits tr
         Traits.ProtectionKey,
         format.HasSlotRights ? Rights.All : FileRights(format));
 
-    public bool Allows(AccessKind access) => access switch
+    /// <summary>Whether an access is allowed, where the hardware gives what it gives with the rights (x86: what may be executed can be read).</summary>
+    public bool Allows(AccessKind access, EntryFormat format)
     {
-        AccessKind.Read => Rights != Rights.None,
-        AccessKind.Write => (Rights & Rights.Write) != 0,
-        _ => (Rights & Rights.Execute) != 0,
-    };
+        var needed = access switch
+        {
+            AccessKind.Read => Rights.Read,
+            AccessKind.Write => Rights.Write,
+            _ => Rights.Execute,
+        };
+        return (format.Effective(Rights) & needed) != 0;
+    }
 
     /// <summary>The part of the area in <paramref name="part"/>.</summary>
     public Area Slice(AddressRange part) => new(Space, part, Traits, Opened, File is null ? 0 : Offset + (part.Start - Range.Start));

@@ -15,6 +15,9 @@ public enum FaultKind
     /// <summary>A private page was copied, or given its first frame.</summary>
     Copied,
 
+    /// <summary>The leaf was marked as accessed or dirty, where processors leave that to the fault handler.</summary>
+    Marked,
+
     /// <summary>All was as it should be: another thread was quicker, or the processor's translation was stale.</summary>
     Spurious,
 

@@ -70,7 +70,7 @@ internal readonly ref struct EntryRef(TableStore store, Frame table, int level, 
     {
         if (_store.Format.ProtectionKeyOf(Entry, Level) != key)
         {
-            _store.Modify(_table, Level, _index, _store.Format.WithProtectionKey(default, Level, 15), _store.Format.WithProtectionKey(default, Level, key));
+            _store.SetProtectionKey(_table, Level, _index, key);
             gather.Drop(Range, tables: false);
         }
     }

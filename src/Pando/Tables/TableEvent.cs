@@ -51,6 +51,9 @@ public enum TableEvent
     /// <summary>A fault that copied a page or filled a private one.</summary>
     FaultCopied,
 
+    /// <summary>A fault that marked a leaf as accessed or dirty.</summary>
+    FaultMarked,
+
     /// <summary>A fault that found all done.</summary>
     FaultSpurious,
 

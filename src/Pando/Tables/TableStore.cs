@@ -19,10 +19,11 @@ internal sealed class TableStore
     private int _openGathers;
     private ITableWatcher? _watcher;
 
-    public TableStore(PhysicalMemory memory, EntryFormat format)
+    public TableStore(PhysicalMemory memory, EntryFormat format, bool marksByFault = false)
     {
         Memory = memory;
         Format = format;
+        MarksByFault = marksByFault;
         Frames = new FrameAllocator(memory);
         Epochs = new Epochs();
         Retired = new RetiredFrames(memory, Frames, Epochs);
@@ -34,6 +35,9 @@ internal sealed class TableStore
     public PhysicalMemory Memory { get; }
 
     public EntryFormat Format { get; }
+
+    /// <summary>Whether accessed and dirty marks are set by the fault handler, and not by the processors.</summary>
+    public bool MarksByFault { get; }
 
     public FrameAllocator Frames { get; }
 
@@ -202,14 +206,10 @@ internal sealed class TableStore
     }
 
     /// <summary>
-    /// Replaces some bits of a present entry and keeps the marks that a processor sets meanwhile. Under the table's lock.
+    /// Gives a present leaf another protection key, and keeps the marks that a processor sets meanwhile. Under the table's lock; the
+    /// caller flushes.
     /// </summary>
-    /// <param name="table">The table.</param>
-    /// <param name="level">Its level.</param>
-    /// <param name="index">Which entry.</param>
-    /// <param name="mask">The bits to replace, as an entry that has them all.</param>
-    /// <param name="value">What they become.</param>
-    public void Modify(Frame table, int level, int index, Entry mask, Entry value)
+    public void SetProtectionKey(Frame table, int level, int index, int key)
     {
         Debug.Assert(LockOrder.Holds(RankOf(level)), "An entry is written under its table's lock.");
         Schedule.Reach(SchedulePoint.EntryWrite, table.Word(index));
@@ -217,12 +217,26 @@ internal sealed class TableStore
         while (true)
         {
             ulong before = Volatile.Read(ref word);
-            if (Interlocked.CompareExchange(ref word, (before & ~mask.Raw) | value.Raw, before) == before)
+            if (Interlocked.CompareExchange(ref word, Format.WithProtectionKey(new Entry(before), level, key).Raw, before) == before)
             {
                 _watcher?.Changed(table);
                 return;
             }
         }
+    }
+
+    /// <summary>Marks a present leaf as used, as a processor would that does so itself. Under the table's lock.</summary>
+    public void Mark(Frame table, int level, int index, bool dirty)
+    {
+        Debug.Assert(LockOrder.Holds(RankOf(level)), "An entry is written under its table's lock.");
+        Schedule.Reach(SchedulePoint.EntryWrite, table.Word(index));
+        ref ulong word = ref Memory.EntryAt(table, index);
+        ulong before;
+        do
+        {
+            before = Volatile.Read(ref word);
+        }
+        while (Interlocked.CompareExchange(ref word, Format.Touched(new Entry(before), level, dirty).Raw, before) != before);
     }
 
     /// <summary>Makes a present leaf read-only and clean. Under the table's lock; the caller flushes.</summary>

@@ -4,6 +4,7 @@ using Pando.Hardware;
 using Pando.Machines;
 using Pando.Spaces;
 using Pando.Tables;
+using Pando.Tests.Formats;
 using Pando.Tests.Support;
 
 namespace Pando.Tests.Concurrency;
@@ -26,9 +27,9 @@ internal sealed class RaceWorld : IDisposable
     private readonly List<MappedFile> _files = [];
     private PmemDevice? _device;
 
-    public RaceWorld(SharingLevels sharing = SharingLevels.UpTo1GiB, bool largePages = false, long ram = 4 * Mebi)
+    public RaceWorld(SharingLevels sharing = SharingLevels.UpTo1GiB, bool largePages = false, long ram = 4 * Mebi, EntryFormat? format = null)
     {
-        Machine = new Machine(new MachineOptions { Ram = ram, Sharing = sharing, LargePages = largePages });
+        Machine = new Machine(new MachineOptions { Ram = ram, Sharing = sharing, LargePages = largePages, Format = format ?? X64Format.FourLevels, MarksByFault = format is ToyRiscV });
         Tables = new TableReader(Machine.Format, Machine.Memory);
     }
 

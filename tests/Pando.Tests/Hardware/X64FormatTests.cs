@@ -150,7 +150,6 @@ public class X64FormatTests
         Assert.False(format.IsCanonical(new VirtualAddress(~0UL << bits)));
         Assert.True(format.IsCanonical(new VirtualAddress(~0UL << (bits - 1))));
         Assert.True(format.HasSlotRights);
-        Assert.True(format.SetsAccessedAndDirty);
         Assert.Equal(Level.Pud, format.HighestLeafLevel);
     }
 

@@ -42,6 +42,25 @@ public class ModelAgainstEngineTests
         Assert.All(seldom, what => Assert.True(events[(int)what] >= runs / 20, $"{what} happened {events[(int)what]} times in {runs} runs."));
     }
 
+    /// <summary>The same on a format that has three levels and no rights in slots, and whose processors leave marks to the fault handler.</summary>
+    [Theory]
+    [InlineData(0)]
+    [InlineData(1)]
+    [InlineData(2)]
+    public void A_format_without_rights_in_slots_whose_marks_are_set_by_faults_has_the_same_outcomes(int batch)
+    {
+        int runs = RunsPerBatch * Setting("PANDO_MODEL_RUNS", 1);
+        int first = Setting("PANDO_MODEL_SEED", 1) + (batch * runs);
+        long[] events = new long[Enum.GetValues<TableEvent>().Length];
+        for (int seed = first; seed < first + runs; seed++)
+        {
+            RunSeed(seed, events, toyFormat: true);
+        }
+
+        TableEvent[] seldom = [TableEvent.Attached, TableEvent.Diverged, TableEvent.Converged, TableEvent.FaultWriteEnabled, TableEvent.FaultMarked];
+        Assert.All(seldom, what => Assert.True(events[(int)what] >= runs / 20, $"{what} happened {events[(int)what]} times in {runs} runs."));
+    }
+
     /// <summary>
     /// The same with everything that can be registered with a user-fault handler, which gives what would be there without it.
     /// </summary>
@@ -128,9 +147,9 @@ public class ModelAgainstEngineTests
         }
     }
 
-    private static void RunSeed(int seed, long[] events)
+    private static void RunSeed(int seed, long[] events, bool toyFormat = false)
     {
-        var random = new RandomRun(seed);
+        var random = new RandomRun(seed, toyFormat);
         var options = random.Options();
         var operations = new List<Operation>(OperationsPerRun);
         string? failure = null;

@@ -25,7 +25,7 @@ internal sealed partial class ModelSpace
 
     private bool IsGiven(int key) => key != ExecuteOnlyKey && _keys.Contains(key);
 
-    private int FreeKey() => Enumerable.Range(1, 15).FirstOrDefault(key => !_keys.Contains(key), -1);
+    private int FreeKey() => Enumerable.Range(1, protectionKeys - 1).FirstOrDefault(key => !_keys.Contains(key), -1);
 
     private int TakeExecuteOnlyKey(int otherwise)
     {

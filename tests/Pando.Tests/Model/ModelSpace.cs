@@ -8,7 +8,7 @@ namespace Pando.Tests.Model;
 /// A process's memory as Linux's manual pages tell it, with neither tables nor faults: a list of areas, and the
 /// private pages that have been written. Slow and simple, so that it can be believed.
 /// </summary>
-internal sealed partial class ModelSpace(ulong userEnd, bool executeOnlyByKey)
+internal sealed partial class ModelSpace(ulong userEnd, bool executeOnlyByKey, bool executeImpliesRead, int protectionKeys)
 {
     private const ulong Lowest = AddressSpace.LowestAddress;
 
@@ -110,7 +110,7 @@ internal sealed partial class ModelSpace(ulong userEnd, bool executeOnlyByKey)
     public ModelSpace Fork()
     {
         // Locks and user-fault handlers are not inherited.
-        var child = new ModelSpace(userEnd, executeOnlyByKey)
+        var child = new ModelSpace(userEnd, executeOnlyByKey, executeImpliesRead, protectionKeys)
         {
             ExecuteOnlyKey = ExecuteOnlyKey,
             Areas = [.. Areas.Where(area => (area.Flags & AreaFlags.DontFork) == 0).Select(area => area with { Flags = area.Flags & ~(AnyLock | AreaTraits.AnyUserFault) })],
@@ -140,10 +140,10 @@ internal sealed partial class ModelSpace(ulong userEnd, bool executeOnlyByKey)
             return Touch.DeniedByKey;
         }
 
-        // On x86 what may be written or executed can be read.
+        // What may be written can be read; on x86 what may be executed, too.
         var wanted = access switch
         {
-            AccessKind.Read => Rights.All,
+            AccessKind.Read => executeImpliesRead ? Rights.All : Rights.ReadWrite,
             AccessKind.Write => Rights.Write,
             _ => Rights.Execute,
         };

@@ -4,7 +4,7 @@ using Pando.Spaces;
 namespace Pando.Tests.Model;
 
 /// <summary>Makes up operations from a seed: it looks at the model's areas, so that most of them hit something.</summary>
-internal sealed partial class RandomRun(int seed)
+internal sealed partial class RandomRun(int seed, bool toyFormat = false)
 {
     private const ulong Kibi4 = 4096;
     private const ulong Mebi2 = 2UL << 20;
@@ -20,6 +20,9 @@ internal sealed partial class RandomRun(int seed)
         Arena + (2 * Gibi), Arena + Gibi512, Arena + Gibi512 + Gibi, Arena + (2 * Gibi512),
     ];
 
+    // The same in a space of 256 GiB; there is no span of 512 GiB.
+    private static readonly ulong[] SmallAnchors = [.. Anchors.Select(anchor => (64 * Gibi) + ((anchor - Arena) % Gibi512) + ((anchor - Arena) / Gibi512 * 16 * Gibi))];
+
     private static readonly long[] Residues = [0, 0, 0, 0, 4096, 8192, 0x10000, 0x100000, 0x1ff000, -4096, -8192, -0x100000];
 
     private static readonly SharingLevels[] Sharings =
@@ -30,12 +33,13 @@ internal sealed partial class RandomRun(int seed)
 
 #pragma warning disable CA5394 // A test wants a sequence that it can have again, not one that nobody can guess.
     private readonly Random _random = new(seed);
+    private readonly bool _toy = toyFormat;
 
     /// <summary>The world of the seed.</summary>
     public WorldOptions Options()
     {
         int levels = _random.Next(3) == 0 ? 5 : 4;
-        return new WorldOptions(levels, Sharings[_random.Next(Sharings.Length)], _random.Next(4) != 0, _random.Next(2) == 0, _random.Next(2) == 0);
+        return new WorldOptions(_toy ? 3 : levels, Sharings[_random.Next(Sharings.Length)], _random.Next(4) != 0, _random.Next(2) == 0, _random.Next(2) == 0 && !_toy);
     }
 
     /// <summary>The next operation for a world.</summary>
@@ -202,7 +206,7 @@ internal sealed partial class RandomRun(int seed)
 
     private ulong Address()
     {
-        ulong anchor = Anchors[_random.Next(Anchors.Length)] + (ulong)Residues[_random.Next(Residues.Length)];
+        ulong anchor = (_toy ? SmallAnchors : Anchors)[_random.Next(Anchors.Length)] + (ulong)Residues[_random.Next(Residues.Length)];
         return _random.Next(3) == 0 ? anchor + ((ulong)_random.Next(8) * Kibi4) : anchor;
     }
 

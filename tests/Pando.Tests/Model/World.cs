@@ -3,6 +3,7 @@ using Pando.Hardware;
 using Pando.Machines;
 using Pando.Spaces;
 using Pando.Tables;
+using Pando.Tests.Formats;
 using Pando.Tests.Support;
 
 namespace Pando.Tests.Model;
@@ -35,7 +36,8 @@ internal sealed partial class World : IDisposable
         Machine = new Machine(new MachineOptions
         {
             Ram = 2048 * Mebi,
-            Format = options.Levels == 4 ? X64Format.FourLevels : X64Format.FiveLevels,
+            Format = options.Levels switch { 3 => ToyRiscV.Sv39, 4 => X64Format.FourLevels, _ => X64Format.FiveLevels },
+            MarksByFault = options.Levels == 3,
             Sharing = options.Sharing,
             LargePages = options.LargePages,
             ExecuteOnlyByKey = options.ExecuteOnlyByKey,
@@ -102,7 +104,7 @@ internal sealed partial class World : IDisposable
             case Create create when !Has(create.Space):
                 _engine[create.Space] = Machine.CreateSpace();
                 _engine[create.Space]!.MarkLoadedOn(_processor);
-                _model[create.Space] = new ModelSpace(Machine.Format.UserEnd.Value, _options.ExecuteOnlyByKey);
+                _model[create.Space] = new ModelSpace(Machine.Format.UserEnd.Value, _options.ExecuteOnlyByKey, _options.ExecuteImpliesRead, Machine.Format.ProtectionKeys);
                 break;
             case MapAt map when Has(map.Space) && (map.File < 0 || IsOpen(map.File)):
                 Map(map);
@@ -332,7 +334,7 @@ internal sealed partial class World : IDisposable
 
             var model = _model[space]!;
             var area = model.Find(address) ?? throw new MismatchException($"space {space}: 0x{address:x} is translated, but nothing is mapped there");
-            var wanted = access switch { AccessKind.Read => Rights.All, AccessKind.Write => Rights.Write, _ => Rights.Execute };
+            var wanted = access switch { AccessKind.Read => _options.ExecuteImpliesRead ? Rights.All : Rights.ReadWrite, AccessKind.Write => Rights.Write, _ => Rights.Execute };
             if ((area.Rights & wanted) == 0 || model.IsDenied(area, access))
             {
                 throw new MismatchException($"space {space}: the tables allow {access} at 0x{address:x}, {area} does not");
