@@ -13,7 +13,7 @@ namespace Pando.Benchmarks;
 /// </summary>
 /// <remarks>
 /// Run by <c>dotnet run -c Release --project bench/Pando.Benchmarks -- growth</c>; minutes, and 8 GiB of memory. With
-/// <c>growth quick</c>, an eighth of everything. What is done to n things is told in processor time, what is done to one in the median
+/// <c>growth quick</c>, an eighth of everything; with <c>growth waits</c>, only how long faults wait for changes of a layout. What is done to n things is told in processor time, what is done to one in the median
 /// of the time it takes, so that others may use the machine. Time is measured here and never tested: tests/Pando.Tests/Growth counts steps.
 /// </remarks>
 internal static class GrowthCosts
@@ -26,10 +26,26 @@ internal static class GrowthCosts
 
     internal static int Run(string[] options)
     {
-        int part = options is ["quick"] ? 8 : 1;
+        int part = options.Contains("quick") ? 8 : 1;
+        bool all = !options.Contains("waits");
+        if (all)
+        {
+            Costs(20_000 / part);
+        }
+
+        Waits(20_000 / part);
+        if (all)
+        {
+            Worlds(part);
+        }
+
+        return 0;
+    }
+
+    private static void Costs(int some)
+    {
         Console.WriteLine("| what | n | time for n | 2n | 4n | 8n | exponent |");
         Console.WriteLine("|---|---|---|---|---|---|---|");
-        int some = 20_000 / part;
         All("CloneRange of n extents", some, Clone);
         All("stores that fill a sparse DAX file", some, Fill);
         All("spaces with a window each of one file", some / 2, Windows);
@@ -48,7 +64,24 @@ internal static class GrowthCosts
         One("a punch among n mappings that share again", some / 4, PunchAmongConverged);
         One("a punch among n windows of a file", some / 4, PunchBesideWindows);
         One("a fault among n spaces on a file", some / 4, FaultAmongSpaces);
+    }
 
+    private static void Waits(int some)
+    {
+        Console.WriteLine();
+        Console.WriteLine("| beside faults of another process | n extents | it takes | faults meanwhile | median | 99.9% | longest |");
+        Console.WriteLine("|---|---|---|---|---|---|---|");
+        foreach (int n in (int[])[some, 8 * some])
+        {
+            Beside("CloneRange", n, (clone, file) => Does(clone.CloneRange(file, 0, file.Size, 0)));
+            Beside("CollapseRange of the first half", n, (_, file) => Does(file.CollapseRange(Block, file.Size / 2 & -Block)));
+            Beside("PunchHole of all but a page", n, (_, file) => Does(file.PunchHole(Page, file.Size - Page)));
+            Beside("truncation to a page", n, (_, file) => Does(file.SetSize(Page)));
+        }
+    }
+
+    private static void Worlds(int part)
+    {
         Console.WriteLine();
         Console.WriteLine("| built | of | time | each |");
         Console.WriteLine("|---|---|---|---|");
@@ -57,7 +90,6 @@ internal static class GrowthCosts
         Built("extents in a file, by stores", 1_000_000 / part, Fill);
         Built("files in a space", 100_000 / part, Files);
         Built("spaces on a file", 1_000_000 / part, Spaces);
-        return 0;
     }
 
     // ---- Of n things ----
@@ -290,6 +322,38 @@ internal static class GrowthCosts
 
         Report(what, n, times);
     }
+
+    /// <summary>A change of a file's layout, and how long faults of the file's first page take meanwhile.</summary>
+    private static void Beside(string what, int n, Action<DaxFile, DaxFile> change) => Extents(n, new Clock(), (world, file) =>
+    {
+        var clone = world.Device.CreateFile("clone", file.Size, []);
+        var space = Map(world.Machine, MapRequest.SharedFile(file, Rights.ReadWrite));
+        var times = new List<double>(8_000_000);
+        bool begun = false, ended = false;
+        var thread = new Thread(() =>
+        {
+            while (!Volatile.Read(ref ended))
+            {
+                long before = Stopwatch.GetTimestamp();
+                Resolves(space, At, AccessKind.Read);
+                times.Add(Stopwatch.GetElapsedTime(before).TotalSeconds);
+                Volatile.Write(ref begun, times.Count > 1000);
+            }
+        });
+        thread.Start();
+        SpinWait.SpinUntil(() => Volatile.Read(ref begun));
+        int first = times.Count;
+        long start = Stopwatch.GetTimestamp();
+        change(clone, file);
+        double taken = Stopwatch.GetElapsedTime(start).TotalSeconds;
+        Volatile.Write(ref ended, true);
+        thread.Join();
+        times.RemoveRange(0, first);
+        times.Sort();
+        Console.WriteLine(string.Create(
+            CultureInfo.InvariantCulture,
+            $"| {what} | {n:N0} | {Text(taken)} | {times.Count:N0} | {Text(times[times.Count / 2])} | {Text(times[(int)(times.Count * 0.999)])} | {Text(times[^1])} |"));
+    });
 
     private static void Built(string what, int n, Action<int, Clock> run)
     {
