@@ -53,6 +53,7 @@ public sealed partial class AddressSpace
             | ((modes & UserFaultModes.Minor) != 0 ? AreaFlags.UserMinor : 0)
             | ((modes & UserFaultModes.WriteProtect) != 0 ? AreaFlags.UserWriteProtect : 0);
         LeaveFileTables(range, flags);
+        CutLeaves(range, area => Registered(area, flags, handler));
         foreach (var area in _areas.Overlapping(range))
         {
             if ((flags & AreaFlags.UserWriteProtect) == 0 && Registered(area, flags, handler) != area.Traits)
@@ -92,8 +93,9 @@ public sealed partial class AddressSpace
             return Errno.EINVAL;
         }
 
+        CutLeaves(range, Unregistered);
         _protectedPages.Remove(range);
-        Rewrite(range, area => area.Traits.With(0, AreaTraits.AnyUserFault) with { UserFaults = null });
+        Rewrite(range, Unregistered);
         Settle(range);
         return Errno.None;
     }
@@ -229,6 +231,21 @@ public sealed partial class AddressSpace
         area.Traits.UserFaults == handler && (area.Traits.Flags & flags) == flags
             ? area.Traits
             : area.Traits.With(flags, AreaTraits.AnyUserFault) with { UserFaults = handler };
+
+    private static AreaTraits Unregistered(Area area) => area.Traits.With(0, AreaTraits.AnyUserFault) with { UserFaults = null };
+
+    /// <summary>Before areas are cut: a large leaf does not show pages of two that are shown in different ways.</summary>
+    private void CutLeaves(AddressRange range, Func<Area, AreaTraits> change)
+    {
+        foreach (var area in _areas.Overlapping(range))
+        {
+            if (!area.Traits.TranslatesLike(change(area)))
+            {
+                _memory.Walker.CutLeaves(this, range);
+                return;
+            }
+        }
+    }
 
     private bool IsUserFaultRange(VirtualAddress address, long length, out AddressRange range)
     {

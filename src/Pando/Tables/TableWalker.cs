@@ -76,6 +76,42 @@ internal sealed class TableWalker(TableStore store, int attachable)
     }
 
     /// <summary>
+    /// Sees to it that no large leaf of the space's own tables reaches over an end of the range, beyond which its pages are to be
+    /// shown in another way. The caller holds the space's lock for writing.
+    /// </summary>
+    public void CutLeaves(SpaceTables space, AddressRange range)
+    {
+        CutLeafAt(space, range.Start);
+        CutLeafAt(space, range.End);
+    }
+
+    private void CutLeafAt(SpaceTables space, VirtualAddress end)
+    {
+        var table = space.Root;
+        for (int level = _store.Format.Levels; level > Level.Pte && !end.IsAligned(Level.EntrySpan(level)); level--)
+        {
+            int index = Level.Index(end.Value, level);
+            Entry entry;
+            using (_store.Lock(table, level))
+            {
+                entry = _store.Read(table, index);
+                if (_store.Format.IsLeaf(entry, level))
+                {
+                    SplitLeaf(space, table, level, index);
+                    return;
+                }
+            }
+
+            if (!_store.Format.IsSlot(entry, level) || _store.IsAttached(entry, level))
+            {
+                return;
+            }
+
+            table = _store.TableOf(entry, level);
+        }
+    }
+
+    /// <summary>
     /// Replaces a slot that leads to a file's table by one that leads to a table of the space's own with the same
     /// contents, or, where that cannot be had, by nothing. The caller holds the lock of the table that has the slot.
     /// </summary>

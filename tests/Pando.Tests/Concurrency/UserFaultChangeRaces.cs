@@ -118,7 +118,7 @@ public class UserFaultChangeRaces
             string access = accesses[next++ % accesses.Length];
             var result = Explorer.Find(
                 () => Make(kind, access, request, change),
-                (kind == WatchedKind.HugeFile ? 12 : 30) * Explorer.Factor,
+                (kind is WatchedKind.HugeFile or WatchedKind.PartsOfLargePage ? 12 : 30) * Explorer.Factor,
                 name: $"() => UserFaultChangeRaces.Make(WatchedKind.{kind}, \"{access}\", \"{request}\", \"{change}\")");
             schedules += result.Schedules;
             Assert.True(result.Failure is null, result.Failure);

@@ -17,4 +17,10 @@ public enum WatchedKind
 
     /// <summary>A file whose pages are 2 MiB and never smaller, mapped shared.</summary>
     HugeFile,
+
+    /// <summary>
+    /// Pages of 4 KiB in one page of 2 MiB of a memory file, mapped shared, of which stores to some are the handler's. Contents are
+    /// not his.
+    /// </summary>
+    PartsOfLargePage,
 }

@@ -8,7 +8,7 @@ namespace Pando.Tests.Concurrency;
 
 /// <summary>
 /// Memory of a process that a handler fills with sevens: of its pages, the first does not exist, the second does, the
-/// third does and is protected against stores, and the fourth the file has, where there is one, but the process does not show it yet. It
+/// third does and is protected against stores (of a large page all are but the second), and the fourth the file has, where there is one, but the process does not show it yet. It
 /// knows, of each page, what has been allowed so far, and tests each access for it.
 /// </summary>
 /// <remarks>
@@ -39,16 +39,22 @@ internal sealed class WatchedMemory : IUserFaultHandler
     private readonly bool[] _mayBeStored = new bool[Pages];
     private readonly bool[] _mayFail = new bool[Pages];
 
+    // Whether some of it may not be registered, or in another way, so that a handler's requests are refused.
+    private bool _mayRefuse;
+
     public WatchedMemory(WatchedKind kind)
     {
         _kind = kind;
         bool isHuge = kind == WatchedKind.HugeFile;
-        World = new RaceWorld(largePages: isHuge, ram: (isHuge ? 16 : 4) * Mebi);
+        bool isLarge = kind == WatchedKind.PartsOfLargePage;
+        World = new RaceWorld(largePages: isHuge || isLarge, ram: (isHuge || isLarge ? 16 : 4) * Mebi);
         _page = isHuge ? 2 * Mebi : Page;
         _contents = isHuge ? HugeContents : SmallContents;
         _file = kind == WatchedKind.Anonymous ? null : World.Known(
-            isHuge ? World.Machine.CreateHugeFile("memory", Pages * _page) : World.Machine.CreateMemoryFile("memory", Pages * _page));
-        _modes = UserFaultModes.Missing | UserFaultModes.WriteProtect | (kind == WatchedKind.SharedFileWithMinorFaults ? UserFaultModes.Minor : 0);
+            isHuge ? World.Machine.CreateHugeFile("memory", Pages * _page)
+            : isLarge ? World.Machine.CreateMemoryFile("memory", 4 * Mebi, 2 * Mebi)
+            : World.Machine.CreateMemoryFile("memory", Pages * _page));
+        _modes = UserFaultModes.WriteProtect | (isLarge ? 0 : UserFaultModes.Missing) | (kind == WatchedKind.SharedFileWithMinorFaults ? UserFaultModes.Minor : 0);
         var request = kind switch
         {
             WatchedKind.Anonymous => MapRequest.Anonymous(Pages * _page, Rights.ReadWrite),
@@ -62,17 +68,30 @@ internal sealed class WatchedMemory : IUserFaultHandler
 
         _other = World.Machine.AddProcessor();
         _other.Switch(_elsewhere);
-        foreach (int at in _file is null ? (ReadOnlySpan<int>)[] : [0, StoredAt])
+        for (int page = _file is null ? Pages : isLarge ? 0 : 3; page < Pages; page++)
         {
-            Assert.True(_other.TryWrite(AddressOf(3) + at, Given).IsCompleted);
+            Assert.True(_other.TryWrite(AddressOf(page), Given).IsCompleted);
+            Assert.True(_other.TryWrite(AddressOf(page) + StoredAt, Given).IsCompleted);
         }
 
         _space = World.Space(request);
         _processor = World.Processor(_space);
-        Succeeds(_space.RegisterUserFaults(At, Pages * _page, _modes, this));
-        Succeeds(_space.UserCopy(AddressOf(1), _contents));
-        Succeeds(_space.UserCopy(AddressOf(2), _contents, writeProtect: true));
-        Array.Fill(_mayBeStored, true);
+        Succeeds(_space.RegisterUserFaults(At, isLarge ? 2 * Mebi : Pages * _page, _modes, this));
+        if (isLarge)
+        {
+            // One leaf shows them all, and cannot be stored through, also where a page is free.
+            Assert.True(_processor.TryWrite(AddressOf(1), Given).IsCompleted);
+            Succeeds(_space.UserWriteProtect(At, 2 * Mebi, protect: true));
+            Succeeds(_space.UserWriteProtect(AddressOf(1), _page, protect: false));
+        }
+        else
+        {
+            Succeeds(_space.UserCopy(AddressOf(1), _contents));
+            Succeeds(_space.UserCopy(AddressOf(2), _contents, writeProtect: true));
+        }
+
+        Array.Fill(_mayBeStored, !isLarge);
+        _mayBeStored[1] = true;
         _mayBeStored[2] = false;
 
         // Everything but the first page and the last is shown, by what has just been done.
@@ -158,6 +177,12 @@ internal sealed class WatchedMemory : IUserFaultHandler
 
     public void Copy(int page, bool protect)
     {
+        if (_kind == WatchedKind.PartsOfLargePage)
+        {
+            Assert.True(_space.UserCopy(AddressOf(page), _contents, protect) is Errno.EINVAL or Errno.ENOENT or Errno.EFAULT);
+            return;
+        }
+
         _mayBeShown[page] = true;
         _mayBeStored[page] |= !protect;
         Point();
@@ -166,7 +191,7 @@ internal sealed class WatchedMemory : IUserFaultHandler
 
     public void Zero(int page)
     {
-        if (_kind == WatchedKind.HugeFile)
+        if (_kind is WatchedKind.HugeFile or WatchedKind.PartsOfLargePage)
         {
             return;
         }
@@ -189,13 +214,14 @@ internal sealed class WatchedMemory : IUserFaultHandler
         var outcome = _space.UserContinue(AddressOf(page), _page, protect);
 
         // EFAULT, or EINVAL past the end: a hole was made meanwhile.
-        Assert.True(outcome is Errno.None or Errno.EEXIST or Errno.EFAULT or Errno.EINVAL || (outcome == Errno.ENOENT && (_mayFail[page] || _mayBeZero[page])), outcome.ToString());
+        Assert.True(outcome is Errno.None or Errno.EEXIST or Errno.EFAULT or Errno.EINVAL || (outcome == Errno.ENOENT && (_mayFail[page] || _mayRefuse)), outcome.ToString());
     }
 
     public void Protect(int page, int count)
     {
-        var outcome = _space.UserWriteProtect(AddressOf(page), count * _page, protect: true);
-        Assert.True(outcome == Errno.None || Array.Exists(_mayFail, may => may), outcome.ToString());
+        long length = _kind == WatchedKind.PartsOfLargePage && count == Pages ? 2 * Mebi : count * _page;
+        var outcome = _space.UserWriteProtect(AddressOf(page), length, protect: true);
+        Assert.True(outcome == Errno.None || (outcome == Errno.ENOENT && (_mayRefuse || Array.Exists(_mayFail, may => may))), outcome.ToString());
     }
 
     public void LetGo(int page, int count)
@@ -203,11 +229,12 @@ internal sealed class WatchedMemory : IUserFaultHandler
         Array.Fill(_mayBeStored, true, page, count);
         Point();
         var outcome = _space.UserWriteProtect(AddressOf(page), count * _page, protect: false);
-        Assert.True(outcome == Errno.None || Array.Exists(_mayFail, may => may) || Array.Exists(_mayBeZero, may => may), outcome.ToString());
+        Assert.True(outcome == Errno.None || (outcome == Errno.ENOENT && (_mayRefuse || Array.Exists(_mayFail, may => may))), outcome.ToString());
     }
 
     public void Unregister(int page, int count)
     {
+        _mayRefuse = true;
         LetsGoOf(page, count);
         var outcome = _space.UnregisterUserFaults(AddressOf(page), count * _page, this);
         Assert.True(outcome == Errno.None || _mayFail[page], outcome.ToString());
@@ -216,6 +243,7 @@ internal sealed class WatchedMemory : IUserFaultHandler
     /// <summary>Other modes take the place of those before: what is not asked for any more is free.</summary>
     public void RegisterAnew(UserFaultModes modes)
     {
+        _mayRefuse = true;
         Array.Fill(_mayBeStored, true);
         Array.Fill(_mayBeShown, true);
         Point();
@@ -235,7 +263,9 @@ internal sealed class WatchedMemory : IUserFaultHandler
             return;
         }
 
-        // Anonymous copies stay; what is not there is the handler's to give, and free of protection when it does.
+        // Anonymous copies stay; what is not there is the handler's to give, and free of protection when it does. Of a large page
+        // a part is cleared.
+        ClearsParts(page, count);
         Succeeds(_file.PunchHole(page * _page, count * _page));
     }
 
@@ -248,6 +278,7 @@ internal sealed class WatchedMemory : IUserFaultHandler
 
         // Past the end there is no memory for a while.
         Array.Fill(_mayFail, true, 1, Pages - 1);
+        ClearsParts(1, Pages - 1);
         Point();
         Succeeds(_file.SetSize(pages * _page));
     }
@@ -289,6 +320,7 @@ internal sealed class WatchedMemory : IUserFaultHandler
 
     public void Remove(int page, int count)
     {
+        ClearsParts(page, count);
         var outcome = _space.Advise(AddressOf(page), count * _page, Advice.Remove);
         Assert.True(outcome is Errno.None or Errno.EINVAL or Errno.EACCES, outcome.ToString());
     }
@@ -337,6 +369,15 @@ internal sealed class WatchedMemory : IUserFaultHandler
         }
     }
 
+    private void ClearsParts(int page, int count)
+    {
+        if (_kind == WatchedKind.PartsOfLargePage)
+        {
+            Array.Fill(_mayBeZero, true, page, count);
+            Point();
+        }
+    }
+
     private bool IsAllowedToBeShown(int page) => _kind != WatchedKind.SharedFileWithMinorFaults || _mayBeShown[page];
 
     private void LetsGoOf(int page, int count)
@@ -352,7 +393,7 @@ internal sealed class WatchedMemory : IUserFaultHandler
     private void Answered(Errno outcome, int page)
     {
         // Unregistered, or gone.
-        bool isGone = outcome is Errno.ENOENT or Errno.EFAULT or Errno.EINVAL && (_mayFail[page] || _mayBeZero[page] || _mayBeShown[page]);
+        bool isGone = outcome is Errno.ENOENT or Errno.EFAULT or Errno.EINVAL && (_mayFail[page] || _mayRefuse);
         Assert.True(outcome is Errno.None or Errno.EEXIST || isGone, outcome.ToString());
     }
 

@@ -28,7 +28,7 @@ public sealed class UserProtectionTests
         var data = new TheoryData<Pages4Mebi, string>();
         foreach (var pages in Enum.GetValues<Pages4Mebi>())
         {
-            foreach (string operation in (string[])["unprotect", "mprotect", "munmap", "mremap", "punch", "remove", "dontneed", "truncate", "unregister", "fork", "lock", "populate", "reclaim"])
+            foreach (string operation in (string[])["unprotect", "mprotect", "munmap", "mremap", "punch", "remove", "dontneed", "truncate", "unregister", "other modes", "fork", "lock", "populate", "reclaim"])
             {
                 data.Add(pages, operation);
             }
@@ -55,10 +55,22 @@ public sealed class UserProtectionTests
         Assert.True(process.Space.Populate(AddressRange.FromLength(At, Size), AccessKind.Write).IsResolved);
         var recorder = new UserFaultRecorder((space, at, _) => space.UserWriteProtect(at, one, false));
         bench.Does(process.Space.RegisterUserFaults(At, Size, UserFaultModes.WriteProtect, recorder));
+
+        // Now it has tables of its own, with leaves as large as can be.
+        Assert.True(process.Space.Populate(AddressRange.FromLength(At, Size), AccessKind.Write).IsResolved);
         bench.Does(process.Space.UserWriteProtect(At, Size, true));
 
-        bool firstIsGone = operation is "unprotect" or "munmap" or "mremap" or "unregister";
+        bool firstIsFree = operation is "unprotect" or "unregister" or "other modes";
+        bool firstIsGone = firstIsFree || operation is "munmap" or "mremap";
         bench.Does(Do(operation));
+        if (firstIsFree)
+        {
+            // Also where one leaf has shown it and protected pages.
+            process.Store(At, 6);
+            Assert.Empty(recorder.Asked);
+            bench.Sound();
+        }
+
         bool firstAsked = recorder.Asked.Count > 0;
         for (long offset = firstIsGone ? one : 0; offset < Size; offset += one)
         {
@@ -107,6 +119,8 @@ public sealed class UserProtectionTests
                     return file.SetSize(Size);
                 case "unregister":
                     return space.UnregisterUserFaults(At, one);
+                case "other modes":
+                    return space.RegisterUserFaults(At, one, UserFaultModes.Missing, recorder);
                 case "fork":
                     process.Fork().Store(At, 9);
                     return Errno.None;
