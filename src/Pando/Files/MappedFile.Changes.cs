@@ -181,6 +181,7 @@ public abstract partial class MappedFile
     {
         while (start < end)
         {
+            Marks.LetOthersPass();
             Tables.Invalidate.LetOthersGoOn();
             using var marks = Marks.Hold();
             using var excluded = Tables.Invalidate.Change();

@@ -3,12 +3,14 @@ using Pando.Hardware;
 
 namespace Pando.Tests.Files;
 
-/// <summary>Storage that lets a test do something whenever metadata are made durable.</summary>
+/// <summary>Storage that lets a test do something whenever metadata change or are made durable.</summary>
 internal sealed class CallingStorage(long size) : DeviceStorage
 {
     private readonly NativeRegion _bytes = NativeRegion.Reserve(size);
 
     public long Size => size;
+
+    public Action? Changing { get; set; }
 
     public Action? SyncingMetadata { get; set; }
 
@@ -18,6 +20,8 @@ internal sealed class CallingStorage(long size) : DeviceStorage
     {
         // A region that was reserved reads as zeroes, and no place is taken twice.
     }
+
+    public override void Changed(DaxFile file) => Changing?.Invoke();
 
     public override void SyncMetadata(DaxFile file) => SyncingMetadata?.Invoke();
 

@@ -213,4 +213,36 @@ public sealed class WriteBackTests
         Assert.InRange(filled, 2, 30);
         machine.Audit().ThrowIfUnsound();
     }
+
+    [Fact]
+    public void A_write_back_that_waits_for_a_piece_of_a_change_goes_on_before_the_next_piece()
+    {
+        const int Extents = 4000;
+        using var machine = new Machine(new MachineOptions { Ram = 16 * Mebi });
+        var storage = new CallingStorage(2 * Extents * Page);
+        var device = machine.AddPmem(storage.Size, storage);
+        device.MostInPiece = 1;
+        var file = device.CreateFile("many", 2 * Extents * Page, [.. Enumerable.Range(0, Extents).Select(i => new FileExtent(2 * i * Page, i * Page, Page))]);
+        Assert.Equal(Errno.None, file.WriteBack());
+        int pieces = 0;
+        int atWriteBack = 0;
+        Thread? writeBack = null;
+        storage.SyncingMetadata = () => atWriteBack = pieces;
+        storage.Changing = () =>
+        {
+            if (++pieces == 1)
+            {
+                writeBack = new Thread(() => file.WriteBack());
+                writeBack.Start();
+
+                // It sleeps until the piece is done.
+                Assert.True(SpinWait.SpinUntil(() => (writeBack.ThreadState & ThreadState.WaitSleepJoin) != 0, TimeSpan.FromMinutes(10)));
+            }
+        };
+        Assert.Equal(Errno.None, file.PunchHole(0, file.Size));
+        writeBack!.Join();
+        Assert.InRange(pieces, Extents - 1, Extents + 1);
+        Assert.InRange(atWriteBack, 1, 2);
+        machine.Audit().ThrowIfUnsound();
+    }
 }
