@@ -32,7 +32,7 @@ public class HangTests
             Assert.Equal(isDetached, report.RootElement.GetProperty("notes").EnumerateArray().Any(n => n.GetString()!.StartsWith(Silent, StringComparison.Ordinal)));
             Assert.DoesNotContain(report.RootElement.GetProperty("processes").EnumerateArray(), p => p.GetProperty("pid").GetInt32() == Environment.ProcessId && p.GetProperty("stuckState").ValueKind != JsonValueKind.Null);
             Assert.True(report.RootElement.GetProperty("totalSeconds").GetDouble() >= report.RootElement.GetProperty("scanSeconds").GetDouble());
-            Assert.Equal(isDetached ? 1 : 0, system.Waiting);
+            Assert.Equal(isDetached, system.Waiting > 0);
         }
     }
 }

@@ -18,7 +18,7 @@ internal sealed partial class HangingFileSystem : IDisposable
     private readonly FileStream _device = new("/dev/fuse", FileMode.Open, FileAccess.ReadWrite, FileShare.ReadWrite, 0);
     private readonly Thread _server;
     private readonly Lock _lock = new();
-    private readonly List<ulong> _waiting = [];
+    private readonly List<(ulong Unique, int Pid)> _waiting = [];
     private bool _hangs;
 
     private HangingFileSystem(string path)
@@ -47,17 +47,11 @@ internal sealed partial class HangingFileSystem : IDisposable
     /// <summary>Another file with the same inode.</summary>
     public string Other => System.IO.Path.Combine(Path, "other");
 
-    /// <summary>How many wait for an answer.</summary>
-    public int Waiting
-    {
-        get
-        {
-            lock (_lock)
-            {
-                return _waiting.Count;
-            }
-        }
-    }
+    /// <summary>How many wait for an answer, whoever they are: others may scan this machine, too.</summary>
+    public int Waiting => WaitingPids().Count;
+
+    /// <summary>How many children of this program do.</summary>
+    public int WaitingChildren => WaitingPids().Count(pid => File.ReadAllLines($"/proc/{pid}/status").Contains($"PPid:\t{Environment.ProcessId}"));
 
     /// <summary>Mounts, or skips the test with the reason.</summary>
     public static HangingFileSystem Make()
@@ -95,7 +89,7 @@ internal sealed partial class HangingFileSystem : IDisposable
         lock (_lock)
         {
             _hangs = false;
-            _waiting.ForEach(unique => Answer(unique, [], -5)); // EIO
+            _waiting.ForEach(w => Answer(w.Unique, [], -5)); // EIO
             _waiting.Clear();
         }
 
@@ -103,6 +97,14 @@ internal sealed partial class HangingFileSystem : IDisposable
         _server.Join(); // the last user's end unmounts it, and the device says so
         _device.Dispose();
         Directory.Delete(Path);
+    }
+
+    private List<int> WaitingPids()
+    {
+        lock (_lock)
+        {
+            return [.. _waiting.Select(w => w.Pid)];
+        }
     }
 
     private void Serve()
@@ -144,7 +146,7 @@ internal sealed partial class HangingFileSystem : IDisposable
                 {
                     if (_hangs)
                     {
-                        _waiting.Add(unique);
+                        _waiting.Add((unique, BinaryPrimitives.ReadInt32LittleEndian(request[32..])));
                         return;
                     }
                 }

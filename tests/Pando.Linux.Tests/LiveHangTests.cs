@@ -33,7 +33,7 @@ public class LiveHangTests
         Assert.Single(mapped.Select(o => o.Number).Distinct());
         Assert.Equal(isDetached ? "" : "fuse.pando-test", mapped[0].FileSystem);
         Assert.Equal(isDetached, snapshot.Notes.Any(n => n.StartsWith("No answer from the file system of device", StringComparison.Ordinal)));
-        Assert.Equal(isDetached ? 1 : 0, system.Waiting);
+        Assert.Equal(isDetached ? 1 : 0, system.WaitingChildren);
         Assert.DoesNotContain(Directory.EnumerateDirectories("/proc/self/task"), IsBlocked);
     }
 
@@ -51,7 +51,7 @@ public class LiveHangTests
             Assert.Contains(snapshot.Notes, n => n.StartsWith("No answer from the file system of device", StringComparison.Ordinal));
         }
 
-        Assert.Equal(1, system.Waiting);
+        Assert.Equal(1, system.WaitingChildren);
     }
 
     [Fact]
@@ -65,7 +65,7 @@ public class LiveHangTests
         var snapshot = MachineScanner.Scan(new ScanOptions());
 
         Assert.All(snapshot.Processes.Where(p => group.Pids.Contains(p.Pid)), p => Assert.Null(p.StuckState));
-        Assert.Equal(0, system.Waiting);
+        Assert.Equal(0, system.WaitingChildren);
     }
 
     private static bool IsBlocked(string task)

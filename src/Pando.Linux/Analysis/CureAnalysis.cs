@@ -1,6 +1,4 @@
-using System.Buffers.Binary;
 using System.Runtime.InteropServices;
-using System.Security.Cryptography;
 using Pando.Linux.Report;
 using Pando.Linux.Snapshot;
 using Pando.Tables;
@@ -204,41 +202,31 @@ internal sealed class CureAnalysis
         return merged;
     }
 
-    /// <summary>All that a census of a layout hangs on, as a number that no two layouts have in common.</summary>
-    private static UInt128 KeyOf(IncrementalHash hash, List<MappedPart> parts, IEnumerable<MappingFacts> neighbours, long sharedWindows)
+    /// <summary>All that a census of a layout hangs on.</summary>
+    private static Layout KeyOf(List<MappedPart> parts, List<MappingFacts> neighbours, long sharedWindows)
     {
-        Span<ulong> numbers = stackalloc ulong[4];
-        void Add(Span<ulong> some, ulong a, ulong b, ulong c, ulong d)
-        {
-            (some[0], some[1], some[2], some[3]) = (a, b, c, d);
-            hash.AppendData(MemoryMarshal.AsBytes(some));
-        }
-
+        var numbers = new List<ulong>((4 * (parts.Count + neighbours.Count)) + 2) { (ulong)parts.Count, (ulong)sharedWindows };
         foreach (var (mapping, runs) in parts)
         {
-            Add(numbers, mapping.Start, mapping.End, (ulong)mapping.Offset, (ulong)mapping.Rights);
+            numbers.AddRange([mapping.Start, mapping.End, (ulong)mapping.Offset, (ulong)mapping.Rights, (ulong)runs.Count]);
             foreach (var run in runs)
             {
-                Add(numbers, run.Start, run.End, (ulong)run.LeafLevel, ulong.MaxValue);
+                numbers.AddRange([run.Start, run.End, (ulong)run.LeafLevel]);
             }
         }
 
         foreach (var neighbour in neighbours)
         {
-            Add(numbers, neighbour.Start, neighbour.End, (ulong)sharedWindows, ulong.MaxValue - 1);
+            numbers.AddRange([neighbour.Start, neighbour.End]);
         }
 
-        Add(numbers, (ulong)sharedWindows, 0, 0, ulong.MaxValue - 2);
-        Span<byte> bytes = stackalloc byte[32];
-        hash.GetHashAndReset(bytes);
-        return BinaryPrimitives.ReadUInt128LittleEndian(bytes);
+        return new Layout([.. numbers]);
     }
 
     /// <summary>Layouts of the object in its processes, like ones counted once.</summary>
     private static List<Shape> Shapes(ObjectFacts facts, IEnumerable<ProcessTables> mappers)
     {
-        var shapes = new Dictionary<UInt128, Shape>();
-        using var hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
+        var shapes = new Dictionary<Layout, Shape>();
         foreach (var process in mappers)
         {
             if (process.Source is null)
@@ -258,14 +246,15 @@ internal sealed class CureAnalysis
             neighbours.RemoveWhere(n => n < 0 || n >= mappings.Count || mappings[n].ObjectNumber == facts.Number);
             var parts = own.Select(i => new MappedPart(mappings[i], Runs(process, i))).ToList();
             var shared = process.Pages!.SharedWindows(facts.Number);
-            var key = KeyOf(hash, parts, neighbours.Select(n => mappings[n]), shared);
+            var beside = neighbours.Select(n => mappings[n]).ToList();
+            var key = KeyOf(parts, beside, shared);
             if (shapes.TryGetValue(key, out var shape))
             {
                 shape.Count++;
                 continue;
             }
 
-            shapes[key] = new Shape { Mappings = parts, Neighbours = [.. neighbours.Select(n => mappings[n])], SharedWindows = shared, Count = 1 };
+            shapes[key] = new Shape { Mappings = parts, Neighbours = beside, SharedWindows = shared, Count = 1 };
         }
 
         return [.. shapes.Values];
@@ -273,6 +262,26 @@ internal sealed class CureAnalysis
 
     /// <summary>The populated runs of a mapping: its own, or those of the like process moved to its place.</summary>
     internal static List<CensusRun> Runs(ProcessTables process, int index) => [.. process.Runs(index).Select(r => new CensusRun(r.Start, r.End, r.LeafLevel))];
+
+    /// <summary>Numbers that are compared one by one: hashes alone could make one layout of two.</summary>
+    private sealed class Layout : IEquatable<Layout>
+    {
+        private readonly ulong[] _numbers;
+        private readonly int _hash;
+
+        public Layout(ulong[] numbers)
+        {
+            var hash = new HashCode();
+            hash.AddBytes(MemoryMarshal.AsBytes(numbers.AsSpan()));
+            (_numbers, _hash) = (numbers, hash.ToHashCode());
+        }
+
+        public bool Equals(Layout? other) => other is not null && _numbers.AsSpan().SequenceEqual(other._numbers);
+
+        public override bool Equals(object? obj) => Equals(obj as Layout);
+
+        public override int GetHashCode() => _hash;
+    }
 
     private sealed record MappedPart(MappingFacts Mapping, IReadOnlyList<CensusRun> Runs);
 
