@@ -19,6 +19,9 @@ internal static class FolderUses
     // types are known all the same.
     private static readonly HashSet<string> OfMissingReferences = ["CS0246", "CS0234", "CS0400", "CS0012"];
 
+    private static readonly IReadOnlyList<(string Name, MetadataReference Reference)> Platform =
+        [.. ((string)AppContext.GetData("TRUSTED_PLATFORM_ASSEMBLIES")!).Split(Path.PathSeparator).Select(path => (Path.GetFileNameWithoutExtension(path), (MetadataReference)MetadataReference.CreateFromFile(path)))];
+
     /// <summary>Uses of other folders, one for each file and folder.</summary>
     public static IReadOnlyList<Use> Of(string assembly, IEnumerable<(string Path, string Text)> files)
     {
@@ -84,7 +87,5 @@ internal static class FolderUses
 
     /// <summary>All that this program runs on, but for the project itself and what is built on it.</summary>
     private static IEnumerable<MetadataReference> References(string assembly) =>
-        ((string)AppContext.GetData("TRUSTED_PLATFORM_ASSEMBLIES")!).Split(Path.PathSeparator)
-            .Where(path => Path.GetFileNameWithoutExtension(path) is var name && name != assembly && (!name.StartsWith("Pando", StringComparison.Ordinal) || name == Layering.Library.Assembly))
-            .Select(path => MetadataReference.CreateFromFile(path));
+        Platform.Where(p => p.Name != assembly && (!p.Name.StartsWith("Pando", StringComparison.Ordinal) || p.Name == Layering.Library.Assembly)).Select(p => p.Reference);
 }
