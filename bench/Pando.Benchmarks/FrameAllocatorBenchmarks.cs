@@ -1,4 +1,5 @@
 using BenchmarkDotNet.Attributes;
+using Pando.Concurrency;
 using Pando.Hardware;
 
 namespace Pando.Benchmarks;
@@ -23,7 +24,7 @@ public class FrameAllocatorBenchmarks : IDisposable
     public void Build()
     {
         _memory = new PhysicalMemory(256L << 20);
-        _frames = new FrameAllocator(_memory);
+        _frames = new FrameAllocator(_memory, new Omissions());
     }
 
     [GlobalCleanup]

@@ -1,3 +1,4 @@
+using Pando.Concurrency;
 using Pando.Files;
 using Pando.Hardware;
 using Pando.Kvm.Engine;
@@ -150,7 +151,7 @@ internal sealed class StaleAccess : IDisposable
     {
         if (leaveOut)
         {
-            _joined.Machine.Store.Shootdown.LeaveOut = _ =>
+            _joined.Machine.Store.Omissions[OmittedStep.Flush] = () =>
             {
                 leftOut?.Invoke();
                 return true;
@@ -163,7 +164,7 @@ internal sealed class StaleAccess : IDisposable
         }
         finally
         {
-            _joined.Machine.Store.Shootdown.LeaveOut = null;
+            _joined.Machine.Store.Omissions[OmittedStep.Flush] = null;
         }
     }
 

@@ -19,6 +19,7 @@ internal sealed class FrameAllocator
     private const int CacheLimit = 2 * Batch;
 
     private readonly PhysicalMemory _memory;
+    private readonly Omissions _omissions;
     private readonly Cache[] _caches;
     private readonly int _blockCount;
 
@@ -29,9 +30,10 @@ internal sealed class FrameAllocator
     private int _partialBlocks;    // list through BlockNext and BlockPrevious
     private int _framesOut;        // frames in caches or in use
 
-    public FrameAllocator(PhysicalMemory memory)
+    public FrameAllocator(PhysicalMemory memory, Omissions omissions)
     {
         _memory = memory;
+        _omissions = omissions;
         _blockCount = memory.FrameCount / FramesInBlock;
         _caches = new Cache[Math.Max(1, Environment.ProcessorCount)];
         for (int i = 0; i < _caches.Length; i++)
@@ -55,11 +57,6 @@ internal sealed class FrameAllocator
         _partialBlocks = 0;
         _wholeBlocks = -1;
     }
-
-    /// <summary>
-    /// A test's hook: asked before each allocation; where it answers true the allocation fails as if memory were out.
-    /// </summary>
-    public Func<bool>? FailNext { get; set; }
 
     /// <summary>Frames that are in use, exactly, at rest.</summary>
     public int FramesInUse
@@ -109,7 +106,7 @@ internal sealed class FrameAllocator
     public bool TryAllocate(FrameKind kind, bool zero, out Frame frame)
     {
         Schedule.Reach(SchedulePoint.FrameAllocate);
-        if (FailNext is { } fail && fail())
+        if (_omissions.Leave(OmittedStep.Allocation))
         {
             frame = Frame.None;
             return false;
@@ -141,7 +138,7 @@ internal sealed class FrameAllocator
     {
         Schedule.Reach(SchedulePoint.FrameAllocate);
         first = Frame.None;
-        if (FailNext is { } fail && fail())
+        if (_omissions.Leave(OmittedStep.Allocation))
         {
             return false;
         }

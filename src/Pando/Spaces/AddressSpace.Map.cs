@@ -1,3 +1,4 @@
+using Pando.Concurrency;
 using Pando.Files;
 using Pando.Hardware;
 using Pando.Tables;
@@ -356,7 +357,7 @@ public sealed partial class AddressSpace
         AttachAll(joined, area.Range);
     }
 
-    private bool Joins(Area low, Area high) => low.ContinuesIn(high) && _memory.LeaveApart?.Invoke() is not true;
+    private bool Joins(Area low, Area high) => low.ContinuesIn(high) && !Store.Omissions.Leave(OmittedStep.AreasJoined);
 
     private static Area Join(Area low, Area high) =>
         new(low.Space, new AddressRange(low.Range.Start, high.Range.End), low.Traits, low.Opened, low.Offset);

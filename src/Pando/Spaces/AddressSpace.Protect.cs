@@ -1,3 +1,4 @@
+using Pando.Concurrency;
 using Pando.Hardware;
 using Pando.Tables;
 
@@ -152,7 +153,7 @@ public sealed partial class AddressSpace
                 Store.Format.Effective(change.Rights),
                 key,
                 SlotsStay: Store.Format.HasSlotRights && key == areas[i].Traits.ProtectionKey);
-            if (changed.Traits != areas[i].Traits && _memory.LeaveRights?.Invoke() is not true)
+            if (changed.Traits != areas[i].Traits && !Store.Omissions.Leave(OmittedStep.RightsChanged))
             {
                 _memory.Walker.Change(this, part, WithGaps(part), default, ref visitor, in gather);
             }

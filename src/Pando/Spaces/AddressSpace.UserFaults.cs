@@ -1,3 +1,4 @@
+using Pando.Concurrency;
 using Pando.Files;
 using Pando.Hardware;
 using Pando.Tables;
@@ -165,7 +166,7 @@ public sealed partial class AddressSpace
         }
 
         var narrow = new ProtectVisitor();
-        if (_memory.LeaveRights?.Invoke() is not true)
+        if (!Store.Omissions.Leave(OmittedStep.RightsChanged))
         {
             _memory.Walker.Change(this, range, range, default, ref narrow, in gather);
         }

@@ -72,12 +72,6 @@ internal sealed class VirtualMemory
         }
     }
 
-    /// <summary>A test's hook: where it answers true, an area is not joined to one that it continues. It exists to show that the tests see it.</summary>
-    public Func<bool>? LeaveApart { get; set; }
-
-    /// <summary>A test's hook: where it answers true, mprotect changes areas and UFFDIO_WRITEPROTECT marks, but neither entries. It exists to show that the tests see it.</summary>
-    public Func<bool>? LeaveRights { get; set; }
-
     public bool MayShare(int level) => ((int)Sharing & (1 << level)) != 0;
 
     public void Add(AddressSpace space)

@@ -4,19 +4,15 @@ using Pando.Hardware;
 namespace Pando.Tables;
 
 /// <summary>The processors of a machine, as those who remove rights see them. Safe for threads.</summary>
-internal sealed class Shootdown(StripedCounter events)
+internal sealed class Shootdown(StripedCounter events, Omissions omissions)
 {
     private readonly SleepLock _lock = new(LockRank.Processors);
     private readonly StripedCounter _events = events;
+    private readonly Omissions _omissions = omissions;
 
     // By number; what is not there yet is null. Written under _lock, replaced by a larger one when full; read without a lock.
     private ITranslationCache?[] _processors = new ITranslationCache?[8];
     private int _count;
-
-    /// <summary>
-    /// A test's hook: where it answers true for a flush, the flush is left out. It exists to show that the tests see it.
-    /// </summary>
-    public Func<AddressRange, bool>? LeaveOut { get; set; }
 
     /// <summary>The processors at this moment.</summary>
     public IEnumerable<ITranslationCache> Processors => Volatile.Read(ref _processors).OfType<ITranslationCache>();
@@ -92,7 +88,7 @@ internal sealed class Shootdown(StripedCounter events)
         Schedule.Reach(SchedulePoint.SharedWord);
         Interlocked.MemoryBarrier();
         int number = space.LoadedOn.NextFrom(0);
-        if (number < 0 || (LeaveOut is { } leaveOut && leaveOut(range)))
+        if (number < 0 || _omissions.Leave(OmittedStep.Flush))
         {
             return;
         }
@@ -135,7 +131,7 @@ internal sealed class Shootdown(StripedCounter events)
     /// <summary>Flushes every space that may show a file's tables from every processor that holds one.</summary>
     public void FlushShared(SharedTableOwner owner)
     {
-        if (LeaveOut is { } leaveOut && leaveOut(default))
+        if (_omissions.Leave(OmittedStep.Flush))
         {
             return;
         }

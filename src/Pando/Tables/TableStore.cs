@@ -24,13 +24,16 @@ internal sealed class TableStore
         Memory = memory;
         Format = format;
         MarksByFault = marksByFault;
-        Frames = new FrameAllocator(memory);
+        Frames = new FrameAllocator(memory, Omissions);
         Epochs = new Epochs();
         Retired = new RetiredFrames(memory, Frames, Epochs);
         Events = new StripedCounter(Enum.GetValues<TableEvent>().Length);
-        Shootdown = new Shootdown(Events);
+        Shootdown = new Shootdown(Events, Omissions);
         Parts = new TableParts(this);
     }
+
+    /// <summary>What a test has left out.</summary>
+    public Omissions Omissions { get; } = new();
 
     public PhysicalMemory Memory { get; }
 

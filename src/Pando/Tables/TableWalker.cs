@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using Pando.Concurrency;
 using Pando.Hardware;
 
 namespace Pando.Tables;
@@ -15,9 +16,6 @@ internal sealed class TableWalker(TableStore store, int attachable)
 {
     private readonly TableStore _store = store;
     private readonly int _attachable = attachable;
-
-    /// <summary>A test's hook: where it answers true, a table that should be freed stays. It exists to show that the tests see it.</summary>
-    public Func<bool>? LeaveTable { get; set; }
 
     /// <summary>
     /// Visits every present entry of the space's own tables in a range, each wholly in the range. The caller holds
@@ -239,7 +237,7 @@ internal sealed class TableWalker(TableStore store, int attachable)
 
             var child = _store.TableOf(entry, level);
             VisitTable(space, child, level - 1, start, changed, range.Intersect(span), freed, mayDiverge, ref visitor, in gather);
-            if (level - 1 <= freed.HighestLevel && freed.Range.Contains(span) && LeaveTable?.Invoke() is not true)
+            if (level - 1 <= freed.HighestLevel && freed.Range.Contains(span) && !_store.Omissions.Leave(OmittedStep.TableFreed))
             {
                 _store.Take(table, level, index);
                 gather.Drop(span, tables: true);

@@ -1,3 +1,4 @@
+using Pando.Concurrency;
 using Pando.Conformance.Tests.Lockstep;
 
 namespace Pando.Conformance.Tests.Random;
@@ -37,21 +38,21 @@ public class DeliberateFaultTests
     }
 
     [Fact]
-    public void An_area_that_is_not_joined_is_caught() => CaughtWithin(400, "An area that is not joined", ["the areas of process"], world => world.Machine.VirtualMemory.LeaveApart = () => true);
+    public void An_area_that_is_not_joined_is_caught() => CaughtWithin(400, "An area that is not joined", ["the areas of process"], world => world.Machine.Store.Omissions[OmittedStep.AreasJoined] = () => true);
 
     [Fact]
-    public void A_right_that_stays_too_wide_is_caught() => CaughtWithin(1500, "A right that stays too wide", ["the outcome of the store", "the outcome of the load", "what the handler of process"], world => world.Machine.VirtualMemory.LeaveRights = () => true);
+    public void A_right_that_stays_too_wide_is_caught() => CaughtWithin(1500, "A right that stays too wide", ["the outcome of the store", "the outcome of the load", "what the handler of process"], world => world.Machine.Store.Omissions[OmittedStep.RightsChanged] = () => true);
 
     [Fact]
     public void A_page_that_is_said_to_be_protected_and_is_not_is_caught()
     {
         Replay.SkipFor(Kernel.KernelFeatures.Running.WhyNoUserFaults);
-        CaughtWithin(3000, "A protection that is not made", ["what the handler of process"], world => world.Machine.VirtualMemory.LeaveRights = () => world.IsProtecting, userFaults: true);
+        CaughtWithin(3000, "A protection that is not made", ["what the handler of process"], world => world.Machine.Store.Omissions[OmittedStep.RightsChanged] = () => world.IsProtecting, userFaults: true);
     }
 
     [Fact]
-    public void A_table_that_is_leaked_is_caught() => CaughtWithin(1500, "A table that is leaked", ["the page tables of process"], world => world.Machine.VirtualMemory.Walker.LeaveTable = () => !world.IsEnding);
+    public void A_table_that_is_leaked_is_caught() => CaughtWithin(1500, "A table that is leaked", ["the page tables of process"], world => world.Machine.Store.Omissions[OmittedStep.TableFreed] = () => !world.IsEnding);
 
     [Fact]
-    public void A_flush_that_is_left_out_is_caught() => CaughtWithin(400, "A flush that is left out", ["the outcome of the store", "the outcome of the load", "the byte that was loaded", "the byte at", "what the handler of process", "the page tables of process"], world => world.Machine.Store.Shootdown.LeaveOut = _ => true);
+    public void A_flush_that_is_left_out_is_caught() => CaughtWithin(400, "A flush that is left out", ["the outcome of the store", "the outcome of the load", "the byte that was loaded", "the byte at", "what the handler of process", "the page tables of process"], world => world.Machine.Store.Omissions[OmittedStep.Flush] = () => true);
 }

@@ -1,4 +1,5 @@
 #if PANDO_CHECKED // The ordinary build has no schedule points.
+using Pando.Concurrency;
 using Pando.Files;
 using Pando.Hardware;
 using Pando.Spaces;
@@ -40,9 +41,9 @@ public class FrameReuseRaces
         ["fork without memory"] = victim =>
         {
             int asked = 0;
-            victim.World.Machine.Store.Frames.FailNext = () => Interlocked.Increment(ref asked) > 2;
+            victim.World.Machine.Store.Omissions[OmittedStep.Allocation] = () => Interlocked.Increment(ref asked) > 2;
             var child = victim.Space.Fork();
-            victim.World.Machine.Store.Frames.FailNext = null;
+            victim.World.Machine.Store.Omissions[OmittedStep.Allocation] = null;
             child?.Exit();
         },
         ["register minor faults"] = victim => victim.Space.RegisterUserFaults(At, 4 * Mebi, UserFaultModes.Missing | UserFaultModes.WriteProtect, new Nobody()),
@@ -122,7 +123,7 @@ public class FrameReuseRaces
                 if (space.Fault(At + (page * Page), AccessKind.Write).Kind == FaultKind.OutOfMemory)
                 {
                     // Another thread lets allocations fail for a while.
-                    world.Machine.Store.Frames.FailNext = null;
+                    world.Machine.Store.Omissions[OmittedStep.Allocation] = null;
                     Resolves(space, page * Page, AccessKind.Write);
                 }
 

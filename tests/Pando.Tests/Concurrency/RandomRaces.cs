@@ -1,5 +1,6 @@
 #if PANDO_CHECKED // The ordinary build has no schedule points.
 using System.Globalization;
+using Pando.Concurrency;
 using Pando.Files;
 using Pando.Hardware;
 using Pando.Machines;
@@ -127,7 +128,7 @@ public class RandomRaces
             bool onwards = _random.Next(2) == 0;
             int asked = 0;
             RegisterSome();
-            _world.Machine.Store.Frames.FailNext = _fails is Failing.All or Failing.Allocations ? () => Fails("an allocation") : null;
+            _world.Machine.Store.Omissions[OmittedStep.Allocation] = _fails is Failing.All or Failing.Allocations ? () => Fails("an allocation") : null;
             _world.Storage!.FailNext = _fails is Failing.All or Failing.Storage ? () => Fails("a call of storage") : null;
             _handler.FailNext = _fails is Failing.All or Failing.Handlers ? () => Fails("a call of a handler") : null;
             return _world.Race(

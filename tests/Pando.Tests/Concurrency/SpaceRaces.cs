@@ -1,4 +1,5 @@
 #if PANDO_CHECKED // The ordinary build has no schedule points.
+using Pando.Concurrency;
 using Pando.Hardware;
 using Pando.Spaces;
 using Pando.Tests.Support;
@@ -242,9 +243,9 @@ public class SpaceRaces
 
         // Every third allocation fails, as if memory were out.
         int asked = 0;
-        world.Machine.Store.Frames.FailNext = () => ++asked % 3 == 0 && asked < 30;
+        world.Machine.Store.Omissions[OmittedStep.Allocation] = () => ++asked % 3 == 0 && asked < 30;
         return world.Race(
-            () => world.Machine.Store.Frames.FailNext = null,
+            () => world.Machine.Store.Omissions[OmittedStep.Allocation] = null,
             () => Assert.True(one.Fault(At, AccessKind.Write) is { IsResolved: true } or { Kind: FaultKind.OutOfMemory }),
             () => Assert.True(two.Fault(At, AccessKind.Write) is { IsResolved: true } or { Kind: FaultKind.OutOfMemory }),
             leaving.Exit);

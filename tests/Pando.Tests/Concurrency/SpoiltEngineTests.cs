@@ -54,7 +54,7 @@ public class SpoiltEngineTests
     public void A_flush_that_is_left_out() => Finds(null, () =>
     {
         var scenario = ProcessorRaces.StoreBesideProtect();
-        ((RaceWorld)scenario.World!).Machine.Store.Shootdown.LeaveOut = _ => true;
+        ((RaceWorld)scenario.World!).Machine.Store.Omissions[OmittedStep.Flush] = () => true;
         return scenario;
     });
 

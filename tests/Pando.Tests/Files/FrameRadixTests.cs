@@ -1,3 +1,4 @@
+using Pando.Concurrency;
 using Pando.Files;
 using Pando.Machines;
 
@@ -61,9 +62,9 @@ public sealed class FrameRadixTests : IDisposable
         while (!made)
         {
             int asked = 0;
-            _machine.Store.Frames.FailNext = () => ++asked > attempts;
+            _machine.Store.Omissions[OmittedStep.Allocation] = () => ++asked > attempts;
             made = _radix.TryMake(other, out _);
-            _machine.Store.Frames.FailNext = null;
+            _machine.Store.Omissions[OmittedStep.Allocation] = null;
             _machine.Store.Retired.Collect();
             Assert.Equal(other == 5 ? default : 33UL, _radix.Find(3) is { IsNone: false } cell ? _radix.At(cell) : 0);
             Assert.True(made || _radix.FrameCount <= before + 4, "Only levels above what there is may stay.");

@@ -1,3 +1,4 @@
+using Pando.Concurrency;
 using Pando.Files;
 using Pando.Hardware;
 using Pando.Machines;
@@ -112,10 +113,10 @@ public sealed class IndexFramesTests
             {
                 // All that waits is given back, and from here on nothing is to be had.
                 bench.Machine.Reclaim();
-                bench.Machine.Store.Frames.FailNext = () => true;
+                bench.Machine.Store.Omissions[OmittedStep.Allocation] = () => true;
             };
             Assert.Equal(Errno.EIO, file.WriteBack());
-            bench.Machine.Store.Frames.FailNext = null;
+            bench.Machine.Store.Omissions[OmittedStep.Allocation] = null;
             storage.Syncing = null;
             Assert.Equal((bytes, frames), (file.DirtyBytes, file.Dirty.FrameCount));
             bench.Sound();
@@ -140,10 +141,10 @@ public sealed class IndexFramesTests
             Assert.Equal([(Page, 2 * Page), (64 * Page, Page)], taken.Ranges);
             set.Forget(0, Page);
             Assert.True(set.TryMark(64 * Page, 2 * Page));
-            machine.Store.Frames.FailNext = () => true;
+            machine.Store.Omissions[OmittedStep.Allocation] = () => true;
         }
 
-        machine.Store.Frames.FailNext = null;
+        machine.Store.Omissions[OmittedStep.Allocation] = null;
         Assert.Equal([(Page, 2 * Page), (64 * Page, 2 * Page)], set.Marked());
         Assert.Equal(4 * Page, set.Bytes);
         using (var taken = set.Take(0, Gibi))

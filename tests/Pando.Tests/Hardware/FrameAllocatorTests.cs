@@ -1,3 +1,4 @@
+using Pando.Concurrency;
 using Pando.Hardware;
 
 namespace Pando.Tests.Hardware;
@@ -5,9 +6,10 @@ namespace Pando.Tests.Hardware;
 public sealed class FrameAllocatorTests : IDisposable
 {
     private readonly PhysicalMemory _memory = new(8 << 20);
+    private readonly Omissions _omissions = new();
     private readonly FrameAllocator _frames;
 
-    public FrameAllocatorTests() => _frames = new FrameAllocator(_memory);
+    public FrameAllocatorTests() => _frames = new FrameAllocator(_memory, _omissions);
 
     public void Dispose() => _memory.Release();
 
@@ -108,12 +110,12 @@ public sealed class FrameAllocatorTests : IDisposable
     public void A_test_decides_which_allocation_fails()
     {
         int asked = 0;
-        _frames.FailNext = () => ++asked == 2;
+        _omissions[OmittedStep.Allocation] = () => ++asked == 2;
         Assert.True(_frames.TryAllocate(FrameKind.Anonymous, out _));
         Assert.False(_frames.TryAllocate(FrameKind.Anonymous, out var none));
         Assert.True(none.IsNone);
         Assert.True(_frames.TryAllocateBlock(FrameKind.FileData, out _));
-        _frames.FailNext = () => true;
+        _omissions[OmittedStep.Allocation] = () => true;
         Assert.False(_frames.TryAllocateBlock(FrameKind.FileData, out _));
         Assert.Equal(513, _frames.FramesInUse);
     }

@@ -1,3 +1,4 @@
+using Pando.Concurrency;
 using Pando.Hardware;
 using Pando.Machines;
 using Pando.Spaces;
@@ -214,9 +215,9 @@ public sealed class AreaAndFileHazards
         using var bench = new OperationBench();
         var sharers = bench.StartSharers(2, bench.DaxFile(Gibi));
         sharers[0].Store(At + Page, 1);
-        bench.Machine.Store.Frames.FailNext = () => true;
+        bench.Machine.Store.Omissions[OmittedStep.Allocation] = () => true;
         bench.Does(sharers[0].Space.Unmap(At, Page));
-        bench.Machine.Store.Frames.FailNext = null;
+        bench.Machine.Store.Omissions[OmittedStep.Allocation] = null;
         Assert.Equal(1L, bench.Machine.Count(TableEvent.DivergedToNothing));
         Assert.Equal((AccessOutcome.NotMapped, (byte)1), (sharers[0].LoadOutcome(At), sharers[0].Load(At + Page)));
         Assert.Equal(0, sharers[1].Load(At));
@@ -239,12 +240,12 @@ public sealed class AreaAndFileHazards
         }
 
         Assert.Equal((0, 0, 0, 1), sharers[0].Own);
-        bench.Machine.Store.Frames.FailNext = () => true;
+        bench.Machine.Store.Omissions[OmittedStep.Allocation] = () => true;
         bench.Does(sharers[0].Space.Unmap(At, Page));
         Assert.All(others, at => Assert.Equal(AccessOutcome.OutOfMemory, sharers[0].LoadOutcome(at)));
         Assert.All(others, at => Assert.Equal(7, sharers[1].Load(at)));
         bench.Sound();
-        bench.Machine.Store.Frames.FailNext = null;
+        bench.Machine.Store.Omissions[OmittedStep.Allocation] = null;
         Assert.All(others, at => Assert.Equal(7, sharers[0].Load(at)));
         Assert.Equal(AccessOutcome.NotMapped, sharers[0].LoadOutcome(At));
         bench.Sound();

@@ -1,5 +1,6 @@
 using System.Reflection;
 using System.Runtime.InteropServices;
+using Pando.Concurrency;
 using Pando.Hardware;
 using Pando.Machines;
 using Pando.Spaces;
@@ -223,7 +224,7 @@ public sealed class TableLifeHazards
         bench.Sound();
 
         // The same with the flush left out: the processor goes on through the old table, and the audit says so.
-        bench.Machine.Store.Shootdown.LeaveOut = _ => true;
+        bench.Machine.Store.Omissions[OmittedStep.Flush] = () => true;
         Assert.Equal(Errno.None, process.Space.Unmap(At, Page));
         Assert.False(bench.Machine.Audit().IsSound);
     }

@@ -1,3 +1,4 @@
+using Pando.Concurrency;
 using Pando.Hardware;
 using Pando.Spaces;
 
@@ -103,7 +104,7 @@ public class ShrinkerTests
             new UnmapAt(0, 0x200000000000, 0x1000),
         ];
         Assert.Null(Replay.Failure(Options, operations));
-        string? failure = Replay.Failure(Options, operations, (world, step) => world.Machine.Store.Shootdown.LeaveOut = _ => step == 2);
+        string? failure = Replay.Failure(Options, operations, (world, step) => world.Machine.Store.Omissions[OmittedStep.Flush] = () => step == 2);
         Assert.Contains("still holds", failure, StringComparison.Ordinal);
     }
 

@@ -23,7 +23,7 @@ internal sealed partial class World
     public CallFailures FailEachCall()
     {
         var failures = new CallFailures();
-        Machine.Store.Frames.FailNext = () => Fails("an allocation");
+        Machine.Store.Omissions[OmittedStep.Allocation] = () => Fails("an allocation");
         foreach (var storage in _storages)
         {
             storage.FailNext = () => Fails("a call of storage");

@@ -1,3 +1,4 @@
+using Pando.Concurrency;
 using Pando.Hardware;
 using Pando.Spaces;
 using Pando.Tests.Support;
@@ -67,9 +68,9 @@ public sealed class OperationsOutOfMemoryTests
                 using var world = new World(sharing);
                 asked = 0;
                 int at = failAt;
-                world.Bench.Machine.Store.Frames.FailNext = () => asked++ is var number && (number == at || (onwards && number > at));
+                world.Bench.Machine.Store.Omissions[OmittedStep.Allocation] = () => asked++ is var number && (number == at || (onwards && number > at));
                 var outcome = Operations[operation](world);
-                world.Bench.Machine.Store.Frames.FailNext = null;
+                world.Bench.Machine.Store.Omissions[OmittedStep.Allocation] = null;
                 Assert.True(outcome is Errno.None or Errno.ENOMEM, $"allocation {failAt} of {asked}: {outcome}");
                 world.Bench.Sound();
                 if (outcome == Errno.ENOMEM)
@@ -109,9 +110,9 @@ public sealed class OperationsOutOfMemoryTests
             long length = last + (2 * Page) - At;
             var target = At + (8 * 512 * Gibi) + (2 * Mebi);
             int asked = 0;
-            bench.Machine.Store.Frames.FailNext = () => asked++ >= failFrom;
+            bench.Machine.Store.Omissions[OmittedStep.Allocation] = () => asked++ >= failFrom;
             var outcome = process.Space.Remap(At, length, length, RemapFlags.MayMove | RemapFlags.Fixed, target).Error;
-            bench.Machine.Store.Frames.FailNext = null;
+            bench.Machine.Store.Omissions[OmittedStep.Allocation] = null;
             bench.Sound();
             var start = outcome == Errno.None ? target : At;
             Assert.Equal(failFrom < 6 ? Errno.ENOMEM : Errno.None, outcome);

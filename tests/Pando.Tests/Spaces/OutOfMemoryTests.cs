@@ -1,3 +1,4 @@
+using Pando.Concurrency;
 using Pando.Files;
 using Pando.Hardware;
 using Pando.Machines;
@@ -76,13 +77,13 @@ public class OutOfMemoryTests
         using var machine = new Machine(new MachineOptions { Ram = 32 * Mebi, Sharing = sharing, LargePages = largePages });
         var scenario = new Scenario(machine, $"allocation {failFrom} and {failures - 1} more fail, sharing {sharing}");
         int asked = 0;
-        machine.Store.Frames.FailNext = () =>
+        machine.Store.Omissions[OmittedStep.Allocation] = () =>
         {
             int number = asked++;
             return number >= failFrom && number < failFrom + failures;
         };
         scenario.Run();
-        machine.Store.Frames.FailNext = null;
+        machine.Store.Omissions[OmittedStep.Allocation] = null;
         scenario.End();
         return asked;
     }

@@ -1,3 +1,4 @@
+using Pando.Concurrency;
 using Pando.Hardware;
 using Pando.Machines;
 using Pando.Spaces;
@@ -146,20 +147,20 @@ public sealed class ProtectTests
         bench.Does(process.Space.Protect(At + Page, Page, Rights.ReadWrite));
         var areas = new[] { At, At + Gibi, At + (2 * Gibi), At + (3 * Gibi) };
         Assert.Equal(AccessOutcome.NotAllowed, process.StoreOutcome(At));
-        bench.Machine.Store.Frames.FailNext = () => true;
+        bench.Machine.Store.Omissions[OmittedStep.Allocation] = () => true;
         Assert.Equal(AccessOutcome.Completed, process.StoreOutcome(At + Page, 1));
-        bench.Machine.Store.Frames.FailNext = null;
+        bench.Machine.Store.Omissions[OmittedStep.Allocation] = null;
         foreach (var at in areas)
         {
             bench.Does(process.Space.Protect(at, 2 * Page, Rights.ReadWrite));
         }
 
         Assert.Equal(0, file.DirtyBytes);
-        bench.Machine.Store.Frames.FailNext = () => true;
+        bench.Machine.Store.Omissions[OmittedStep.Allocation] = () => true;
         Assert.Equal(
             [AccessOutcome.Completed, AccessOutcome.Completed, AccessOutcome.OutOfMemory],
             new[] { At, At + (2 * Gibi), At + (3 * Gibi) }.Select(at => process.StoreOutcome(at, 2)));
-        bench.Machine.Store.Frames.FailNext = null;
+        bench.Machine.Store.Omissions[OmittedStep.Allocation] = null;
         Assert.Equal((2, 1, 0, 2), (process.Load(At), process.Load(At + Page), process.Load(At + Gibi), process.Load(At + (2 * Gibi))));
         Assert.Equal(0, process.Load(At + (3 * Gibi)));
         bench.Sound();

@@ -1,3 +1,4 @@
+using Pando.Concurrency;
 using Pando.Files;
 using Pando.Hardware;
 using Pando.Machines;
@@ -163,9 +164,9 @@ public sealed class UserProtectionTests
         var recorder = new UserFaultRecorder((space, at, _) => space.UserWriteProtect(at, Page, false));
         bench.Does(process.Space.RegisterUserFaults(At, Size, UserFaultModes.WriteProtect, recorder));
         bench.Does(process.Space.UserWriteProtect(At, Size, true));
-        bench.Machine.Store.Frames.FailNext = () => true;
+        bench.Machine.Store.Omissions[OmittedStep.Allocation] = () => true;
         bench.Does(process.Space.Unmap(At, Page));
-        bench.Machine.Store.Frames.FailNext = null;
+        bench.Machine.Store.Omissions[OmittedStep.Allocation] = null;
         for (int page = 1; page < Pages; page += 100)
         {
             process.Store(At + (page * Page), 2);
@@ -217,9 +218,9 @@ public sealed class UserProtectionTests
         for (int nth = 0; ; nth++)
         {
             int left = nth;
-            bench.Machine.Store.Frames.FailNext = () => left-- <= 0;
+            bench.Machine.Store.Omissions[OmittedStep.Allocation] = () => left-- <= 0;
             var error = process.Space.UserWriteProtect(At, Gibi, true);
-            bench.Machine.Store.Frames.FailNext = null;
+            bench.Machine.Store.Omissions[OmittedStep.Allocation] = null;
             bench.Sound();
             Assert.Equal(error == Errno.None ? Gibi / Page : 0, process.Space.ProtectedPages.Count);
             if (error == Errno.None)
