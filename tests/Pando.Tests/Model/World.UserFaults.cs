@@ -69,6 +69,7 @@ internal sealed partial class World
             }
 
             ProtectSome(space, random);
+            LetGoOfSome(space, random);
         }
     }
 
@@ -89,14 +90,30 @@ internal sealed partial class World
             return;
         }
 
-        var range = areas[random.Next(areas.Count)].Range;
+        var part = PartOf(areas[random.Next(areas.Count)].Range, random);
+        Same(Errno.None, Attempt(() => EngineSpace(space).UserWriteProtect(part.Start, part.Length, protect: true), IsRefused), $"protecting {part}");
+    }
+
+    /// <summary>A part is not registered, until after the next operation.</summary>
+    private void LetGoOfSome(int space, Random random)
+    {
+        var areas = EngineSpace(space).Areas.Where(area => (area.Flags & AreaTraits.AnyUserFault) != 0).ToList();
+        if (areas.Count == 0 || random.Next(6) != 0)
+        {
+            return;
+        }
+
+        var part = PartOf(areas[random.Next(areas.Count)].Range, random);
+        Same(Errno.None, Attempt(() => EngineSpace(space).UnregisterUserFaults(part.Start, part.Length, _handler), IsRefused), $"unregistering {part}");
+        _model[space]!.Mark(part, AreaFlags.None, AreaTraits.AnyUserFault);
+    }
+
+    private static AddressRange PartOf(AddressRange range, Random random)
+    {
         long pages = range.Length / Level.PageSize;
         long first = random.Next(2) == 0 ? random.NextInt64(Math.Min(pages, 4)) : random.NextInt64(pages);
         long count = Math.Min(pages - first, random.Next(3) == 0 ? random.Next(1, 1200) : random.Next(1, 4));
-        Same(
-            Errno.None,
-            Attempt(() => EngineSpace(space).UserWriteProtect(range.Start + (first * Level.PageSize), count * Level.PageSize, protect: true), IsRefused),
-            $"protecting {count} pages from page {first} of {range} on");
+        return AddressRange.FromLength(range.Start + (first * Level.PageSize), count * Level.PageSize);
     }
 
     private static AreaFlags FlagsOf(UserFaultModes modes) =>
