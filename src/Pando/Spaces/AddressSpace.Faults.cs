@@ -161,17 +161,18 @@ public sealed partial class AddressSpace
         }
 
         var fault = new FaultState(address, access, end, area, purpose, provided);
+        int commits = 0;
         for (int retries = 0; ; retries++)
         {
             FaultStep step;
-            if (retries > MostRetries && area.File is { } file)
+            if ((retries > MostRetries || commits > 1) && area.File is { } file)
             {
-                // Its layout is changed in many pieces, say.
+                // Its layout is changed in many pieces, say; or others change the metadata each time they are durable.
                 using var held = file.Tables.Invalidate.Hold();
                 step = TryOnce(ref fault);
-                if (step == FaultStep.MustCommit && file.CommitMetadata() == Errno.None)
+                if (step == FaultStep.MustCommit && commits > 0 && file.CommitMetadata() == Errno.None)
                 {
-                    // The page has been written back before; others have changed the metadata since, over and over.
+                    // The page has been written back before.
                     step = TryOnce(ref fault);
                 }
             }
@@ -191,6 +192,7 @@ public sealed partial class AddressSpace
                     break;
                 case FaultStep.MustCommit:
                     // Linux: dax_finish_sync_fault.
+                    commits++;
                     if (area.Opened!.WriteBackMapped(fault.Commit, fault.CommitLength) != Errno.None)
                     {
                         return FaultKind.BusError;

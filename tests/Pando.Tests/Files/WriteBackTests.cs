@@ -210,7 +210,7 @@ public sealed class WriteBackTests
             }
         };
         Assert.True(syncer.Fault(page, AccessKind.Write).IsResolved);
-        Assert.InRange(filled, 2, 30);
+        Assert.InRange(filled, 2, 4);
         machine.Audit().ThrowIfUnsound();
     }
 
