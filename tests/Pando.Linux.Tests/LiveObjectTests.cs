@@ -397,6 +397,22 @@ public class LiveObjectTests
     }
 
     [Fact]
+    public void Files_on_one_tmpfs_of_another_mount_namespace_are_on_one_mount_whoever_maps_them()
+    {
+        // Else the advice to remount it would be given once for each process.
+        SkipUnlessRoot();
+        using var mount = TestMount.Make("tmpfs", "none");
+        using var group = TestProcessGroup.Start(2, $"unshare,value={NewMounts}", "fork,value=1", $"0:file,path={FileOf64MiB(mount, "one")}", $"1:file,path={FileOf64MiB(mount, "two")}", Map, Touch);
+
+        var mapped = Scan(group).Mapped;
+
+        Assert.Equal(2, mapped.Select(m => m.Object.Number).Distinct().Count());
+        var place = Assert.Single(mapped.Select(m => (m.Object.Mount?.Point, m.Object.Mount?.Namespace)).Distinct());
+        Assert.Equal(mount.Path, place.Point);
+        Assert.Contains(place.Namespace!.Value, group.Pids);
+    }
+
+    [Fact]
     public void Secret_memory_and_shared_memory_without_a_file_are_what_they_are()
     {
         using var shared = TestProcessGroup.Start(1, $"sharedanonymous,at={At:x},{Size}", Touch);

@@ -11,6 +11,7 @@ namespace Pando.Linux.Proc;
 internal sealed class ObjectSizes(ScanOptions options, PatientReader reader)
 {
     private readonly Dictionary<string, IReadOnlyList<MountPoint>> _mounts = new(StringComparer.Ordinal);
+    private readonly Dictionary<string, int> _entrances = new(StringComparer.Ordinal);
 
     /// <summary>The objects with what was found.</summary>
     public IReadOnlyList<ObjectFacts> Read(IReadOnlyList<ObjectFacts> objects, IReadOnlyList<ProcessFacts> processes)
@@ -72,7 +73,7 @@ internal sealed class ObjectSizes(ScanOptions options, PatientReader reader)
             .MaxBy(m => m.Point.Length);
         return point is null ? facts : facts with
         {
-            Mount = new MountFacts(point.Point, point.SuperOptions, isOwn ? null : process.Pid, a.SystemSize, a.SystemFree, a.SystemFiles),
+            Mount = new MountFacts(point.Point, point.SuperOptions, isOwn ? null : EntranceTo(space, process.Pid), a.SystemSize, a.SystemFree, a.SystemFiles),
         };
     }
 
@@ -93,6 +94,15 @@ internal sealed class ObjectSizes(ScanOptions options, PatientReader reader)
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
             return "";
+        }
+    }
+
+    /// <summary>The process by which a mount namespace is entered: the same one for all that lies in it.</summary>
+    private int EntranceTo(string space, int pid)
+    {
+        lock (_mounts)
+        {
+            return _entrances.TryAdd(space, pid) ? pid : _entrances[space];
         }
     }
 
