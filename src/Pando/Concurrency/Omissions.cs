@@ -21,6 +21,7 @@ internal sealed class Omissions
 #else
     /// <summary>Nothing can be left out.</summary>
     [System.Diagnostics.CodeAnalysis.SuppressMessage("Performance", "CA1822", Justification = "What is left out is the machine's, in the checked build.")]
+    [System.Diagnostics.CodeAnalysis.SuppressMessage("Style", "IDE0060", Justification = "The same.")]
     public bool Leave(OmittedStep step) => false;
 #endif
 }
