@@ -23,6 +23,7 @@ internal static class SyntheticMachine
     {
         ["maps: one file in pieces, 1 process"] = n => Pieces(n, 1, read: 1),
         ["maps: one file in pieces, 8 processes, 2 read"] = n => Pieces(n / 8, 8, read: 2),
+        ["maps: a file each, 8 like processes of which 4 are read"] = n => Halved(n / 8),
         ["maps: guard pages, 2 processes"] = n => Guards(n / 2),
         ["maps: a file each, 1 process"] = n => Files(n, 1, isWindow: false),
         ["maps: a huge file in pieces of 2 MiB, 4 processes"] = n => HugeMaps(n / 4, 4),
@@ -91,6 +92,13 @@ internal static class SyntheticMachine
         }
 
         return Machine(objects, all);
+    }
+
+    private static MachineSnapshot Halved(int n)
+    {
+        var mappings = Enumerable.Range(0, n).Select(i => new MappingFacts(Base + ((ulong)i * Page), Base + ((ulong)(i + 1) * Page), 0, MappingRights.Read | MappingRights.Shared, i + 1)).ToArray();
+        return Machine([Anonymous, .. Enumerable.Range(1, n).Select(i => File(i, ObjectKind.File, $"/data/{i}"))],
+            [.. Enumerable.Range(1, 8).Select(p => Process(p, mappings, isRead: p <= 4) with { SampleRank = p <= 4 ? p - 1 : null })]);
     }
 
     private static MachineSnapshot HugeMaps(int n, int processes)

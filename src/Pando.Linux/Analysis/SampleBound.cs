@@ -116,9 +116,10 @@ internal sealed class SampleBound
             testers += role == Role.Tester ? 1 : 0;
             var tables = (double)facts.TableBytes / TableCounts.TableBytes;
             var sum = new Member(role, tables);
-            foreach (var number in (process?.ByObject ?? new MappingsByObject(facts.Mappings!)).Objects)
+            var mappings = process?.ByObject ?? new MappingsByObject(facts.Mappings!);
+            foreach (var number in mappings.Objects)
             {
-                var member = Measure(facts, process, number, role, tables);
+                var member = Measure(facts, process, mappings.Of(number), number, role, tables);
                 (CollectionsMarshal.GetValueRefOrAddDefault(byObject, number, out _) ??= []).Add(member);
                 sum.Add(member);
             }
@@ -143,11 +144,10 @@ internal sealed class SampleBound
     }
 
     /// <summary>What one process has of one object, and the most that it can have.</summary>
-    private Member Measure(ProcessFacts facts, ProcessTables? process, int number, Role role, double tables)
+    private Member Measure(ProcessFacts facts, ProcessTables? process, ArraySegment<int> mappings, int number, Role role, double tables)
     {
         var member = new Member(role, tables);
         var isOwn = IsAlwaysNeeded(_objects[number]);
-        var mappings = (process?.ByObject ?? new MappingsByObject(facts.Mappings!)).Of(number);
         foreach (var i in mappings)
         {
             var mapping = facts.Mappings![i];
