@@ -587,6 +587,12 @@ public sealed partial class DaxFile
     /// </summary>
     internal void RemovePoisoned(long deviceStart, long deviceEnd)
     {
+        if (!_extents.On(deviceStart, deviceEnd).Any())
+        {
+            // Whoever leads there later finds the poison, as faults do from now on.
+            return;
+        }
+
         using var change = Tables.Invalidate.Change();
         foreach (var extent in _extents.On(deviceStart, deviceEnd))
         {

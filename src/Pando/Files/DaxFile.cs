@@ -11,6 +11,9 @@ namespace Pando.Files;
 /// </summary>
 public sealed partial class DaxFile : MappedFile
 {
+    // How much of the file is changed while others wait: small leaves may show it, which are taken away one by one.
+    private const long MostBytesInPiece = 256L << 20;
+
     private readonly DirtySet _dirty;
 
     // What a fault takes space with. Under the invalidate lock.
@@ -240,14 +243,18 @@ public sealed partial class DaxFile : MappedFile
     private protected override long PieceEnd(long start, long end)
     {
         int count = 0;
+        long bytes = 0;
         for (var extent = _extents.First(start, end); extent.Length != 0; extent = _extents.First(extent.FileEnd, end))
         {
-            if (++count > Device.MostInPiece)
+            // At a multiple of 2 MiB where it can, so that no leaf is cut for it.
+            long cut = ++count > Device.MostInPiece ? extent.FileOffset : extent.FileOffset + (MostBytesInPiece - bytes);
+            if (cut < extent.FileEnd)
             {
-                // At a multiple of 2 MiB where it can, so that no leaf is cut for it.
-                long block = extent.FileOffset & -Level.EntrySpan(Level.Pmd);
-                return block > start ? block : extent.FileOffset;
+                long block = cut & -Level.EntrySpan(Level.Pmd);
+                return block > start ? block : cut;
             }
+
+            bytes += extent.Length;
         }
 
         return end;

@@ -106,7 +106,7 @@ public sealed class MemoryFile : MappedFile
 
         if (!TryGetPage(offset >> Level.EntryShift(_pageLevel), makes, out var frame))
         {
-            return FilePage.Failed(makes ? PageStatus.OutOfMemory : PageStatus.Absent);
+            return FilePage.Failed(!makes ? PageStatus.Absent : IsPastEnd(offset) ? PageStatus.PastEnd : PageStatus.OutOfMemory);
         }
 
         if (Store.Memory.Record(frame).Poisoned)
@@ -314,7 +314,17 @@ public sealed class MemoryFile : MappedFile
             seen = Interlocked.CompareExchange(ref word, (ulong)frame.Number, 0);
             if (seen == 0)
             {
-                return true;
+                // A truncation may have passed by here since the fault looked at the size; it had set its own before.
+                Schedule.Reach(SchedulePoint.SharedWord);
+                if (!IsPastEnd(index << Level.EntryShift(_pageLevel)) || Interlocked.CompareExchange(ref word, 0, (ulong)frame.Number) != (ulong)frame.Number)
+                {
+                    return true;
+                }
+
+                // Nobody can have it in a leaf: the sequence has moved.
+                _pages.Release(index, cell);
+                Store.Retire(frame);
+                return false;
             }
 
             Store.Frames.Free(frame);
@@ -332,9 +342,14 @@ public sealed class MemoryFile : MappedFile
         {
             Cost.Count(CostKind.Extent);
             Schedule.Reach(SchedulePoint.EntryWrite, cell.Node.Word(cell.Index));
-            Volatile.Write(ref file._pages.At(cell), 0);
-            file._pages.Release(index, cell);
-            file.Store.Retire(new Frame((int)word));
+
+            // A fault that has put a page here too late takes it out itself.
+            ulong taken = Interlocked.Exchange(ref file._pages.At(cell), 0);
+            if (taken != 0)
+            {
+                file._pages.Release(index, cell);
+                file.Store.Retire(new Frame((int)taken));
+            }
         }
     }
 }

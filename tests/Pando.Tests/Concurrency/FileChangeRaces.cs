@@ -74,6 +74,21 @@ public class FileChangeRaces
     [Fact]
     public void A_shift_of_the_file_beside_faults_shows_each_page_where_it_lies() => Explorer.Explore(ShiftBesideFaults);
 
+    [Fact]
+    public void A_fault_beside_a_truncation_leaves_no_page_past_the_end() => Explorer.Explore(FirstStoreBesideTruncation);
+
+    internal static Scenario FirstStoreBesideTruncation()
+    {
+        var world = new RaceWorld();
+        var file = world.MemoryFile(4 * Page);
+        var space = world.Space(MapRequest.SharedFile(file, Rights.ReadWrite));
+        Resolves(space, 0, AccessKind.Write);
+        return world.Race(
+            () => Assert.Equal(1, file.Frames.Data),
+            () => space.Fault(At + (2 * Page), AccessKind.Write),
+            () => Succeeds(file.SetSize(Page)));
+    }
+
     internal static Scenario FaultsBesideHoleAndTruncation()
     {
         var world = new RaceWorld();
