@@ -80,6 +80,12 @@ public sealed class FileTables : SharedTableOwner
     /// <summary>The table for a key, as it stands in the index; none where there is none.</summary>
     internal Frame Find(in TableKey key) => _index.Find(key);
 
+    /// <summary>All of the file's tables that are found by their places alone; for the auditor.</summary>
+    internal List<Frame> Placed() => _index.Placed();
+
+    /// <summary>Frames that the index itself takes (not page tables).</summary>
+    internal int IndexFrames => _index.FrameCount;
+
     /// <summary>The key of one of the file's tables.</summary>
     internal TableKey KeyOf(Frame table) => KeyOf(_store, table);
 

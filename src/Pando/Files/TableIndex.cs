@@ -10,26 +10,91 @@ namespace Pando.Files;
 /// The tables of a file, by what they are views of. Look-ups take no lock: whoever looks is inside an epoch. Any
 /// look-up or change costs the logarithm of the tables there are, and holds no managed memory.
 /// </summary>
-internal sealed class TableIndex(TableStore store)
+/// <remarks>
+/// All stand in a tree. Mostly there is one for a span of the file, and who maps a file of terabytes attaches thousands, so that one of
+/// each span (the first, where several differ in window, class or address) is found by its place as well, in a few steps. That one may be
+/// missing there, for want of memory.
+/// </remarks>
+internal sealed class TableIndex
 {
-    private readonly TableStore _store = store;
-    private readonly NativeTree<Item, long, ByWindow> _tree = new(store.Epochs);
+    private readonly TableStore _store;
+    private readonly NativeTree<Item, long, ByWindow> _tree;
+
+    // By level and place: the number of a table's frame. A word that is not zero holds its place.
+    private readonly FrameRadix[] _places = new FrameRadix[Level.Pgd + 1];
 
     // Held by who changes the tree. Spins.
     private int _lock;
 
+    public TableIndex(TableStore store)
+    {
+        _store = store;
+        _tree = new(store.Epochs);
+        for (int level = Level.Pte; level <= Level.Pgd; level++)
+        {
+            _places[level] = new FrameRadix(store);
+        }
+    }
+
     /// <summary>Tables in the index.</summary>
     public int Count => _tree.Count;
+
+    /// <summary>Frames that the index takes.</summary>
+    public int FrameCount
+    {
+        get
+        {
+            int count = 0;
+            for (int level = Level.Pte; level <= Level.Pgd; level++)
+            {
+                count += _places[level].FrameCount;
+            }
+
+            return count;
+        }
+    }
 
     /// <summary>Forgets all tables: the memory in which they lay is gone.</summary>
     public void Abandon()
     {
         _tree.Clear();
         _tree.Commit();
+        for (int level = Level.Pte; level <= Level.Pgd; level++)
+        {
+            _places[level].Abandon();
+        }
     }
 
     /// <summary>The table for a key, which may be dead; none where there is none.</summary>
-    public Frame Find(in TableKey key) => Find(_tree.Root, new Item(key, Frame.None));
+    public Frame Find(in TableKey key)
+    {
+        var table = AtPlace(key.Level, key.Origin);
+        return !table.IsNone && IsOf(table, key) ? table : Find(_tree.Root, new Item(key, Frame.None));
+    }
+
+    private bool IsOf(Frame table, in TableKey key)
+    {
+        ref var record = ref _store.Memory.Record(table);
+        return record.Origin == key.Origin && record.WindowStart == key.WindowStart && record.WindowEnd == key.WindowEnd && record.Class == key.Class.Packed;
+    }
+
+    /// <summary>All tables that are found by their places; at rest.</summary>
+    public List<Frame> Placed()
+    {
+        var tables = new List<Frame>();
+        for (int level = Level.Pte; level <= Level.Pgd; level++)
+        {
+            _places[level].ForEach((_, table) => tables.Add(new Frame((int)table)));
+        }
+
+        return tables;
+    }
+
+    private Frame AtPlace(int level, long origin)
+    {
+        var cell = _places[level].Find(PlaceOf(level, origin));
+        return cell.IsNone ? Frame.None : new Frame((int)Volatile.Read(ref _places[level].At(cell)));
+    }
 
     /// <summary>Puts a table in, unless there is one for its key that can be attached; that is attached instead.</summary>
     /// <param name="key">What the table is a view of.</param>
@@ -48,6 +113,7 @@ internal sealed class TableIndex(TableStore store)
         // A dead one makes room.
         _tree.Put(item);
         _tree.Commit();
+        Place(key, made);
         return made;
     }
 
@@ -57,7 +123,9 @@ internal sealed class TableIndex(TableStore store)
         using var held = WordLock.Hold(ref _lock, LockRank.TableIndex);
         foreach (var table in dead)
         {
-            var item = new Item(FileTables.KeyOf(_store, table), table);
+            var key = FileTables.KeyOf(_store, table);
+            TakeFromPlace(key, table);
+            var item = new Item(key, table);
 
             // Another may have taken its place.
             if (Find(_tree.Changed, item) == table)
@@ -102,6 +170,31 @@ internal sealed class TableIndex(TableStore store)
         FindAfter(_tree.Root, after is { } key ? new Item(key, Frame.None) : Item.First, found, ref count);
         GC.KeepAlive(this);
         return count;
+    }
+
+    // An origin is negative, by less than a span, where a mapping begins in the middle of one.
+    private static long PlaceOf(int level, long origin) => (origin >> (Level.EntryShift(level) + 9)) + 1;
+
+    /// <summary>Lets a table be found by its place, where no other is.</summary>
+    private void Place(in TableKey key, Frame table)
+    {
+        var places = _places[key.Level];
+        long place = PlaceOf(key.Level, key.Origin);
+        if (places.TryMake(place, out var cell) && Interlocked.CompareExchange(ref places.At(cell), (ulong)table.Number, 0) != 0)
+        {
+            places.Release(place, cell);
+        }
+    }
+
+    private void TakeFromPlace(in TableKey key, Frame table)
+    {
+        var places = _places[key.Level];
+        long place = PlaceOf(key.Level, key.Origin);
+        var cell = places.Find(place);
+        if (!cell.IsNone && Interlocked.CompareExchange(ref places.At(cell), 0, (ulong)table.Number) == (ulong)table.Number)
+        {
+            places.Release(place, cell);
+        }
     }
 
     private Frame Find(int node, in Item item)

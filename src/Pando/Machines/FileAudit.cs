@@ -19,8 +19,10 @@ internal sealed class FileAudit(AuditState audit)
     private void CheckFile(FileTables tables)
     {
         int[] found = new int[Level.Pgd + 1];
+        var all = new HashSet<Frame>();
         foreach (var table in tables.All())
         {
+            all.Add(table);
             var key = tables.KeyOf(table);
             ref var record = ref _store.Memory.Record(table);
             audit.FileTableCount++;
@@ -56,6 +58,7 @@ internal sealed class FileAudit(AuditState audit)
             }
         }
 
+        audit.Expect(tables.Placed().TrueForAll(all.Remove), $"'{tables.FileName}': a table is found by its place that is not in the index, or twice");
         for (int level = Level.Pte; level <= Level.Pgd; level++)
         {
             audit.Expect(found[level] == tables.TablesAt(level), $"'{tables.FileName}' has {found[level]} {Level.Name(level)} tables, but counts {tables.TablesAt(level)}");

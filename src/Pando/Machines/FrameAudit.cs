@@ -46,7 +46,7 @@ internal sealed class FrameAudit(AuditState audit)
 
         var files = owners.OfType<FileTables>().Select(tables => tables.File).ToList();
         var contents = files.OfType<MemoryFile>().Select(file => file.Frames).ToList();
-        int index = owners.OfType<AddressSpace>().Sum(space => space.ProtectedPages.FrameCount) + files.Sum(file => file.Dirty?.FrameCount ?? 0) + contents.Sum(frames => frames.Index);
+        int index = owners.OfType<AddressSpace>().Sum(space => space.ProtectedPages.FrameCount) + files.Sum(file => file.Tables.IndexFrames + (file.Dirty?.FrameCount ?? 0)) + contents.Sum(frames => frames.Index);
         int data = contents.Sum(frames => frames.Data);
         audit.Expect(kinds[(int)FrameKind.SpaceTable] == audit.SpaceTableCount, $"{kinds[(int)FrameKind.SpaceTable]} frames are tables of spaces, {audit.SpaceTableCount} were reached");
         audit.Expect(kinds[(int)FrameKind.FileTable] == audit.FileTableCount, $"{kinds[(int)FrameKind.FileTable]} frames are tables of files, {audit.FileTableCount} were reached");

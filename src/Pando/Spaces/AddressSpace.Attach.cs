@@ -19,6 +19,7 @@ public sealed partial class AddressSpace
             return;
         }
 
+        using var epoch = Store.Epochs.Enter();
         AttachIn(Root, Store.Format.Levels, new VirtualAddress(0), area, range);
     }
 
@@ -45,7 +46,6 @@ public sealed partial class AddressSpace
             {
                 if (mayShare && _areas.TryGetWindow(AddressRange.FromLength(start, entrySpan), out _, out long windowStart, out long windowEnd))
                 {
-                    using var epoch = Store.Epochs.Enter();
                     var key = TableKey.For(childLevel, (long)start.Value + area.Delta, windowStart, windowEnd, tableClass);
                     var shared = area.File!.Tables.Attach(key, make: childLevel >= Level.Pmd);
                     if (shared.IsNone)

@@ -150,6 +150,11 @@ public sealed class RoomTests : IDisposable
                 var shown = _machine.CreateMemoryFile("shown", 4 * Page);
                 Map(_space, MapRequest.PrivateFile(shown, Rights.ReadWrite), 8 * Mebi);
                 Resolved(_space.Fault(At + (8 * Mebi), AccessKind.Read));
+
+                // Another keeps the file's table: what the store leaves is not to be had.
+                var other = _machine.CreateSpace();
+                Map(other, MapRequest.PrivateFile(shown, Rights.ReadWrite), 8 * Mebi);
+                Resolved(other.Fault(At + (8 * Mebi), AccessKind.Read));
                 return () => Resolved(_space.Fault(At + (8 * Mebi), AccessKind.Write));
         }
     }
