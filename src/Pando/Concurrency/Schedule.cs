@@ -31,7 +31,9 @@ internal static class Schedule
     /// Waits a moment for a condition that another thread will change. Under a controller it tells the controller
     /// that this thread cannot go on, so that no schedule spins for ever.
     /// </summary>
-    public static void Wait(ref SpinWait spin)
+    /// <param name="spin">How often it has waited.</param>
+    /// <param name="sleeps">Whether it may sleep for a millisecond when it has waited often; else it yields the processor at most.</param>
+    public static void Wait(ref SpinWait spin, bool sleeps = true)
     {
 #if PANDO_CHECKED
         if (_controller is { } controller)
@@ -40,7 +42,7 @@ internal static class Schedule
             return;
         }
 #endif
-        spin.SpinOnce();
+        spin.SpinOnce(sleeps ? 20 : -1);
     }
 
     /// <summary>Whether a controller decides when the calling thread goes on. Never in the ordinary build.</summary>

@@ -51,7 +51,7 @@ internal sealed class SleepLock(LockRank rank)
         var spin = new SpinWait();
         while (IsWaitedFor && Volatile.Read(ref _passed) == passed)
         {
-            Schedule.Wait(ref spin);
+            Schedule.Wait(ref spin, sleeps: false);
         }
     }
 
