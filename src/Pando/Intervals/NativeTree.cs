@@ -114,7 +114,7 @@ internal sealed class NativeTree<TItem, TSummary, TOrder>(Epochs? epochs)
     /// <summary>Puts items behind all that are in the tree.</summary>
     public void Append(Subtree part)
     {
-        MakeRoom(Math.Max(_changed, part.Root));
+        MakeRoom(_changed, part.Root);
         _changed = BalancedTree<int, Nodes>.Join(new Nodes(this), _changed, part.Root);
     }
 
@@ -208,7 +208,11 @@ internal sealed class NativeTree<TItem, TSummary, TOrder>(Epochs? epochs)
     /// Sees to the memory that a change can need, at most sixteen nodes for each level (a level is copied with what was moved below
     /// it, and once more where it is balanced): from here on it cannot fail, and leave a tree of which half has been taken out.
     /// </summary>
-    private void MakeRoom(int root) => _nodes.Reserve(_epochs is null ? 1 : 16 * (new Nodes(this).Height(root) + 2));
+    private void MakeRoom(int root, int other = 0)
+    {
+        var nodes = new Nodes(this);
+        _nodes.Reserve(_epochs is null ? 1 : 16 * (Math.Max(nodes.Height(root), nodes.Height(other)) + 2));
+    }
 
     private int Put(int node, in TItem item)
     {

@@ -69,8 +69,8 @@ internal sealed class TableWalker(TableStore store, int attachable)
     /// </summary>
     public void Isolate(SpaceTables space, AddressRange range)
     {
-        IsolateAt(space, range.Start);
-        IsolateAt(space, range.End);
+        CutAt(space, range.Start, cutsLeaves: false);
+        CutAt(space, range.End, cutsLeaves: false);
     }
 
     /// <summary>
@@ -79,34 +79,8 @@ internal sealed class TableWalker(TableStore store, int attachable)
     /// </summary>
     public void CutLeaves(SpaceTables space, AddressRange range)
     {
-        CutLeafAt(space, range.Start);
-        CutLeafAt(space, range.End);
-    }
-
-    private void CutLeafAt(SpaceTables space, VirtualAddress end)
-    {
-        var table = space.Root;
-        for (int level = _store.Format.Levels; level > Level.Pte && !end.IsAligned(Level.EntrySpan(level)); level--)
-        {
-            int index = Level.Index(end.Value, level);
-            Entry entry;
-            using (_store.Lock(table, level))
-            {
-                entry = _store.Read(table, index);
-                if (_store.Format.IsLeaf(entry, level))
-                {
-                    SplitLeaf(space, table, level, index);
-                    return;
-                }
-            }
-
-            if (!_store.Format.IsSlot(entry, level) || _store.IsAttached(entry, level))
-            {
-                return;
-            }
-
-            table = _store.TableOf(entry, level);
-        }
+        CutAt(space, range.Start, cutsLeaves: true);
+        CutAt(space, range.End, cutsLeaves: true);
     }
 
     /// <summary>
@@ -341,7 +315,11 @@ internal sealed class TableWalker(TableStore store, int attachable)
         _store.RetireTable(copy);
     }
 
-    private void IsolateAt(SpaceTables space, VirtualAddress end)
+    /// <summary>
+    /// Goes down to where an end of a range cuts an entry, and sees to that entry: a file's table is left for one of the space's own, or a
+    /// large leaf parts.
+    /// </summary>
+    private void CutAt(SpaceTables space, VirtualAddress end, bool cutsLeaves)
     {
         var table = space.Root;
         for (int level = _store.Format.Levels; level > Level.Pte && !end.IsAligned(Level.EntrySpan(level)); level--)
@@ -352,14 +330,20 @@ internal sealed class TableWalker(TableStore store, int attachable)
             using (_store.Lock(table, level))
             {
                 entry = _store.Read(table, index);
-                if (_store.Format.IsSlot(entry, level) && _store.IsAttached(entry, level))
+                if (cutsLeaves && _store.Format.IsLeaf(entry, level))
+                {
+                    SplitLeaf(space, table, level, index);
+                    return;
+                }
+
+                if (!cutsLeaves && _store.Format.IsSlot(entry, level) && _store.IsAttached(entry, level))
                 {
                     Diverge(space, table, level, index);
                     entry = _store.Read(table, index);
                 }
             }
 
-            if (!_store.Format.IsSlot(entry, level))
+            if (!_store.Format.IsSlot(entry, level) || _store.IsAttached(entry, level))
             {
                 return;
             }
