@@ -203,10 +203,17 @@ public class HostileSnapshotTests
         Assert.NotNull(Load(file, new SnapshotLimits(file.Length, weight)));
         file.Position = 0;
         Assert.Null(Load(file, new SnapshotLimits(file.Length, weight - 1)));
-        var before = GC.GetAllocatedBytesForCurrentThread();
-        var snapshot = JsonSerializer.Deserialize(Json, SnapshotJsonContext.Default.MachineSnapshot);
-        var taken = GC.GetAllocatedBytesForCurrentThread() - before;
-        GC.KeepAlive(snapshot);
-        Assert.InRange(taken, 0, weight);
+
+        // The least of a few: buffers that the serializer pools are made now and then, and are not the snapshot's.
+        Assert.InRange(Enumerable.Range(0, 5).Min(_ => Taken()), 0, weight);
+
+        static long Taken()
+        {
+            var before = GC.GetAllocatedBytesForCurrentThread();
+            var snapshot = JsonSerializer.Deserialize(Json, SnapshotJsonContext.Default.MachineSnapshot);
+            var taken = GC.GetAllocatedBytesForCurrentThread() - before;
+            GC.KeepAlive(snapshot);
+            return taken;
+        }
     }
 }
