@@ -31,6 +31,7 @@ public class GrowthTests
         var (looks, bytes) = Cost(make(Least));
         var (moreLooks, moreBytes) = Cost(make(Least << Doublings));
 
+        TestContext.Current.TestOutputHelper!.WriteLine($"{shape}: exponents {Exponent(looks, moreLooks):0.000} of looks, {Exponent(bytes, moreBytes):0.000} of bytes");
         Assert.True(looks > 0);
         Assert.InRange(Exponent(looks, moreLooks), 0, MostExponent);
         Assert.InRange(Exponent(bytes, moreBytes), 0, MostExponent);

@@ -369,6 +369,7 @@ public class LiveAdviceTests(ITestOutputHelper output)
             Process process;
             try
             {
+                using var layout = FixedLayout.Begin();
                 process = Process.Start(start)!;
             }
             catch (System.ComponentModel.Win32Exception)
@@ -414,6 +415,7 @@ public class LiveAdviceTests(ITestOutputHelper output)
             Process process;
             try
             {
+                using var layout = FixedLayout.Begin();
                 process = Process.Start(start)!;
             }
             catch (System.ComponentModel.Win32Exception)

@@ -208,6 +208,7 @@ public sealed partial class LivePostgresAdviceTests(ITestOutputHelper output) : 
         try
         {
             var start = new ProcessStartInfo("sh", ["-c", "out=$1; shift; exec runuser -u postgres -- \"$@\" > \"$out\" 2>&1 < /dev/null", "sh", said, Path.Combine(Programs!, program), .. arguments]) { WorkingDirectory = "/" };
+            using var layout = FixedLayout.Begin();
             using var process = Process.Start(start)!;
             process.WaitForExit();
             return (process.ExitCode, File.ReadAllText(said));

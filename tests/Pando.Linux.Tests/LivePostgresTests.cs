@@ -138,6 +138,7 @@ public class LivePostgresTests(ITestOutputHelper output)
 
         // Connections stay when the script ends: only standard error is read, which they do not hold.
         var start = new ProcessStartInfo(Path.Combine(root!.FullName, "scripts", "postgres.sh"), arguments) { RedirectStandardError = true, WorkingDirectory = "/" };
+        using var layout = FixedLayout.Begin();
         using var process = Process.Start(start)!;
         var text = process.StandardError.ReadToEnd();
         process.WaitForExit();

@@ -36,7 +36,7 @@ public class LiveTableTests
         // Other programs come and go meanwhile: what changed in the VmPTE of processes that are not ours is taken
         // off the machine's counter. Processes too short to be seen are why there are several attempts.
         var seen = new List<string>();
-        for (var attempt = 0; attempt < 4; attempt++)
+        for (var attempt = 0; attempt < 30; attempt++)
         {
             LiveLinux.WaitUntilTablesAreFreed();
             var (before, _) = LiveLinux.Scan();

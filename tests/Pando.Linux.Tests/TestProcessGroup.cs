@@ -32,6 +32,12 @@ internal sealed class TestProcessGroup : IDisposable
         };
         start.ArgumentList.Add(Program);
         start.Environment["DOTNET_EnableWriteXorExecute"] = "0"; // else the runtime's own memory is shared by forked processes
+
+        // Once ready it is still: nothing compiles, collects or listens beside it, and changes its tables while they are read.
+        start.Environment["DOTNET_TieredCompilation"] = "0";
+        start.Environment["DOTNET_gcConcurrent"] = "0";
+        start.Environment["DOTNET_EnableDiagnostics"] = "0";
+        start.Environment["DOTNET_GCgen0size"] = "0x4000000";
         foreach (var step in steps)
         {
             var makesMemfd = step.StartsWith("memfd,", StringComparison.Ordinal) || step.StartsWith("hugetlb,", StringComparison.Ordinal);
@@ -39,6 +45,7 @@ internal sealed class TestProcessGroup : IDisposable
             start.ArgumentList.Add(makesMemfd && !hasName ? $"{step},path={LiveLinux.TestName}" : step);
         }
 
+        using var layout = FixedLayout.Begin();
         var process = Process.Start(start)!;
         var said = new List<string>();
         while (said.Count < count && Next(process) is { } line)
