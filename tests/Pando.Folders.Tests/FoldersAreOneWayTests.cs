@@ -1,5 +1,7 @@
+using System.Reflection;
 using System.Reflection.Metadata;
 using System.Reflection.PortableExecutable;
+using System.Runtime.CompilerServices;
 
 namespace Pando.Folders.Tests;
 
@@ -72,6 +74,14 @@ public class FoldersAreOneWayTests
         ]);
 
         Assert.Equal(folders, string.Join(' ', uses.Where(u => u.From == "Lower").Select(u => u.To)));
+    }
+
+    [Theory]
+    [MemberData(nameof(Projects))]
+    public void What_is_internal_is_shown_to_tests_and_benchmarks_alone(string project)
+    {
+        var friends = Assembly.LoadFrom(Path.Combine(AppContext.BaseDirectory, Of(project).Assembly + ".dll")).GetCustomAttributes<InternalsVisibleToAttribute>().Select(a => a.AssemblyName);
+        Assert.DoesNotContain(friends, f => !f.EndsWith(".Tests", StringComparison.Ordinal) && !f.EndsWith(".Benchmarks", StringComparison.Ordinal));
     }
 
     [Fact]

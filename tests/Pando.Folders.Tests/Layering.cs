@@ -8,7 +8,7 @@ internal static class Layering
 {
     /// <summary>src/Pando: the library. (Folders that are yet to come have their place already.)</summary>
     public static Layers Library { get; } = new("Pando", "Pando.Core",
-        ["", "Costs", "Concurrency", "Intervals", "Hardware", "Formats", "Tables", "Files", "Spaces", "Processors", "Machines", "Census"]);
+        ["", "Costs", "Concurrency", "Intervals", "Hardware", "Formats", "Tables", "Files", "Spaces", "Processors", "Machines", "Platforms", "Census"]);
 
     /// <summary>src/Pando.Kvm: a machine whose processors are real.</summary>
     public static Layers Kvm { get; } = new("Pando.Kvm", "Pando.Kvm",

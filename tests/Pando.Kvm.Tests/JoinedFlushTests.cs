@@ -3,6 +3,7 @@ using Pando.Kvm.Engine;
 using Pando.Kvm.Guests;
 using Pando.Kvm.Processor;
 using Pando.Kvm.Programs;
+using Pando.Platforms;
 using Pando.Spaces;
 
 namespace Pando.Kvm.Tests;
@@ -81,7 +82,7 @@ public class JoinedFlushTests
         }
 
         // As on a processor that walks the tables and has no PCIDs; this one may be another.
-        var processor = new SpaceProcessor(joined.Kvm.Processors[0].Cpu, number: 0, contexts: null, keepsByRoot: true);
+        var processor = new SpaceProcessor(joined.Kvm.Processors[0].Cpu, joined.Kvm.Seat, contexts: null, keepsByRoot: true);
         ProcessorExit Run(AddressSpace space, bool stop)
         {
             processor.Occupy([space]);
@@ -110,7 +111,7 @@ public class JoinedFlushTests
         }
 
         // Now the first one changes. The vCPU's CR3 is still its own.
-        Assert.True(processor.Drop(spaces[0]) || processor.Cpu.IsFlushRequested);
+        Assert.True(processor.Drop(new FlushRequest(new object(), FlushKind.Range, spaces[0], default, upperEntries: false)) || processor.Cpu.IsFlushRequested);
         Assert.Equal(ExitKind.TimeLimit, Run(spaces[0], stop: false).Kind);
         Assert.False(processor.Cpu.IsFlushRequested);
     }

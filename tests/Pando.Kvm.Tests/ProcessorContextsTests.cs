@@ -1,6 +1,7 @@
 using Pando.Hardware;
 using Pando.Kvm.Engine;
 using Pando.Machines;
+using Pando.Platforms;
 using Pando.Spaces;
 
 namespace Pando.Kvm.Tests;
@@ -17,8 +18,8 @@ public sealed class ProcessorContextsTests : IDisposable
         var spaces = Spaces(3);
         AssertLoad(flush: false, [1UL, 2, 3], spaces);
         AssertLoad(flush: false, [3UL, 1], spaces[2], spaces[0]);
-        Assert.True(_contexts.Drop(spaces[1]));
-        Assert.False(_contexts.Drop(spaces[1]));
+        Assert.True(_contexts.Drop(Flush(spaces[1])));
+        Assert.False(_contexts.Drop(Flush(spaces[1])));
         AssertLoad(flush: false, [1UL, 4, 3], spaces);
     }
 
@@ -30,9 +31,9 @@ public sealed class ProcessorContextsTests : IDisposable
         var spaces = Spaces(3);
         Assert.True(spaces[1].Map(MapRequest.SharedFile(file, Rights.Read)).Succeeded);
         var owner = file.Tables;
-        Assert.False(_contexts.DropShared(owner));
+        Assert.False(_contexts.Drop(new FlushRequest(new object(), owner, default)));
         AssertLoad(flush: false, [1, 2, 3], spaces);
-        Assert.True(_contexts.DropShared(owner));
+        Assert.True(_contexts.Drop(new FlushRequest(new object(), owner, default)));
         AssertLoad(flush: false, [1UL, 4, 3], spaces);
     }
 
@@ -43,7 +44,7 @@ public sealed class ProcessorContextsTests : IDisposable
         for (uint given = 0; given < PcidNumbers.Count - 2; given++)
         {
             AssertLoad(flush: false, [given + 1], spaces[0]);
-            _contexts.Drop(spaces[0]);
+            _contexts.Drop(Flush(spaces[0]));
         }
 
         AssertLoad(flush: false, [(ulong)PcidNumbers.Count - 1, PcidNumbers.Count], spaces[0], spaces[1]);
@@ -52,6 +53,8 @@ public sealed class ProcessorContextsTests : IDisposable
     }
 
     public void Dispose() => _machine.Dispose();
+
+    private static FlushRequest Flush(AddressSpace space) => new(new object(), FlushKind.Range, space, default, upperEntries: false);
 
     private AddressSpace[] Spaces(int count)
     {

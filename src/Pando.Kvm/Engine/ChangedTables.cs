@@ -1,4 +1,3 @@
-using Pando.Concurrency;
 using Pando.Hardware;
 
 namespace Pando.Kvm.Engine;
@@ -7,29 +6,29 @@ namespace Pando.Kvm.Engine;
 /// <remarks>Thread-safe. A change is noted after it was made; so whoever takes the list sees, in memory, all that it names.</remarks>
 internal sealed class ChangedTables(int limit)
 {
-    private readonly SleepLock _lock = new(LockRank.ChangedTables);
-    private readonly HashSet<int> _tables = [];
+    private readonly Lock _lock = new();
+    private readonly HashSet<ulong> _tables = [];
     private bool _many;
-    private int _last;
+    private ulong _last;
 
     /// <summary>Notes a table. Cheap where it is the one that was noted last: a change mostly goes on in one table.</summary>
-    internal void Note(Frame table)
+    internal void Note(PhysicalAddress table)
     {
         // Seen to be the last: whoever takes the list does so after this look, and so after the change.
-        if (Volatile.Read(ref _last) == table.Number)
+        if (Volatile.Read(ref _last) == table.Value)
         {
             return;
         }
 
-        using (_lock.Hold())
+        lock (_lock)
         {
             _many |= _tables.Count == limit;
             if (!_many)
             {
-                _tables.Add(table.Number);
+                _tables.Add(table.Value);
             }
 
-            Volatile.Write(ref _last, table.Number);
+            Volatile.Write(ref _last, table.Value);
         }
     }
 
@@ -40,16 +39,13 @@ internal sealed class ChangedTables(int limit)
     internal bool TryTake(List<ulong> tables, out bool many)
     {
         tables.Clear();
-        using (_lock.Hold())
+        lock (_lock)
         {
             many = _many;
             bool any = many || _tables.Count > 0;
             if (!many)
             {
-                foreach (int number in _tables)
-                {
-                    tables.Add(new Frame(number).Address.Value);
-                }
+                tables.AddRange(_tables);
             }
 
             _tables.Clear();

@@ -1,22 +1,21 @@
 using System.Runtime.InteropServices;
-using Pando.Concurrency;
 using Pando.Hardware;
 using Pando.Kvm.Guests;
 using Pando.Kvm.Physical;
 using Pando.Kvm.Native;
 using Pando.Kvm.Processor;
 using Pando.Machines;
+using Pando.Platforms;
 using Pando.Spaces;
-using Pando.Tables;
 
 namespace Pando.Kvm.Engine;
 
-/// <summary>Real processors for a <see cref="Pando.Machines.Machine"/>: KVM vCPUs that run in its address spaces, on its tables.</summary>
+/// <summary>Real processors for a <see cref="Machine"/>: KVM vCPUs that run in its address spaces, on its tables.</summary>
 /// <remarks>
 /// <para>Made before the machine's first address space, because every root table gets the entry that leads to the
 /// ring-0 stub; disposed of before the machine.</para>
-/// <para>Flushes: the vCPUs stand among the machine's processors as one translation cache. A space that was loaded
-/// once counts as loaded until it ends.</para>
+/// <para>Flushes: the vCPUs have one seat among the machine's processors, all together. A space that was loaded once counts as
+/// loaded until it ends.</para>
 /// <para>Where the processors walk the tables themselves, each vCPU drops the spaces that a flush names, as the
 /// software processor does: what it is in by a flush, the rest by giving them other PCIDs.</para>
 /// <para>Where a hypervisor shadows the tables, the shadow outlives a space's time on a vCPU. Which tables have changed is
@@ -24,7 +23,7 @@ namespace Pando.Kvm.Engine;
 /// nothing left to flush has waited for who took it.</para>
 /// <para>All members but <see cref="Dispose"/> are safe for threads.</para>
 /// </remarks>
-public sealed class KvmMachine : ITranslationCache, ITableWatcher, IDisposable
+public sealed class KvmMachine : IPlatformProcessor, IShadowTables, IDisposable
 {
     /// <summary>The most vCPUs.</summary>
     public const int MostProcessors = KernelLayout.MostVcpus;
@@ -35,17 +34,14 @@ public sealed class KvmMachine : ITranslationCache, ITableWatcher, IDisposable
     // What a hypervisor may spend on shadows; a shadow page is made only when its table is walked.
     private const int ShadowPages = 1 << 20;
 
-    private readonly TableStore _store;
     private readonly VirtualMachine _vm;
     private readonly DeviceSlots _devices;
-    private int _number;
     private readonly ChangedTables _changed = new(MostTables);
-    private readonly SleepLock _flushLock = new(LockRank.Flush);
+    private readonly Lock _flushLock = new();
     private readonly List<ulong> _flushing = [];
-    private readonly SleepLock _copyLock = new(LockRank.OwnProcessor);
-    private readonly Pando.Machines.Machine _machine;
+    private readonly UserMemory _userMemory;
+    private readonly ProcessorSeat _seat;
     private readonly SpaceProcessor[] _processors;
-    private SoftwareProcessor? _copier;
     private bool _disposed;
     private long _flushes;
     private long _flushedTables;
@@ -57,13 +53,13 @@ public sealed class KvmMachine : ITranslationCache, ITableWatcher, IDisposable
     /// <exception cref="ArgumentException">The machine's tables are not x86-64's, or fewer than one vCPU is asked for.</exception>
     /// <exception cref="InvalidOperationException">The machine has address spaces, or vCPUs, or no room for a processor. It is as it was.</exception>
     /// <exception cref="KvmException">KVM cannot be used here; see <see cref="KvmAvailability"/>. The machine is as it was.</exception>
-    public KvmMachine(Pando.Machines.Machine machine, int processors = 1)
+    public KvmMachine(Machine machine, int processors = 1)
         : this(machine, processors, parks: null)
     {
     }
 
     /// <summary>The same, for tests that decide whether vCPUs park between rounds.</summary>
-    internal KvmMachine(Pando.Machines.Machine machine, int processors, bool? parks)
+    internal KvmMachine(Machine machine, int processors, bool? parks)
     {
         ArgumentNullException.ThrowIfNull(machine);
         ArgumentOutOfRangeException.ThrowIfLessThan(processors, 1);
@@ -77,8 +73,7 @@ public sealed class KvmMachine : ITranslationCache, ITableWatcher, IDisposable
             throw new ArgumentException("vCPUs run without protection keys (CR4.PKE), so that none keeps loads from what may only be executed; make the machine without ExecuteOnlyByKey.", nameof(machine));
         }
 
-        _machine = machine;
-        _store = machine.Store;
+        _userMemory = new UserMemory(machine);
         _processors = new SpaceProcessor[processors];
         _vm = new VirtualMachine(machine.Format.Levels, parks);
         try
@@ -97,19 +92,21 @@ public sealed class KvmMachine : ITranslationCache, ITableWatcher, IDisposable
                 cpus[i] = _vm.CreateProcessor();
             }
 
-            // Complete but for its number: when it has that, and the machine does not refuse, the machine knows of the vCPUs.
-            _store.Shootdown.Make(number =>
-            {
-                _number = number;
-                for (int i = 0; i < processors; i++)
+            // Complete but for its seat: when it has that, and the machine does not refuse, the machine knows of the vCPUs.
+            _seat = ProcessorSeat.Take(
+                machine,
+                seat =>
                 {
-                    _processors[i] = new SpaceProcessor(
-                        cpus[i], number, _vm.HasPcid ? new ProcessorContexts() : null, keepsByRoot: !IsShadowed && !_vm.HasPcid);
-                }
+                    for (int i = 0; i < processors; i++)
+                    {
+                        _processors[i] = new SpaceProcessor(
+                            cpus[i], seat, _vm.HasPcid ? new ProcessorContexts() : null, keepsByRoot: !IsShadowed && !_vm.HasPcid);
+                    }
 
-                Join(machine.VirtualMemory);
-                return this;
-            });
+                    return this;
+                },
+                new KernelEntry(KernelLayout.RootIndex, new Entry(_vm.KernelEntry)),
+                IsShadowed ? this : null);
         }
         catch
         {
@@ -138,6 +135,8 @@ public sealed class KvmMachine : ITranslationCache, ITableWatcher, IDisposable
     public int AttachedPieces => _devices.Pieces;
 
     internal VirtualMachine Virtual => _vm;
+
+    internal ProcessorSeat Seat => _seat;
 
     private bool IsShadowed => _vm.Translation == TranslationKind.Shadow;
 
@@ -168,7 +167,7 @@ public sealed class KvmMachine : ITranslationCache, ITableWatcher, IDisposable
         ArgumentNullException.ThrowIfNull(spaces);
         ArgumentOutOfRangeException.ThrowIfLessThan(count, 1);
         ArgumentOutOfRangeException.ThrowIfLessThan(stride, 16);
-        if (spaces.FirstOrDefault(space => space.Store != _store) is { } stranger)
+        if (spaces.FirstOrDefault(space => !_seat.Serves(space)) is { } stranger)
         {
             throw new ArgumentException($"{stranger} is one of another machine; its tables are not in the memory of these vCPUs.", nameof(spaces));
         }
@@ -177,135 +176,58 @@ public sealed class KvmMachine : ITranslationCache, ITableWatcher, IDisposable
             spaces, _ => new KvmRegisters { R8 = start.Value, R9 = (ulong)count, Rsi = (ulong)stride });
     }
 
-    /// <inheritdoc/>
-    public bool Drop(SpaceTables space, AddressRange range, bool tables)
+    FlushAnswer IPlatformProcessor.Flush(in FlushRequest request)
     {
-        if (IsShadowed)
+        bool kept = false;
+        if (request.Kind == FlushKind.End)
+        {
+            foreach (var processor in _processors)
+            {
+                kept |= processor.Evict(request.Space!);
+
+                // A shadow goes when the tables do, as changed tables.
+                kept |= !IsShadowed && processor.Drop(request);
+            }
+        }
+        else if (IsShadowed)
         {
             Flush();
-            return true;
+            kept = true;
         }
-
-        bool held = false;
-        foreach (var processor in _processors)
+        else
         {
-            held |= processor.Drop(space);
+            foreach (var processor in _processors)
+            {
+                kept |= processor.Drop(request);
+            }
+
+            Count(kept);
         }
 
-        return Count(held);
+        return request.Answer(kept);
     }
 
-    /// <inheritdoc/>
-    public bool Forget(SpaceTables space)
-    {
-        bool held = false;
-        foreach (var processor in _processors)
-        {
-            held |= processor.Evict(space);
+    void IShadowTables.Changed(PhysicalAddress table) => _changed.Note(table);
 
-            // A shadow goes when the tables do, as changed tables.
-            held |= !IsShadowed && processor.Drop(space);
-        }
-
-        return held;
-    }
-
-    /// <inheritdoc/>
-    public bool DropShared(SharedTableOwner owner)
-    {
-        if (IsShadowed)
-        {
-            Flush();
-            return true;
-        }
-
-        bool held = false;
-        foreach (var processor in _processors)
-        {
-            held |= processor.DropShared(owner);
-        }
-
-        return Count(held);
-    }
-
-    void ITableWatcher.Changed(Frame table)
-    {
-        // A space's own table that no vCPU has ever been given leaves no trace. The mark stands before the first walk.
-        ref var record = ref _store.Memory.Record(table);
-        if (record.Kind == FrameKind.SpaceTable
-            && _store.Owners[record.Owner] is SpaceTables space
-            && !space.LoadedOn.Contains(_number))
-        {
-            return;
-        }
-
-        _changed.Note(table);
-    }
-
-    void ITableWatcher.BeforeReuse() => Flush();
+    void IShadowTables.BeforeReuse() => Flush();
 
     /// <summary>Copies bytes from a space, as its own loads would see them; faults are resolved.</summary>
     /// <returns>Whether all of them could be read: they are the user's, and readable.</returns>
-    internal bool TryCopyFrom(AddressSpace space, VirtualAddress address, Span<byte> bytes)
-    {
-        if (address >= space.UserEnd || bytes.Length > space.UserEnd - address)
-        {
-            return false;
-        }
+    internal bool TryCopyFrom(AddressSpace space, VirtualAddress address, Span<byte> bytes) => _userMemory.Read(space, address, bytes).IsCompleted;
 
-        using (_copyLock.Hold())
-        {
-            _copier ??= _machine.AddProcessor();
-            try
-            {
-                _copier.Switch(space);
-            }
-            catch (InvalidOperationException) when (space.IsEnding)
-            {
-                return false;
-            }
-
-            bool read = _copier.TryRead(address, bytes).IsCompleted;
-            _copier.Switch(null);
-            return read;
-        }
-    }
-
-    /// <summary>Makes the machine's spaces fit for vCPUs: the last that can fail; then it has changed nothing.</summary>
-    private void Join(VirtualMemory memory)
-    {
-        memory.KernelEntry = (KernelLayout.RootIndex, new Entry(_vm.KernelEntry));
-        if (!IsShadowed)
-        {
-            return;
-        }
-
-        try
-        {
-            _store.Watch(this);
-        }
-        catch
-        {
-            memory.KernelEntry = null;
-            throw;
-        }
-    }
-
-    private bool Count(bool flushed)
+    private void Count(bool flushed)
     {
         if (flushed)
         {
             Interlocked.Increment(ref _flushes);
         }
-
-        return flushed;
     }
 
     /// <summary>When it returns, no vCPU uses what stood in a table before a change that was made before the call.</summary>
     private void Flush()
     {
         // Held while the hypervisor is at work: who finds the list empty must not return before those who emptied it.
-        using (_flushLock.Hold())
+        lock (_flushLock)
         {
             if (_disposed || !_changed.TryTake(_flushing, out bool many))
             {
@@ -330,8 +252,8 @@ public sealed class KvmMachine : ITranslationCache, ITableWatcher, IDisposable
     public void Dispose()
     {
         // Nobody asks it to flush any more; who is about to asks what finds that it has ended.
-        _store.Shootdown.Remove(this);
-        using (_flushLock.Hold())
+        _seat.Dispose();
+        lock (_flushLock)
         {
             if (!_disposed)
             {

@@ -1,5 +1,5 @@
-using Pando.Concurrency;
 using Pando.Machines;
+using Pando.Platforms;
 using Pando.Tables;
 
 namespace Pando.Kvm.Engine;
@@ -14,7 +14,7 @@ namespace Pando.Kvm.Engine;
 /// </remarks>
 internal sealed class ProcessorContexts
 {
-    private readonly SleepLock _lock = new(LockRank.Processor);
+    private readonly Lock _lock = new();
     private readonly Dictionary<SpaceTables, uint> _pcids = [];
     private PcidNumbers _numbers;
 
@@ -24,7 +24,7 @@ internal sealed class ProcessorContexts
     /// <returns>True where numbers were used up: all that the vCPU keeps must be flushed before it runs.</returns>
     internal bool Load(ReadOnlySpan<SpaceTables> spaces, Span<ulong> pcids)
     {
-        using (_lock.Hold())
+        lock (_lock)
         {
             bool anew = false;
             for (int i = 0; i < spaces.Length; i++)
@@ -56,26 +56,22 @@ internal sealed class ProcessorContexts
         }
     }
 
-    /// <summary>The space is loaded under another PCID next time.</summary>
-    /// <returns>Whether it had one.</returns>
-    internal bool Drop(SpaceTables space)
+    /// <summary>The spaces that a flush concerns are loaded under other PCIDs next time.</summary>
+    /// <returns>Whether any of them had one.</returns>
+    internal bool Drop(in FlushRequest request)
     {
-        using (_lock.Hold())
+        lock (_lock)
         {
-            return _pcids.Remove(space);
-        }
-    }
+            if (request.Space is { } only)
+            {
+                return _pcids.Remove(only);
+            }
 
-    /// <summary>So is every space that may show tables of <paramref name="owner"/>.</summary>
-    internal bool DropShared(SharedTableOwner owner)
-    {
-        using (_lock.Hold())
-        {
             bool any = false;
             foreach (var space in _pcids.Keys)
             {
                 // Removing does not end the enumeration.
-                any |= space.MayShow(owner) && _pcids.Remove(space);
+                any |= request.Concerns(space) && _pcids.Remove(space);
             }
 
             return any;

@@ -1,6 +1,7 @@
 using System.Diagnostics;
 using Pando.Hardware;
 using Pando.Kvm.Processor;
+using Pando.Platforms;
 using Pando.Spaces;
 using Pando.Tables;
 
@@ -13,10 +14,10 @@ namespace Pando.Kvm.Engine;
 /// other. Nobody waits for the driver, which may itself be waiting for the space's lock in a fault.
 /// </remarks>
 /// <param name="processor">The vCPU.</param>
-/// <param name="number">The number of the machine's vCPUs among its translation caches.</param>
+/// <param name="seat">The place of the machine's vCPUs, all together, among its processors.</param>
 /// <param name="contexts">The PCIDs of its spaces; null where it has none.</param>
 /// <param name="keepsByRoot">Whether it walks the tables itself without PCIDs: what it keeps is then one space's at a time.</param>
-internal sealed class SpaceProcessor(VirtualProcessor processor, int number, ProcessorContexts? contexts, bool keepsByRoot)
+internal sealed class SpaceProcessor(VirtualProcessor processor, ProcessorSeat seat, ProcessorContexts? contexts, bool keepsByRoot)
 {
     // Other threads may undo what a fault has resolved, but not this many times in a row.
     private const int MostFaultsOfOneInstruction = 10_000;
@@ -50,7 +51,7 @@ internal sealed class SpaceProcessor(VirtualProcessor processor, int number, Pro
         Volatile.Write(ref _spaces, spaces);
         foreach (var space in spaces)
         {
-            space.MarkLoadedOn(number);
+            _ = seat.TryLoad(space);
         }
 
         Interlocked.Exchange(ref _since, Stopwatch.GetTimestamp());
@@ -81,21 +82,24 @@ internal sealed class SpaceProcessor(VirtualProcessor processor, int number, Pro
     }
 
     /// <summary>
-    /// Has the vCPU forget what it keeps of a space, where it walks the tables itself: under another PCID if it is not
-    /// in the space, by a flush if it is. When it returns the vCPU makes no access by what it kept.
+    /// Has the vCPU forget what it keeps of the spaces that a flush concerns, where it walks the tables itself: under another PCID if it is
+    /// not in the space, by a flush if it is. When it returns the vCPU makes no access by what it kept.
     /// </summary>
     /// <returns>Whether it may have kept anything.</returns>
-    internal bool Drop(SpaceTables space)
+    internal bool Drop(in FlushRequest request)
     {
-        bool held = contexts is not null && contexts.Drop(space);
-        return FlushIf(Array.IndexOf(Volatile.Read(ref _lastSpaces), space) >= 0) || held;
-    }
+        bool held = contexts is not null && contexts.Drop(request);
+        foreach (var space in Volatile.Read(ref _lastSpaces))
+        {
+            if (request.Concerns(space))
+            {
+                Cpu.RequestFlush();
+                Cpu.Gate.Kick();
+                return true;
+            }
+        }
 
-    /// <summary>The same for every space that may show tables of a file.</summary>
-    internal bool DropShared(SharedTableOwner owner)
-    {
-        bool held = contexts is not null && contexts.DropShared(owner);
-        return FlushIf(Array.Exists(Volatile.Read(ref _lastSpaces), space => space.MayShow(owner))) || held;
+        return held;
     }
 
     /// <summary>Gets the vCPU out if it may be in a space; it does not go in again before its driver has looked.</summary>
@@ -161,17 +165,6 @@ internal sealed class SpaceProcessor(VirtualProcessor processor, int number, Pro
             default:
                 return new ProcessEnd(exit.Signal, Report: $"exception {exit.Vector}, error code {exit.ErrorCode:x}, at 0x{Cpu.Registers.Rip:x}");
         }
-    }
-
-    private bool FlushIf(bool needed)
-    {
-        if (needed)
-        {
-            Cpu.RequestFlush();
-            Cpu.Gate.Kick();
-        }
-
-        return needed;
     }
 
     private ProcessEnd Broken(in ProcessorExit exit, string what) =>

@@ -12,11 +12,6 @@ internal enum LockRank
 {
     None = 0,
 
-    /// <summary>
-    /// A processor that a machine of another kind keeps for its own accesses to spaces: its faults take what faults take. Sleeps.
-    /// </summary>
-    OwnProcessor,
-
     /// <summary>A machine's list of processors, while one is made and added. Sleeps.</summary>
     Processors,
 
@@ -103,14 +98,12 @@ internal enum LockRank
     /// <summary>Free blocks of frames. Spins.</summary>
     FrameBlocks,
 
-    /// <summary>
-    /// A flush that a machine of another kind makes as one (KVM): held until no processor of its uses what was dropped. Sleeps.
-    /// </summary>
-    Flush,
-
-    /// <summary>What such a machine has noted as changed since its last flush. Sleeps.</summary>
-    ChangedTables,
-
-    /// <summary>One processor's translation caches, or its numbers of spaces (PCIDs). Spins, but for numbers of KVM's vCPUs.</summary>
+    /// <summary>One processor's translation caches. Spins.</summary>
     Processor,
+
+    /// <summary>
+    /// No lock, but a call of a platform, which answers a flush under locks of its own: it calls nothing of the library that takes
+    /// one.
+    /// </summary>
+    Platform,
 }

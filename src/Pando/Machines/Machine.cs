@@ -84,6 +84,8 @@ public sealed class Machine : IDisposable
         }
     }
 
+    internal void ThrowIfEnded() => _ = Alive;
+
     /// <summary>Adds a persistent-memory device.</summary>
     /// <param name="size">Bytes, a multiple of 4 KiB, more than zero.</param>
     /// <param name="backing">Where its bytes are kept.</param>

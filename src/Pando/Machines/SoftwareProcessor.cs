@@ -249,6 +249,8 @@ public sealed partial class SoftwareProcessor : ITranslationCache
         return text;
     }
 
+    IEnumerable<CachedTranslation> ITranslationCache.Kept => Snapshot();
+
     /// <summary>All that the processor remembers at this moment.</summary>
     internal List<CachedTranslation> Snapshot()
     {

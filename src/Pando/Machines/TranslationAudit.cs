@@ -3,17 +3,23 @@ using Pando.Tables;
 
 namespace Pando.Machines;
 
-/// <summary>Checks the software processors: none remembers what the tables do not say, so that everything that was taken away has been flushed.</summary>
+/// <summary>Checks the processors, of whatever kind: none remembers what the tables do not say, so that everything that was taken away has been flushed.</summary>
 internal sealed class TranslationAudit(AuditState audit)
 {
     private readonly TableStore _store = audit.Store;
 
     public void Check()
     {
-        foreach (var processor in _store.Shootdown.Processors.OfType<SoftwareProcessor>())
+        foreach (var (number, processor) in _store.Shootdown.Processors)
         {
-            foreach (var cached in processor.Snapshot())
+            foreach (var cached in processor.Kept)
             {
+                if (cached.Space.Root.IsNone || !cached.Space.LoadedOn.Contains(number))
+                {
+                    audit.Expect(false, $"processor {number} remembers {cached.Address} of {cached.Space}, which {(cached.Space.Root.IsNone ? "has ended" : "it says it has forgotten")}");
+                    continue;
+                }
+
                 var table = cached.Space.Root;
                 var rights = Rights.All;
                 int level = _store.Format.Levels;
@@ -37,7 +43,7 @@ internal sealed class TranslationAudit(AuditState audit)
                     && _store.Format.TargetOf(entry, level) == cached.Target
                     && (cached.Rights & ~rights) == 0
                     && (!cached.IsLeaf || _store.Format.ProtectionKeyOf(entry, level) == cached.ProtectionKey);
-                audit.Expect(same, $"processor {processor.Number} remembers a {(cached.IsLeaf ? "leaf" : "slot")} of {cached.Space} at {cached.Address} to {cached.Target} with {cached.Rights}; the tables say {entry} with {rights} at level {level}");
+                audit.Expect(same, $"processor {number} remembers a {(cached.IsLeaf ? "leaf" : "slot")} of {cached.Space} at {cached.Address} to {cached.Target} with {cached.Rights}; the tables say {entry} with {rights} at level {level}");
             }
         }
     }

@@ -1,5 +1,6 @@
 using System.Runtime.CompilerServices;
 using Pando.Hardware;
+using Pando.Tables;
 
 namespace Pando.Machines;
 

@@ -50,9 +50,19 @@ internal sealed class VirtualMemory
         get => _kernelEntry;
         set
         {
-            if (value is { } kernel && kernel.Index <= Level.Index((Store.Format.UserEnd - 1).Value, Store.Format.Levels))
+            if (value is { } kernel)
             {
-                throw new ArgumentOutOfRangeException(nameof(value), kernel.Index, "The entry must lie above those that user addresses use.");
+                int last = Level.Index((Store.Format.UserEnd - 1).Value, Store.Format.Levels);
+                if (kernel.Index <= last || kernel.Index >= Level.Entries)
+                {
+                    throw new ArgumentOutOfRangeException(
+                        nameof(value), kernel.Index, $"The kernel's entry lies above those that user addresses use, which end with {last} of {Level.Entries}.");
+                }
+
+                if (kernel.Entry.IsNone)
+                {
+                    throw new ArgumentOutOfRangeException(nameof(value), kernel.Entry, "The kernel's entry leads somewhere.");
+                }
             }
 
             using (_lock.Hold())

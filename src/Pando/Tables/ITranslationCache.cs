@@ -7,7 +7,7 @@ namespace Pando.Tables;
 /// returns, no access that the processor still makes uses what was dropped. Safe for threads; a call may not take
 /// any of Pando's locks but the processor's own.
 /// </summary>
-public interface ITranslationCache
+internal interface ITranslationCache
 {
     /// <summary>Forgets what it holds of a range of a space.</summary>
     /// <param name="space">The space.</param>
@@ -23,4 +23,7 @@ public interface ITranslationCache
 
     /// <summary>Forgets everything of every space that may show tables of <paramref name="owner"/>.</summary>
     bool DropShared(SharedTableOwner owner);
+
+    /// <summary>What it remembers at this moment, for the auditor, while nobody drives it; nothing where it cannot tell.</summary>
+    IEnumerable<CachedTranslation> Kept => [];
 }

@@ -14,8 +14,24 @@ internal sealed class Shootdown(StripedCounter events, Omissions omissions)
     private ITranslationCache?[] _processors = new ITranslationCache?[8];
     private int _count;
 
-    /// <summary>The processors at this moment.</summary>
-    public IEnumerable<ITranslationCache> Processors => Volatile.Read(ref _processors).OfType<ITranslationCache>();
+    // Numbers whose processors have ended and that no space is marked with. Protected by _lock.
+    private readonly Stack<int> _free = [];
+
+    /// <summary>The processors at this moment, each with its number.</summary>
+    public IEnumerable<(int Number, ITranslationCache Processor)> Processors
+    {
+        get
+        {
+            var processors = Volatile.Read(ref _processors);
+            for (int number = 0; number < processors.Length; number++)
+            {
+                if (Volatile.Read(ref processors[number]) is { } processor)
+                {
+                    yield return (number, processor);
+                }
+            }
+        }
+    }
 
     /// <summary>Adds a processor that is complete; gives its number.</summary>
     /// <inheritdoc cref="Make"/>
@@ -41,13 +57,20 @@ internal sealed class Shootdown(StripedCounter events, Omissions omissions)
     {
         using (_lock.Hold())
         {
-            if (_count == ProcessorSet.Capacity)
+            bool again = _free.TryPeek(out int free);
+            if (!again && _count == ProcessorSet.Capacity)
             {
                 throw new InvalidOperationException(
                     $"A machine has at most {ProcessorSet.Capacity:N0} processors, which this one has; use those that there are, for one space after another.");
             }
 
-            var processor = make(_count);
+            var processor = make(again ? free : _count);
+            if (again)
+            {
+                Volatile.Write(ref _processors[_free.Pop()], processor);
+                return processor;
+            }
+
             if (_count == _processors.Length)
             {
                 var larger = new ITranslationCache?[_count * 2];
@@ -66,10 +89,12 @@ internal sealed class Shootdown(StripedCounter events, Omissions omissions)
     }
 
     /// <summary>
-    /// Takes out a processor that has ended; one that is not there is left alone. Its number is not given again: spaces may be
-    /// marked with it.
+    /// Takes out a processor that has ended and loads no space any more; one that is not there is left alone. Its number is given
+    /// again when no space is marked with it.
     /// </summary>
-    public void Remove(ITranslationCache processor)
+    /// <param name="processor">The processor.</param>
+    /// <param name="spaces">All spaces that it may have loaded.</param>
+    public void Remove(ITranslationCache processor, IEnumerable<SpaceTables> spaces)
     {
         using (_lock.Hold())
         {
@@ -77,6 +102,12 @@ internal sealed class Shootdown(StripedCounter events, Omissions omissions)
             if (number >= 0)
             {
                 Volatile.Write(ref _processors[number], null);
+                foreach (var space in spaces)
+                {
+                    space.MarkDroppedFrom(number);
+                }
+
+                _free.Push(number);
             }
         }
     }

@@ -26,10 +26,10 @@ public abstract class SpaceTables : TableOwner
     public PhysicalAddress RootAddress => Root.Address;
 
     /// <summary>
-    /// Whether the space is about to give its tables back. Set before processors are made to forget it; a processor
-    /// looks after it has set its mark in <see cref="LoadedOn"/>, so that one of the two sees the other.
+    /// Whether the space is about to give its tables back, or has. Set before processors are made to forget it; a processor
+    /// looks after it has set its mark, so that one of the two sees the other. Safe for threads; once true it stays so.
     /// </summary>
-    internal bool IsEnding => Volatile.Read(ref _ending);
+    public bool IsEnding => Volatile.Read(ref _ending);
 
     private protected void BeginEnding()
     {

@@ -242,6 +242,17 @@ internal sealed class TableStore
         while (Interlocked.CompareExchange(ref word, Format.Touched(new Entry(before), level, dirty).Raw, before) != before);
     }
 
+    /// <summary>
+    /// Puts an entry that says the same with other marks in the place of one, as a processor does: without a lock. The caller keeps the
+    /// table from being used for anything else.
+    /// </summary>
+    /// <returns>False where another entry stands there.</returns>
+    public bool TryReplaceMarks(Frame table, int index, Entry before, Entry after)
+    {
+        Schedule.Reach(SchedulePoint.EntryWrite, table.Word(index));
+        return Interlocked.CompareExchange(ref Memory.EntryAt(table, index), after.Raw, before.Raw) == before.Raw;
+    }
+
     /// <summary>Makes a present leaf read-only and clean. Under the table's lock; the caller flushes.</summary>
     public void Clean(Frame table, int level, int index)
     {

@@ -1,5 +1,6 @@
 using Pando.Hardware;
 using Pando.Machines;
+using Pando.Tables;
 using static Pando.Tests.Machines.ProcessorBench;
 
 namespace Pando.Tests.Machines;
