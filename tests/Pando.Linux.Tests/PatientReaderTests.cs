@@ -4,6 +4,7 @@ using Pando.Linux.Proc;
 namespace Pando.Linux.Tests;
 
 /// <summary>Who is waited for, who is left behind, and what is said of them.</summary>
+[Collection(nameof(LiveLinux))]
 public class PatientReaderTests
 {
     private static readonly TimeSpan Short = TimeSpan.FromSeconds(0.4);

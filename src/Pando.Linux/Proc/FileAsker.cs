@@ -18,6 +18,9 @@ public sealed class FileAsker : IDisposable
 
     private const int MostTurns = 10;
 
+    // To start a program is not to answer: on a busy machine it takes as long as it takes.
+    private static readonly TimeSpan MostStart = TimeSpan.FromSeconds(20);
+
     // Each is waited for, and holds a child until it answers: with more of them the machine is beyond help by asking.
     private const int MostSilent = 4;
 
@@ -26,6 +29,7 @@ public sealed class FileAsker : IDisposable
     private readonly TimeSpan _patience;
     private readonly TimeBudget _time;
     private Process? _child;
+    private bool _cannotStart;
 
     internal FileAsker(IReadOnlyList<string> command, TimeSpan patience, TimeBudget time) => (_command, _patience, _time) = (command, patience, time);
 
@@ -54,7 +58,7 @@ public sealed class FileAsker : IDisposable
     /// now or did not before, if several do not answer or the time is over, or if there is nobody to ask.</summary>
     internal FileAnswer? Ask(uint device, string path)
     {
-        if (_command.Count == 0 || _time.IsOver || SilentDevices.Count >= MostSilent || SilentDevices.Contains(device))
+        if (_command.Count == 0 || _cannotStart || _time.IsOver || SilentDevices.Count >= MostSilent || SilentDevices.Contains(device))
         {
             return null;
         }
@@ -73,7 +77,18 @@ public sealed class FileAsker : IDisposable
 
         try
         {
-            _child ??= Start();
+            if (_child is null)
+            {
+                _child = Start();
+                if (!_child.StandardOutput.ReadLineAsync().Wait(_time.Left(MostStart)))
+                {
+                    // Nothing was asked yet: no device is silent, and no other child would do better.
+                    _cannotStart = true;
+                    LeaveBehind()?.Dispose();
+                    return null;
+                }
+            }
+
             _child.StandardInput.WriteLine(path);
             _child.StandardInput.Flush();
             if (!TryReadLine(_child, out var line))
@@ -160,9 +175,7 @@ public sealed class FileAsker : IDisposable
             start.ArgumentList.Add(word);
         }
 
-        var child = Process.Start(start) ?? throw new InvalidOperationException("the program was not started");
-        _ = TryReadLine(child, out _); // the greeting: starting is not answering
-        return child;
+        return Process.Start(start) ?? throw new InvalidOperationException("the program was not started");
     }
 
     private static string Text(FileAnswer a) => string.Create(CultureInfo.InvariantCulture,

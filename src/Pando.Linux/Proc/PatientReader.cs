@@ -12,7 +12,7 @@ namespace Pando.Linux.Proc;
 /// </summary>
 /// <remarks>
 /// Given up is a process on which no call returned for the whole patience while the thread that reads it slept: a long
-/// walk by the kernel, or a machine too busy to let the thread run, is waited for. At the end of the phase of <see cref="Time"/> nothing new is
+/// walk by the kernel, or a machine too busy to let the thread (or this program) run, is waited for. At the end of the phase of <see cref="Time"/> nothing new is
 /// begun, and what is being read is left behind too; it is not called stuck.
 /// </remarks>
 internal sealed class PatientReader
@@ -20,6 +20,9 @@ internal sealed class PatientReader
     private const int Tick = 10; // milliseconds between looks at the threads
     private const int StackSize = 256 << 10;
     private const int MostReaders = 256;
+
+    // The most of a silence that one look counts: where this program itself did not run (a garbage collection, a busy machine), nor did its readers.
+    private static readonly TimeSpan MostBetweenLooks = TimeSpan.FromMilliseconds(5 * Tick);
 
     // After this, two other threads take the blocked one's place, so that very many stuck processes are waited for at once.
     private static readonly TimeSpan Slow = TimeSpan.FromMilliseconds(30);
@@ -82,12 +85,15 @@ internal sealed class PatientReader
                     Start();
                 }
 
+                var last = Stopwatch.GetTimestamp();
                 while (_readers.Count > 0)
                 {
                     Monitor.Wait(_gate, Tick);
+                    var since = Stopwatch.GetElapsedTime(last);
+                    last = Stopwatch.GetTimestamp();
                     foreach (var reader in _readers.ToArray())
                     {
-                        Look(reader);
+                        Look(reader, since < MostBetweenLooks ? since : MostBetweenLooks);
                     }
                 }
             }
@@ -168,12 +174,14 @@ internal sealed class PatientReader
             return false;
         }
 
-        private void Look(Reader reader)
+        /// <param name="reader">Who is looked at.</param>
+        /// <param name="since">How much of the time since the look before counts.</param>
+        private void Look(Reader reader, TimeSpan since)
         {
             var beats = reader.Heart.Beats;
             if (beats != reader.SeenBeats || IsRunning(reader))
             {
-                (reader.SeenBeats, reader.Since) = (beats, Stopwatch.GetTimestamp());
+                (reader.SeenBeats, reader.Silence) = (beats, TimeSpan.Zero);
                 if (owner.Time.IsOver)
                 {
                     _left += reader.HasItem ? 1 : 0;
@@ -183,8 +191,8 @@ internal sealed class PatientReader
                 return;
             }
 
-            var silence = Stopwatch.GetElapsedTime(reader.Since);
-            if (silence >= Slow && !reader.IsReplaced)
+            reader.Silence += since;
+            if (reader.Silence >= Slow && !reader.IsReplaced)
             {
                 reader.IsReplaced = true;
                 for (var i = 0; i < 2 && _next < items.Count && _readers.Count < MostReaders; i++)
@@ -193,7 +201,7 @@ internal sealed class PatientReader
                 }
             }
 
-            if (silence >= (owner.Time.IsOver ? LeastPatience : owner.Patience) && reader.HasItem)
+            if (reader.Silence >= (owner.Time.IsOver ? LeastPatience : owner.Patience) && reader.HasItem)
             {
                 owner._stuck.TryAdd(reader.Pid, what);
                 Blocked.TryAdd((owner._proc, reader.Pid), 0);
@@ -239,6 +247,6 @@ internal sealed class PatientReader
         public bool IsReplaced;
         public bool IsGivenUp;
         public long SeenBeats;
-        public long Since = Stopwatch.GetTimestamp();
+        public TimeSpan Silence;
     }
 }
