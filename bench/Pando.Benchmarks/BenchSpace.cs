@@ -14,12 +14,12 @@ internal sealed class BenchSpace : SpaceTables
         Store = store;
         store.Owners.Add(this);
         var format = store.Format;
-        var table = Create(store, format.Levels);
+        var table = Create(store, format.Geometry.Levels);
         Root = table;
-        for (int level = format.Levels; level > Level.Pte; level--)
+        for (int level = format.Geometry.Levels; level > Level.Pte; level--)
         {
             var child = Create(store, level - 1);
-            store.Prepare(table, 0, format.MakeSlot(level, child.Address, Rights.All));
+            store.Prepare(table, 0, format.MakeSlot(level, store.Memory.AddressOf(child), Rights.All));
             if (level == Level.Pmd)
             {
                 // RAM's own first 2 MiB: any bytes do.
@@ -30,7 +30,7 @@ internal sealed class BenchSpace : SpaceTables
         }
 
         store.Frames.TryAllocate(FrameKind.Anonymous, out var page);
-        store.Prepare(table, 1, format.MakeLeaf(Level.Pte, page.Address, Rights.ReadWrite));
+        store.Prepare(table, 1, format.MakeLeaf(Level.Pte, store.Memory.AddressOf(page), Rights.ReadWrite));
     }
 
     internal override TableStore Store { get; }

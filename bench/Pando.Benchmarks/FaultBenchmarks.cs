@@ -23,10 +23,10 @@ public class FaultBenchmarks : IDisposable
     [IterationSetup]
     public void Build()
     {
-        _world = new BenchWorld(Sharing, Pages * Level.EntrySpan(Level.Pmd), populate: false);
+        _world = new BenchWorld(Sharing, Pages * X64.EntrySpan(Level.Pmd), populate: false);
 
         // The tables, by one fault in each GiB.
-        for (int i = 0; i < Pages; i += Level.Entries)
+        for (int i = 0; i < Pages; i += X64.Entries)
         {
             Fault(i);
         }
@@ -44,7 +44,7 @@ public class FaultBenchmarks : IDisposable
     {
         for (int i = 0; i < Pages; i++)
         {
-            if (i % Level.Entries != 0)
+            if (i % X64.Entries != 0)
             {
                 Fault(i);
             }
@@ -53,7 +53,7 @@ public class FaultBenchmarks : IDisposable
 
     private void Fault(int page)
     {
-        if (!_world.First.Fault(_world.Start + (page * Level.EntrySpan(Level.Pmd)), AccessKind.Read).IsResolved)
+        if (!_world.First.Fault(_world.Start + (page * X64.EntrySpan(Level.Pmd)), AccessKind.Read).IsResolved)
         {
             throw new InvalidOperationException("A page of the file could not be faulted in.");
         }

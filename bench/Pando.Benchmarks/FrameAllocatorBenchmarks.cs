@@ -23,7 +23,7 @@ public class FrameAllocatorBenchmarks : IDisposable
     [GlobalSetup]
     public void Build()
     {
-        _memory = new PhysicalMemory(256L << 20);
+        _memory = new PhysicalMemory(256L << 20, X64Format.FourLevels.Geometry);
         _frames = new FrameAllocator(_memory, new Omissions());
     }
 

@@ -18,7 +18,7 @@ namespace Pando.Benchmarks;
 /// </remarks>
 internal static class GrowthCosts
 {
-    private const long Page = Level.PageSize;
+    private const long Page = X64.PageSize;
     private const long Block = 2L << 20;
     private const int Doublings = 3;
 

@@ -6,7 +6,6 @@ using Pando.Kvm.Native;
 using Pando.Kvm.Processor;
 using Pando.Machines;
 using Pando.Spaces;
-using Pando.Tests.Shared;
 
 namespace Pando.Benchmarks;
 

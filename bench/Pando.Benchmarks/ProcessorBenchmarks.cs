@@ -21,7 +21,7 @@ public class ProcessorBenchmarks : IDisposable
     [GlobalSetup]
     public void Build()
     {
-        _memory = new PhysicalMemory(16L << 20);
+        _memory = new PhysicalMemory(16L << 20, X64Format.FourLevels.Geometry);
         var store = new TableStore(_memory, X64Format.FourLevels);
         _space = new BenchSpace(store);
         _other = new BenchSpace(store);
@@ -71,7 +71,7 @@ public class ProcessorBenchmarks : IDisposable
     [Benchmark]
     public ulong DropLeafAndLoad()
     {
-        _processor.Drop(_space, AddressRange.FromLength(BenchSpace.SmallPage, Level.PageSize), tables: false);
+        _processor.Drop(_space, AddressRange.FromLength(BenchSpace.SmallPage, X64.PageSize), tables: false);
         _processor.TryRead(BenchSpace.SmallPage, out ulong value);
         return value;
     }

@@ -3,7 +3,6 @@ using System.Globalization;
 using Pando.Linux.Analysis;
 using Pando.Linux.Report;
 using Pando.Linux.Snapshot;
-using Pando.Tests.Shared;
 
 namespace Pando.Benchmarks;
 

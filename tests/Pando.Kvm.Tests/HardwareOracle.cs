@@ -50,7 +50,7 @@ internal sealed class HardwareOracle : IDisposable
         _random = new Random(seed);
         var sharing = Pick(SharingLevels.All, SharingLevels.None, SharingLevels.UpTo2MiB, SharingLevels.UpTo1GiB, SharingLevels.Pmd);
         bool large = _random.Next(3) > 0;
-        Tell($"seed {seed}: {format.Levels} levels, sharing {sharing}, large pages {large}");
+        Tell($"seed {seed}: {format.Geometry.Levels} levels, sharing {sharing}, large pages {large}");
         _joined = new JoinedMachine(sharing: sharing, largePages: large, device: 8 * JoinedMachine.Gibi, parks: parks, format: format);
         _software = _joined.Machine.AddProcessor();
         _cpu = _joined.Kvm.Processors[0].Cpu;
@@ -272,10 +272,10 @@ internal sealed class HardwareOracle : IDisposable
         var path = new List<Step>();
         var store = _joined.Machine.Store;
         var table = _space.Root;
-        for (int level = store.Format.Levels; store.Format.IsCanonical(address); level--)
+        for (int level = store.Format.Geometry.Levels; store.Format.IsCanonical(address); level--)
         {
-            var entry = store.Read(table, Level.Index(address.Value, level));
-            path.Add(new Step(table, level, Level.Index(address.Value, level)));
+            var entry = store.Read(table, X64.Index(address.Value, level));
+            path.Add(new Step(table, level, X64.Index(address.Value, level)));
             if (!store.Format.IsSlot(entry, level) || !store.Memory.IsRam(store.Format.TargetOf(entry, level)))
             {
                 break;
@@ -308,7 +308,7 @@ internal sealed class HardwareOracle : IDisposable
         }
     }
 
-    private void Flush(List<Step> path) => _joined.Kvm.Virtual.Flush([.. path.Select(step => step.Table.Address.Value).Distinct()]);
+    private void Flush(List<Step> path) => _joined.Kvm.Virtual.Flush([.. path.Select(step => _joined.Machine.Memory.AddressOf(step.Table).Value).Distinct()]);
 
     private EntryFormat Format => _joined.Machine.Format;
 
@@ -322,7 +322,7 @@ internal sealed class HardwareOracle : IDisposable
         var last = path[^1];
         var entry = _joined.Machine.Store.Read(last.Table, last.Index);
         return Format.IsLeaf(entry, last.Level)
-            ? Format.TargetOf(entry, last.Level) + (long)(address.Value & (ulong)(Level.EntrySpan(last.Level) - 1))
+            ? Format.TargetOf(entry, last.Level) + (long)(address.Value & (ulong)(X64.EntrySpan(last.Level) - 1))
             : null;
     }
 

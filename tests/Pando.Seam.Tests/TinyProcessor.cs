@@ -130,7 +130,7 @@ internal sealed class TinyProcessor : IPlatformProcessor, IDisposable
     private bool TryTranslate(AddressSpace space, VirtualAddress address, AccessKind access, out PhysicalAddress place)
     {
         var needed = access == AccessKind.Write ? Rights.Write : Rights.Read;
-        var key = ((SpaceTables)space, address.PageStart.Value);
+        var key = ((SpaceTables)space, _machine.Format.Geometry.PageStart(address).Value);
         if (!_kept.TryGetValue(key, out var kept) || (kept.Rights & needed) == 0 || (access == AccessKind.Write && !kept.Dirty))
         {
             kept = default;
@@ -147,7 +147,7 @@ internal sealed class TinyProcessor : IPlatformProcessor, IDisposable
                 if (view.TryMark(leaf, access == AccessKind.Write))
                 {
                     kept = new CachedTranslation(
-                        space, address.PageStart.AlignDown(leaf.PageSize), leaf.Level, IsLeaf: true, leaf.Page, leaf.Rights, ProtectionKey: 0, access == AccessKind.Write);
+                        space, _machine.Format.Geometry.PageStart(address).AlignDown(leaf.PageSize), leaf.Level, IsLeaf: true, leaf.Page, leaf.Rights, ProtectionKey: 0, access == AccessKind.Write);
                 }
             }
             while (kept.Space is null);

@@ -28,7 +28,7 @@ internal sealed record ProcessorChoice(bool UsesKvm, bool IsRequired, string Why
             throw new InputException($"--processor: '{text}' is no kind of processor; use kvm, software or auto");
         }
 
-        var availability = KvmAvailability.Check(format.Levels);
+        var availability = KvmAvailability.Check(format.Geometry.Levels);
         return availability.IsUsable ? new ProcessorChoice(UsesKvm: true, required, "")
             : required ? throw new InputException($"--processor: KVM cannot be used here: {availability.Reason}; use --processor software")
             : Software(availability.Reason);

@@ -35,18 +35,18 @@ internal sealed record RunInput
     /// <exception cref="InputException">One of them cannot be used.</exception>
     public RunOptions Validate(long available)
     {
-        long page = ByteSize.Parse("--page", Page);
-        if (page != Level.PageSize && page != Level.EntrySpan(Level.Pmd))
-        {
-            throw new InputException($"--page: '{Page}' is no page size of this format; use 2MiB or 4KiB");
-        }
-
         var format = Levels.Trim() switch
         {
             "4" => X64Format.FourLevels,
             "5" => X64Format.FiveLevels,
             _ => throw new InputException($"--levels: '{Levels}' is not how many levels x86-64 has; use 4 or 5"),
         };
+        long page = ByteSize.Parse("--page", Page);
+        if (page != format.Geometry.PageSize && page != format.Geometry.EntrySpan(Level.Pmd))
+        {
+            throw new InputException($"--page: '{Page}' is no page size of this format; use 2MiB or 4KiB");
+        }
+
         long memory = ReadMemory(page, format);
         int processes = ReadCount("--processes", Processes, MostProcesses, "10000");
         int threads = Threads is null
@@ -94,14 +94,14 @@ internal sealed record RunInput
         {
             long up = memory - (memory % page) + page;
             string nearest = memory > page ? $"{ByteSize.Exact(memory - (memory % page))} or {ByteSize.Exact(up)}" : ByteSize.Exact(up);
-            throw new InputException($"--memory: '{Memory}' is not a whole number of {ByteSize.Exact(page)} pages; use {nearest}{(page > Level.PageSize && memory % Level.PageSize == 0 ? ", or --page 4KiB" : "")}");
+            throw new InputException($"--memory: '{Memory}' is not a whole number of {ByteSize.Exact(page)} pages; use {nearest}{(page > format.Geometry.PageSize && memory % format.Geometry.PageSize == 0 ? ", or --page 4KiB" : "")}");
         }
 
         long most = World.MostMemory(format);
         if (memory > most)
         {
-            string other = format.Levels == 4 && memory <= World.MostMemory(X64Format.FiveLevels) ? ", or --levels 5" : "";
-            throw new InputException($"--memory: {format.Levels} levels of page tables can address at most {ByteSize.Exact(most)} for user code and physical memory, '{Memory}' is more; use that or less{other}");
+            string other = format.Geometry.Levels == 4 && memory <= World.MostMemory(X64Format.FiveLevels) ? ", or --levels 5" : "";
+            throw new InputException($"--memory: {format.Geometry.Levels} levels of page tables can address at most {ByteSize.Exact(most)} for user code and physical memory, '{Memory}' is more; use that or less{other}");
         }
 
         return memory;

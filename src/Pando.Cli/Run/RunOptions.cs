@@ -27,5 +27,5 @@ internal sealed record RunOptions(
     public ProcessorChoice Processor { get; init; } = ProcessorChoice.Software("");
 
     /// <summary>The level of the tables that hold the leaves.</summary>
-    public int LeafLevel => PageSize == Level.PageSize ? Level.Pte : Level.Pmd;
+    public int LeafLevel => PageSize == Format.Geometry.PageSize ? Level.Pte : Level.Pmd;
 }

@@ -23,7 +23,7 @@ internal static class RunWork
             options.Memory,
             options.Processes,
             options.PageSize,
-            options.Format.Levels,
+            options.Format.Geometry.Levels,
             options.Threads,
             options.Budget,
             options.PmemPath,

@@ -34,7 +34,7 @@ internal sealed class World : IDisposable
         Device = device;
         File = file;
         _request = MapRequest.SharedFile(file, Rights.ReadWrite);
-        if (plan.Options.Memory > (long)(plan.Options.Format.UserEnd.Value / 2))
+        if (plan.Options.Memory > (long)(plan.Options.Format.Geometry.UserEnd.Value / 2))
         {
             _request = _request with { Address = LowestFixed, Placement = MapPlacement.FixedNoReplace };
         }
@@ -69,7 +69,7 @@ internal sealed class World : IDisposable
     public static long MostMemory(EntryFormat format)
     {
         long tebibyte = 1L << 40;
-        long user = (format.UserEnd - LowestFixed) & -tebibyte;
+        long user = (format.Geometry.UserEnd - LowestFixed) & -tebibyte;
 
         // Below the device lies the machine's RAM, of which there may be as much as the budget says.
         long physical = (1L << format.PhysicalAddressBits) - tebibyte;

@@ -55,14 +55,14 @@ internal static class WorldMeasure
         var first = world.Spaces[0];
         var result = new List<LevelBytes>();
         same = true;
-        for (int level = world.Machine.Format.Levels; level >= world.Plan.Options.LeafLevel; level--)
+        for (int level = world.Machine.Format.Geometry.Levels; level >= world.Plan.Options.LeafLevel; level--)
         {
             int tables = first.TablesAt(level);
             same &= Array.TrueForAll(world.Spaces, space => space.TablesAt(level) == tables);
-            long perProcess = (long)tables * Level.PageSize;
-            long file = totals.Files[level] * Level.PageSize;
+            long perProcess = (long)tables * world.Plan.Options.Format.Geometry.PageSize;
+            long file = totals.Files[level] * world.Plan.Options.Format.Geometry.PageSize;
             result.Add(new LevelBytes(
-                Level.Name(level), perProcess, file, totals.At(level) * Level.PageSize, Extrapolate(file, perProcess, world.Plan.Options.Processes)));
+                Level.Name(level), perProcess, file, totals.At(level) * world.Plan.Options.Format.Geometry.PageSize, Extrapolate(file, perProcess, world.Plan.Options.Processes)));
         }
 
         return result;

@@ -16,9 +16,9 @@ internal sealed record WorldPlan(RunOptions Options, ShareLevel Share, long File
     {
         long file = 0;
         long own = 1; // the root
-        for (int level = options.LeafLevel; level < options.Format.Levels; level++)
+        for (int level = options.LeafLevel; level < options.Format.Geometry.Levels; level++)
         {
-            long span = Level.TableSpan(level);
+            long span = options.Format.Geometry.TableSpan(level);
             long tables = (options.Memory + span - 1) / span;
             if (level <= share.Level)
             {
@@ -37,11 +37,11 @@ internal sealed record WorldPlan(RunOptions Options, ShareLevel Share, long File
     public bool LeavesAreShared => Options.LeafLevel <= Share.Level;
 
     /// <summary>Bytes of all tables with so many processes.</summary>
-    public long BytesFor(long processes) => (FileTables + (processes * TablesPerProcess)) * Level.PageSize;
+    public long BytesFor(long processes) => (FileTables + (processes * TablesPerProcess)) * Options.Format.Geometry.PageSize;
 
     /// <summary>How many of the processes fit in the budget.</summary>
     public int ProcessesToBuild =>
-        (int)Math.Clamp(((Options.Budget / Level.PageSize) - FileTables) / TablesPerProcess, 0, Options.Processes);
+        (int)Math.Clamp(((Options.Budget / Options.Format.Geometry.PageSize) - FileTables) / TablesPerProcess, 0, Options.Processes);
 
     /// <summary>RAM for the machine: reserved, and used only as far as tables and their indexes need it.</summary>
     public long MachineRam
@@ -50,7 +50,7 @@ internal sealed record WorldPlan(RunOptions Options, ShareLevel Share, long File
         {
             // An index frame for every 512 tables of a file, and what the allocator keeps back per processor.
             long need = BytesFor(ProcessesToBuild) + (FileTables * 16) + (64L << 20);
-            long block = Level.EntrySpan(Level.Pmd);
+            long block = Options.Format.Geometry.EntrySpan(Level.Pmd);
             return (need + block - 1) / block * block;
         }
     }
@@ -70,6 +70,6 @@ internal sealed record WorldPlan(RunOptions Options, ShareLevel Share, long File
         long need = BytesFor(least);
         string budget = need <= available ? $"use --budget {ByteSize.Exact((need + (1 << 20) - 1) >> 20 << 20)} or more, or" : $"this host has {ByteSize.Format(available)} to give; use";
         throw new InputException(
-            $"not enough RAM: with {(Share.Level == 0 ? "no sharing" : $"sharing at {Share.Name}")}, the page tables of {(least == 1 ? "one process" : "two processes")} take {ByteSize.Format(need)}, the budget is {ByteSize.Format(Options.Budget)}; {budget} less --memory{(Options.LeafLevel == Level.Pte && Options.Memory % Level.EntrySpan(Level.Pmd) == 0 ? " or --page 2MiB" : "")}");
+            $"not enough RAM: with {(Share.Level == 0 ? "no sharing" : $"sharing at {Share.Name}")}, the page tables of {(least == 1 ? "one process" : "two processes")} take {ByteSize.Format(need)}, the budget is {ByteSize.Format(Options.Budget)}; {budget} less --memory{(Options.LeafLevel == Level.Pte && Options.Memory % Options.Format.Geometry.EntrySpan(Level.Pmd) == 0 ? " or --page 2MiB" : "")}");
     }
 }

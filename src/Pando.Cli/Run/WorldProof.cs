@@ -35,7 +35,7 @@ internal sealed class WorldProof
         _writer = world.Machine.AddProcessor();
         _reader = world.Machine.AddProcessor();
         _hasBytes = world.Device.Backing != PmemBacking.None;
-        _offsets = SampleOffsets(world.Plan.Options.Memory);
+        _offsets = SampleOffsets(world.Plan.Options.Memory, world.Plan.Options.Format.Geometry.PageSize);
         int spaces = Math.Min(MostSpaces, world.Spaces.Length);
         _spaces = [.. Enumerable.Range(0, spaces).Select(i => world.Spaces[(int)((long)i * (world.Spaces.Length - 1) / Math.Max(1, spaces - 1))])];
     }
@@ -95,10 +95,10 @@ internal sealed class WorldProof
     }
 
     /// <summary>One word in each of equal parts of the memory, at a place in it that differs from part to part.</summary>
-    private static long[] SampleOffsets(long memory)
+    private static long[] SampleOffsets(long memory, long page)
     {
         const int Word = sizeof(ulong);
-        long count = Math.Min(MostSamples, memory / Level.PageSize);
+        long count = Math.Min(MostSamples, memory / page);
         long part = memory / count / Word * Word;
         long[] offsets = new long[count];
         for (int i = 0; i < count; i++)

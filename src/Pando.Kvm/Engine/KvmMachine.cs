@@ -75,7 +75,7 @@ public sealed class KvmMachine : IPlatformProcessor, IShadowTables, IDisposable
 
         _userMemory = new UserMemory(machine);
         _processors = new SpaceProcessor[processors];
-        _vm = new VirtualMachine(machine.Format.Levels, parks);
+        _vm = new VirtualMachine(machine.Format.Geometry.Levels, parks);
         try
         {
             if (IsShadowed)

@@ -1,5 +1,4 @@
 using Pando.Concurrency;
-using Pando.Hardware;
 
 namespace Pando.Files;
 
@@ -34,7 +33,7 @@ public sealed partial class DaxFile
 
         if (source.Device != Device
             || sourceOffset < 0 || offset < 0 || length <= 0
-            || ((sourceOffset | length | offset) & (Level.PageSize - 1)) != 0
+            || !Geometry.IsPageAligned(sourceOffset | length | offset)
             || (source == this && sourceOffset < offset + length && offset < sourceOffset + length)
             || offset > MaxSize - length || sourceOffset > MaxSize - length
             || IsPastEnd(offset + length - 1))

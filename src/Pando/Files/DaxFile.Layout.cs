@@ -15,7 +15,7 @@ public sealed partial class DaxFile
     /// </returns>
     public Errno CollapseRange(long offset, long length)
     {
-        if (offset < 0 || length <= 0 || ((offset | length) & (Level.PageSize - 1)) != 0)
+        if (offset < 0 || length <= 0 || !Geometry.IsPageAligned(offset | length))
         {
             return Errno.EINVAL;
         }
@@ -45,7 +45,7 @@ public sealed partial class DaxFile
     /// </returns>
     public Errno InsertRange(long offset, long length)
     {
-        if (offset < 0 || length <= 0 || ((offset | length) & (Level.PageSize - 1)) != 0)
+        if (offset < 0 || length <= 0 || !Geometry.IsPageAligned(offset | length))
         {
             return Errno.EINVAL;
         }
@@ -113,7 +113,7 @@ public sealed partial class DaxFile
     /// <inheritdoc/>
     internal override PageStatus Allocate(long offset)
     {
-        long block = offset & -Level.EntrySpan(Level.Pmd);
+        long block = offset & -Geometry.EntrySpan(Level.Pmd);
         using var steady = Tables.Invalidate.Hold();
         if (IsPastEnd(offset))
         {
@@ -122,8 +122,8 @@ public sealed partial class DaxFile
 
         if (MustCopyToStore(offset))
         {
-            ShareAwaited(steady, block, block + Level.EntrySpan(Level.Pmd));
-            LeadAlone(steady, block, block + Level.EntrySpan(Level.Pmd));
+            ShareAwaited(steady, block, block + Geometry.EntrySpan(Level.Pmd));
+            LeadAlone(steady, block, block + Geometry.EntrySpan(Level.Pmd));
         }
 
         var present = _extents.At(offset);
@@ -144,7 +144,7 @@ public sealed partial class DaxFile
         if (status == PageStatus.OutOfSpace && present.IsShared)
         {
             // When there was no room, what others have left was given up: perhaps they were those who lay here.
-            LeadAlone(steady, block, block + Level.EntrySpan(Level.Pmd));
+            LeadAlone(steady, block, block + Geometry.EntrySpan(Level.Pmd));
             status = MustCopyToStore(offset) ? status : PageStatus.Found;
         }
 
@@ -201,17 +201,17 @@ public sealed partial class DaxFile
     private bool TakesWholeBlock(long offset)
     {
         var present = ExtentAt(offset);
-        long block = offset & -Level.EntrySpan(Level.Pmd);
-        long end = block + Level.EntrySpan(Level.Pmd);
+        long block = offset & -Geometry.EntrySpan(Level.Pmd);
+        long end = block + Geometry.EntrySpan(Level.Pmd);
         return end <= Size
             && (present.Length == 0 || !Device.IsPoisoned(present.DeviceOffset + (block - present.FileOffset), end - block))
             && (present.Length == 0 ? _extents.IsHole(block, end) : present.IsShared && present.FileOffset <= block && end <= present.FileEnd);
     }
 
     /// <summary>Takes new space for a page, or for the 2 MiB around it; for the page alone where there is not enough.</summary>
-    private static Errno TakeSpace(SpaceClaim claim, long offset, bool whole, out FileExtent taken)
+    private Errno TakeSpace(SpaceClaim claim, long offset, bool whole, out FileExtent taken)
     {
-        long block = Level.EntrySpan(Level.Pmd);
+        long block = Geometry.EntrySpan(Level.Pmd);
         var error = Errno.ENOSPC;
         long size = block;
         long at = 0;
@@ -222,7 +222,7 @@ public sealed partial class DaxFile
 
         if (error == Errno.ENOSPC)
         {
-            size = Level.PageSize;
+            size = Geometry.PageSize;
             error = claim.Take(size, size, out at);
         }
 

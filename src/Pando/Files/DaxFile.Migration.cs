@@ -69,9 +69,9 @@ public sealed partial class DaxFile
             .SelectMany(InBlocks)
             .SelectMany(Device.WithoutPoison);
 
-    private static IEnumerable<FileExtent> InBlocks(FileExtent extent)
+    private IEnumerable<FileExtent> InBlocks(FileExtent extent)
     {
-        long size = Level.EntrySpan(Level.Pmd);
+        long size = Geometry.EntrySpan(Level.Pmd);
         for (long block = extent.FileOffset & -size; block < extent.FileEnd; block += size)
         {
             yield return ExtentMap.Slice(extent, block, block + size);
@@ -90,11 +90,11 @@ public sealed partial class DaxFile
         }
 
         using var claim = Device.Claim();
-        long alignment = piece.Length == Level.EntrySpan(Level.Pmd) ? piece.Length : Level.PageSize;
+        long alignment = piece.Length == Geometry.EntrySpan(Level.Pmd) ? piece.Length : Geometry.PageSize;
         var error = claim.Take(piece.Length, alignment, out long target);
-        if (error == Errno.ENOSPC && alignment > Level.PageSize)
+        if (error == Errno.ENOSPC && alignment > Geometry.PageSize)
         {
-            error = claim.Take(piece.Length, Level.PageSize, out target);
+            error = claim.Take(piece.Length, Geometry.PageSize, out target);
         }
 
         if (error != Errno.None)

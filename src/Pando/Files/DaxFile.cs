@@ -64,7 +64,7 @@ public sealed partial class DaxFile : MappedFile
     public IReadOnlyList<FileExtent> Extents => [.. _extents.Within(0, long.MaxValue)];
 
     /// <inheritdoc/>
-    public override long PageSize => Level.EntrySpan(Level.Pmd);
+    public override long PageSize => Geometry.EntrySpan(Level.Pmd);
 
     /// <inheritdoc/>
     public override bool SupportsSynchronousMappings => true;
@@ -87,7 +87,7 @@ public sealed partial class DaxFile : MappedFile
 
         var extent = ExtentAt(offset);
         return extent.Length == 0
-            ? Device.ZeroPage.Address + (offset & (Level.PageSize - 1))
+            ? Device.ZeroPageAddress + (offset - Geometry.PageStart(offset))
             : Device.Start + extent.DeviceOffset + (offset - extent.FileOffset);
     }
 
@@ -103,16 +103,16 @@ public sealed partial class DaxFile : MappedFile
         var extent = _extents.At(offset);
         var reason = WhySmall(offset, limits, extent);
         int level = reason == SmallPageReason.None ? Level.Pmd : Level.Pte;
-        long start = offset & -Level.EntrySpan(level);
+        long start = offset & -Geometry.EntrySpan(level);
         if (extent.Length == 0)
         {
             return write
                 ? FilePage.Failed(PageStatus.MustAllocate)
-                : new FilePage(PageStatus.Found, Level.Pte, reason, start, Device.ZeroPage.Address, Level.PageSize, Writable: false);
+                : new FilePage(PageStatus.Found, Level.Pte, reason, start, Device.ZeroPageAddress, Geometry.PageSize, Writable: false);
         }
 
         long place = extent.DeviceOffset + (start - extent.FileOffset);
-        if (Device.IsPoisoned(place, Level.EntrySpan(level)))
+        if (Device.IsPoisoned(place, Geometry.EntrySpan(level)))
         {
             return FilePage.Failed(PageStatus.Poisoned);
         }
@@ -126,15 +126,15 @@ public sealed partial class DaxFile : MappedFile
         // every page is looked at by itself.
         long end = level == Level.Pmd
             ? Math.Min(Math.Min(extent.FileEnd, limits.WindowEnd), Size)
-            : Math.Min(extent.FileEnd, (start & -Level.EntrySpan(Level.Pmd)) + Level.EntrySpan(Level.Pmd));
-        long run = Device.HasPoison ? 0 : (end - start) & -Level.EntrySpan(level);
+            : Math.Min(extent.FileEnd, (start & -Geometry.EntrySpan(Level.Pmd)) + Geometry.EntrySpan(Level.Pmd));
+        long run = Device.HasPoison ? 0 : (end - start) & -Geometry.EntrySpan(level);
         return new FilePage(
             PageStatus.Found,
             level,
             reason,
             start,
             Device.Start + place,
-            Math.Max(run, Level.EntrySpan(level)),
+            Math.Max(run, Geometry.EntrySpan(level)),
             Writable: write);
     }
 
@@ -144,14 +144,14 @@ public sealed partial class DaxFile : MappedFile
         var extent = ExtentAt(offset);
         return HasEnded ? Errno.EBADF
             : extent.Length == 0 ? Errno.EINVAL
-            : Device.PoisonPage(extent.DeviceOffset + ((offset - extent.FileOffset) & -(long)Level.PageSize));
+            : Device.PoisonPage(extent.DeviceOffset + ((offset - extent.FileOffset) & -(long)Geometry.PageSize));
     }
 
     /// <inheritdoc/>
     internal override bool HasFailed(long offset)
     {
         var extent = ExtentAt(offset);
-        return extent.Length != 0 && Device.IsPoisoned(extent.DeviceOffset + ((offset - extent.FileOffset) & -(long)Level.PageSize), Level.PageSize);
+        return extent.Length != 0 && Device.IsPoisoned(extent.DeviceOffset + ((offset - extent.FileOffset) & -(long)Geometry.PageSize), Geometry.PageSize);
     }
 
     /// <inheritdoc/>
@@ -250,7 +250,7 @@ public sealed partial class DaxFile : MappedFile
             long cut = ++count > Device.MostInPiece ? extent.FileOffset : extent.FileOffset + (MostBytesInPiece - bytes);
             if (cut < extent.FileEnd)
             {
-                long block = cut & -Level.EntrySpan(Level.Pmd);
+                long block = cut & -Geometry.EntrySpan(Level.Pmd);
                 return block > start ? block : cut;
             }
 
@@ -427,9 +427,9 @@ public sealed partial class DaxFile : MappedFile
             return false;
         }
 
-        long block = offset & -Level.EntrySpan(Level.Pmd);
+        long block = offset & -Geometry.EntrySpan(Level.Pmd);
         using var epoch = Store.Epochs.Enter();
-        return _awaitsClone.Overlaps(block, block + Level.EntrySpan(Level.Pmd));
+        return _awaitsClone.Overlaps(block, block + Geometry.EntrySpan(Level.Pmd));
     }
 
     /// <summary>The extent that has an offset, at this moment; one of length 0 where there is none. For those who are in no epoch.</summary>
@@ -446,7 +446,7 @@ public sealed partial class DaxFile : MappedFile
             return limits.Reason;
         }
 
-        long size = Level.EntrySpan(Level.Pmd);
+        long size = Geometry.EntrySpan(Level.Pmd);
         long start = offset & -size;
         if (start < limits.WindowStart || start + size > limits.WindowEnd)
         {

@@ -1,6 +1,7 @@
 using System.Diagnostics;
 using Pando.Concurrency;
 using Pando.Costs;
+using Pando.Hardware;
 using Pando.Intervals;
 
 namespace Pando.Files;
@@ -12,7 +13,7 @@ namespace Pando.Files;
 /// </summary>
 internal sealed class DeviceSpace
 {
-    private readonly IntervalTree<Present, FreePieces> _free = new(null);
+    private readonly IntervalTree<FreeSpace, FreePieces> _free = new(null);
 
     // What is taken and not here is one file's, which has not left it.
     private readonly IntervalMap<Sharers> _shared = new();
@@ -25,7 +26,13 @@ internal sealed class DeviceSpace
     private long _retired;
     private int _lock;
 
-    public DeviceSpace(long size) => _free.Set(0, size, default);
+    private readonly FreeSpace _shape;
+
+    public DeviceSpace(long size, TableGeometry geometry)
+    {
+        _shape = FreeSpace.Of(geometry);
+        _free.Set(0, size, _shape);
+    }
 
     /// <summary>Bytes free, in all pieces.</summary>
     public long Free => _free.Length;
@@ -62,12 +69,12 @@ internal sealed class DeviceSpace
         }
     }
 
-    /// <summary>Takes a piece of that length from a multiple of 1, 4 KiB, 2 MiB or 1 GiB on; false where there is none.</summary>
+    /// <summary>Takes a piece of that length from a multiple of 1, of a page, or of what an entry of level 2 or 3 covers on (4 KiB, 2 MiB, 1 GiB); false where there is none.</summary>
     public bool TryTake(long length, long alignment, out long start)
     {
         start = 0;
         using var held = WordLock.Hold(ref _lock, LockRank.FileStorage);
-        bool found = _free.TryFind(new FreePieces.Fit(length, alignment), out var piece);
+        bool found = _free.TryFind(new FreePieces.Fit(_shape, length, alignment), out var piece);
         if (found)
         {
             start = (piece.Start + alignment - 1) & -alignment;
@@ -145,7 +152,7 @@ internal sealed class DeviceSpace
     /// <summary>
     /// What is free, what does not belong to one file which has not left it, and what is out of use; for the auditor.
     /// </summary>
-    public (List<Interval<Present>> Free, List<Interval<Sharers>> Shared, List<Interval<Present>> OutOfUse) Snapshot()
+    public (List<Interval<FreeSpace>> Free, List<Interval<Sharers>> Shared, List<Interval<Present>> OutOfUse) Snapshot()
     {
         using var held = WordLock.Hold(ref _lock, LockRank.FileStorage);
         return ([.. _free], [.. _shared], [.. _outOfUse]);
@@ -204,7 +211,7 @@ internal sealed class DeviceSpace
             long free = any ? Math.Max(at, next.Start) : end;
             if (free > at)
             {
-                _free.Set(at, free, default);
+                _free.Set(at, free, _shape);
             }
 
             at = any ? Math.Min(end, next.End) : end;

@@ -13,8 +13,9 @@ namespace Pando.Files;
 /// </summary>
 internal sealed class DirtySet(TableStore store)
 {
-    private readonly Marks _blocks = new(store, Level.EntryShift(Level.Pmd));
-    private readonly Marks _pages = new(store, Level.PageShift);
+    private readonly Marks _blocks = new(store, store.Geometry.EntryShift(Level.Pmd));
+    private readonly Marks _pages = new(store, store.Geometry.PageShift);
+    private readonly TableGeometry _geometry = store.Geometry;
     private readonly Epochs _epochs = store.Epochs;
     private readonly TakenMarks.Store _taken = new();
 
@@ -36,7 +37,7 @@ internal sealed class DirtySet(TableStore store)
 
     private bool TryMarkIn(long offset, long length)
     {
-        long block = Level.EntrySpan(Level.Pmd);
+        long block = _geometry.EntrySpan(Level.Pmd);
         long firstWhole = (offset + block - 1) & -block;
         long endWhole = (offset + length) & -block;
         if (firstWhole >= endWhole)
@@ -100,7 +101,7 @@ internal sealed class DirtySet(TableStore store)
     public void Forget(long start, long end)
     {
         using var epoch = _epochs.Enter();
-        long block = Level.EntrySpan(Level.Pmd);
+        long block = _geometry.EntrySpan(Level.Pmd);
         long first = start & -block;
         long last = (end - 1) & -block;
         CutBlock(first, start, end);
@@ -118,7 +119,7 @@ internal sealed class DirtySet(TableStore store)
 
     private void CutBlock(long block, long start, long end)
     {
-        long blockEnd = block + Level.EntrySpan(Level.Pmd);
+        long blockEnd = block + _geometry.EntrySpan(Level.Pmd);
         if (!_blocks.Has(block))
         {
             return;

@@ -38,7 +38,7 @@ internal abstract class FileChange(TableStore store)
     /// </summary>
     public void ApplyTo(ReverseMap map, long start, long end)
     {
-        for (int level = Store.Format.HighestLeafLevel; level >= Level.Pte; level--)
+        for (int level = Store.Geometry.HighestLeafLevel; level >= Level.Pte; level--)
         {
             ApplyTo(map, level, start, end);
         }
@@ -61,9 +61,9 @@ internal abstract class FileChange(TableStore store)
 
     private void ApplyToHeld(Frame table, int level, long origin, long start, long end)
     {
-        long entrySpan = Level.EntrySpan(level);
-        int first = (int)Math.Clamp((start - origin) / entrySpan, 0, Level.Entries);
-        int last = (int)Math.Clamp((end - origin + entrySpan - 1) / entrySpan, 0, Level.Entries);
+        long entrySpan = Store.Geometry.EntrySpan(level);
+        int first = (int)Math.Clamp((start - origin) / entrySpan, 0, Store.Geometry.Entries(level));
+        int last = (int)Math.Clamp((end - origin + entrySpan - 1) / entrySpan, 0, Store.Geometry.Entries(level));
         for (int index = first; index < last; index++)
         {
             var entry = Store.Read(table, index);

@@ -158,7 +158,7 @@ public sealed class FileTables : SharedTableOwner
         foreach (var table in TablesOver(level, long.MinValue / 4, long.MaxValue / 4))
         {
             using var held = _store.Lock(table, level);
-            for (int i = 0; i < Level.Entries; i++)
+            for (int i = 0; i < _store.Geometry.Entries(level); i++)
             {
                 var entry = _store.Read(table, i);
                 if (_store.Format.IsSlot(entry, level)
@@ -263,7 +263,7 @@ public sealed class FileTables : SharedTableOwner
         int detached = 0;
         using (_store.Lock(table, level))
         {
-            for (int i = 0; i < Level.Entries; i++)
+            for (int i = 0; i < _store.Geometry.Entries(level); i++)
             {
                 var entry = _store.Read(table, i);
                 if (_store.Format.IsSlot(entry, level))

@@ -6,7 +6,7 @@ using Pando.Tables;
 namespace Pando.Files;
 
 /// <summary>
-/// A sparse array of 64-bit words in frames of RAM, 512 to a frame, that grows in height with its highest index.
+/// A sparse array of 64-bit words in frames of RAM, as many to a frame as a table has entries, that grows in height with its highest index.
 /// Look-ups and changes take no lock and no managed memory, so that faults may use it. A word is made on demand; the frame in which
 /// it stands is given back when nobody holds a word there any more.
 /// </summary>
@@ -24,6 +24,10 @@ internal sealed class FrameRadix(TableStore store)
     private const int HeightShift = 56;
 
     private readonly TableStore _store = store;
+
+    // A node has as many words as a table has entries.
+    private readonly int _bits = store.Geometry.IndexBits;
+    private readonly int _mask = store.Geometry.EntriesBelowRoot - 1;
 
     // Height (levels of nodes) in the upper byte, the root's frame below; both change by one atomic step.
     private ulong _root;
@@ -49,7 +53,7 @@ internal sealed class FrameRadix(TableStore store)
     {
         ulong root = Volatile.Read(ref _root);
         int height = HeightOf(root);
-        if (height == 0 || (index >> (9 * height)) != 0)
+        if (height == 0 || (index >> (_bits * height)) != 0)
         {
             return default;
         }
@@ -77,7 +81,7 @@ internal sealed class FrameRadix(TableStore store)
         {
             ulong root = Volatile.Read(ref _root);
             int height = HeightOf(root);
-            if (height == 0 || (index >> (9 * height)) != 0)
+            if (height == 0 || (index >> (_bits * height)) != 0)
             {
                 if (!TryGrow(root, height, index))
                 {
@@ -169,7 +173,7 @@ internal sealed class FrameRadix(TableStore store)
     /// <summary>Forgets the array's frames: the memory in which they lay is gone.</summary>
     public void Abandon() => Volatile.Write(ref _root, 0);
 
-    private static int SlotOf(long index, int level) => (int)(index >> (9 * level)) & (Level.Entries - 1);
+    private int SlotOf(long index, int level) => (int)(index >> (_bits * level)) & _mask;
 
     private static int HeightOf(ulong root) => (int)(root >> HeightShift);
 
@@ -215,7 +219,7 @@ internal sealed class FrameRadix(TableStore store)
         }
 
         int grown = height + 1;
-        while (height == 0 && (index >> (9 * grown)) != 0)
+        while (height == 0 && (index >> (_bits * grown)) != 0)
         {
             grown++;
         }
@@ -314,9 +318,9 @@ internal sealed class FrameRadix(TableStore store)
 
     private long IndexAfter(Frame node, int level, long start, long first, long last, ref int count)
     {
-        long step = 1L << (9 * level);
-        int to = (int)Math.Min(Level.Entries - 1, (last - start) >> (9 * level));
-        for (int i = (int)Math.Max(0, (first - start) >> (9 * level)); i <= to; i++)
+        long step = 1L << (_bits * level);
+        int to = (int)Math.Min(_mask, (last - start) >> (_bits * level));
+        for (int i = (int)Math.Max(0, (first - start) >> (_bits * level)); i <= to; i++)
         {
             ulong word = Volatile.Read(ref _store.Memory.EntryAt(node, i));
             if (word == 0)
@@ -340,9 +344,9 @@ internal sealed class FrameRadix(TableStore store)
     private void Visit<TVisitor>(Frame node, int level, long start, long first, long last, ref TVisitor visitor)
         where TVisitor : struct, IVisitor, allows ref struct
     {
-        long step = 1L << (9 * level);
-        int from = (int)Math.Max(0, (first - start) >> (9 * level));
-        int to = (int)Math.Min(Level.Entries - 1, (last - start) >> (9 * level));
+        long step = 1L << (_bits * level);
+        int from = (int)Math.Max(0, (first - start) >> (_bits * level));
+        int to = (int)Math.Min(_mask, (last - start) >> (_bits * level));
         for (int i = from; i <= to; i++)
         {
             ulong word = Volatile.Read(ref _store.Memory.EntryAt(node, i));

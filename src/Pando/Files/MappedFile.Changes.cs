@@ -34,7 +34,7 @@ public abstract partial class MappedFile
 
     private Errno SetSize(long size, bool mayShrink)
     {
-        if (size < 0 || size > MaxSize || (MappingAlignment > Level.PageSize && size % MappingAlignment != 0))
+        if (size < 0 || size > MaxSize || (MappingAlignment > Geometry.PageSize && size % MappingAlignment != 0))
         {
             return size > MaxSize ? Errno.EFBIG : Errno.EINVAL;
         }
@@ -101,8 +101,8 @@ public abstract partial class MappedFile
         ClearBytes(before, size == before ? cut : Math.Min(size, cut));
 
         // What holds the old end may be shown by a large leaf now.
-        long block = before & -Level.EntrySpan(Level.Pmd);
-        JoinLargePages(block, block + Level.EntrySpan(Level.Pmd));
+        long block = before & -Geometry.EntrySpan(Level.Pmd);
+        JoinLargePages(block, block + Geometry.EntrySpan(Level.Pmd));
     }
 
     /// <summary>
@@ -201,7 +201,7 @@ public abstract partial class MappedFile
     private protected abstract void Reshape(long size, long start, long end);
 
     /// <summary>The size of the pages that can be told apart: a larger one stays where a change cuts it.</summary>
-    private protected virtual long StorageUnit => Level.PageSize;
+    private protected virtual long StorageUnit => Geometry.PageSize;
 
     /// <summary>
     /// Sees to it that parts of the pages can be cleared that some offsets cut: they are the file's own, since what is cleared
@@ -230,7 +230,7 @@ public abstract partial class MappedFile
         foreach (long offset in cuts)
         {
             bool isStored = IsCut(offset) && Dirty is not null && Locate(offset) is { } place && !Store.IsZeroPage(place);
-            if (isStored && !LeavesOut(DurabilityPart.ClearedPart) && !TryNoteWrite(offset & -(long)Level.PageSize, Level.PageSize))
+            if (isStored && !LeavesOut(DurabilityPart.ClearedPart) && !TryNoteWrite(offset & -(long)Geometry.PageSize, Geometry.PageSize))
             {
                 return Errno.ENOMEM;
             }
@@ -278,7 +278,7 @@ public abstract partial class MappedFile
     private void ChangeLeaves(long start, long end, FileChange change)
     {
         using var epoch = Store.Epochs.Enter();
-        for (int level = Store.Format.HighestLeafLevel; level >= Level.Pte; level--)
+        for (int level = Geometry.HighestLeafLevel; level >= Level.Pte; level--)
         {
             foreach (var table in Tables.TablesOver(level, start, end))
             {
@@ -297,8 +297,8 @@ public abstract partial class MappedFile
     /// </summary>
     private protected void JoinLargePages(long start, long end)
     {
-        long block = Level.EntrySpan(Level.Pmd);
-        Span<Frame> dropped = stackalloc Frame[Level.Entries];
+        long block = Geometry.EntrySpan(Level.Pmd);
+        Span<Frame> dropped = stackalloc Frame[Geometry.Entries(Level.Pmd)];
         int count = 0;
         using var epoch = Store.Epochs.Enter();
         foreach (var table in Tables.TablesOver(Level.Pmd, start, end))
@@ -310,8 +310,8 @@ public abstract partial class MappedFile
             }
 
             var limits = new LeafLimits(Level.Pmd, SmallPageReason.None, key.WindowStart, key.WindowEnd);
-            int first = (int)Math.Clamp((start - key.Origin) / block, 0, Level.Entries);
-            int last = (int)Math.Clamp((end - key.Origin + block - 1) / block, 0, Level.Entries);
+            int first = (int)Math.Clamp((start - key.Origin) / block, 0, Geometry.Entries(Level.Pmd));
+            int last = (int)Math.Clamp((end - key.Origin + block - 1) / block, 0, Geometry.Entries(Level.Pmd));
             using var held = Store.Lock(table, Level.Pmd);
             for (int index = first; index < last; index++)
             {
@@ -351,10 +351,10 @@ public abstract partial class MappedFile
     /// <summary>Fills parts of pages with zeroes, where the file has bytes. <see cref="PrepareToClear"/> was asked before.</summary>
     private void ClearBytes(long start, long end)
     {
-        end = Math.Min(end, (Size + Level.PageSize - 1) & -(long)Level.PageSize);
+        end = Math.Min(end, (Size + Geometry.PageSize - 1) & -(long)Geometry.PageSize);
         while (start < end)
         {
-            int count = (int)Math.Min(end - start, Level.PageSize - (start & (Level.PageSize - 1)));
+            int count = (int)Math.Min(end - start, Geometry.PageStart(start) + Geometry.PageSize - start);
             if (Locate(start) is { } place && !Store.IsZeroPage(place) && Store.Memory.HasBytes(place))
             {
                 Schedule.Reach(SchedulePoint.Bytes);

@@ -1,5 +1,4 @@
 using Pando.Concurrency;
-using Pando.Hardware;
 
 namespace Pando.Files;
 
@@ -86,7 +85,7 @@ public abstract partial class MappedFile
 
         // The marks go first and the rights after, a leaf gets its mark and its right under the table's lock: a
         // store that is noticed in between leaves its mark for the next time.
-        using var taken = dirty.Take(start & -(long)Level.PageSize, end);
+        using var taken = dirty.Take(start & -(long)Geometry.PageSize, end);
         if (taken.Ranges.Count == 0)
         {
             return Errno.None;

@@ -62,6 +62,9 @@ public abstract partial class MappedFile : IDisposable
 
     internal TableStore Store { get; }
 
+    /// <summary>The shape of the machine's tables.</summary>
+    private protected TableGeometry Geometry => Store.Geometry;
+
     /// <summary>What has been written; null for files that are never written back.</summary>
     internal virtual DirtySet? Dirty => null;
 
@@ -78,7 +81,10 @@ public abstract partial class MappedFile : IDisposable
     /// What addresses, lengths and offsets of mappings must be multiples of: 4 KiB, or the page size of a file whose
     /// pages can never be smaller (hugetlbfs).
     /// </summary>
-    public virtual long MappingAlignment => Level.PageSize;
+    public virtual long MappingAlignment => Geometry.PageSize;
+
+    /// <summary>Whether the file's pages can never be smaller than they are, and are larger than those of the machine (hugetlbfs).</summary>
+    public bool HasFixedPages => MappingAlignment > Geometry.PageSize;
 
     /// <summary>Whether an access at an offset is a bus error: it lies past the last page.</summary>
     internal bool IsPastEnd(long offset) => offset < 0 || offset >= ((Size + MappingAlignment - 1) & -MappingAlignment);

@@ -20,19 +20,20 @@ public sealed class MemoryFile : MappedFile
     private readonly bool _fixedPages;
 
     internal MemoryFile(TableStore store, string name, long size, long pageSize, bool fixedPages = false)
-        : base(store, name, Checked(size, pageSize, fixedPages))
+        : base(store, name, Checked(store.Geometry, size, pageSize, fixedPages))
     {
         _fixedPages = fixedPages;
-        _pageLevel = pageSize == Hardware.Level.PageSize ? Level.Pte : Level.Pmd;
+        _pageLevel = pageSize == Geometry.PageSize ? Level.Pte : Level.Pmd;
         _pages = new FrameRadix(store);
         Publish();
     }
 
-    private static long Checked(long size, long pageSize, bool fixedPages)
+    private static long Checked(TableGeometry geometry, long size, long pageSize, bool fixedPages)
     {
-        if (pageSize is not (Hardware.Level.PageSize or 1L << 21))
+        if (pageSize != geometry.PageSize && (pageSize != geometry.EntrySpan(Level.Pmd) || !geometry.IsLeafLevel(Level.Pmd)))
         {
-            throw new ArgumentOutOfRangeException(nameof(pageSize), pageSize, "The pages of a memory file are 4 KiB or 2 MiB.");
+            throw new ArgumentOutOfRangeException(
+                nameof(pageSize), pageSize, $"The pages of a memory file are {geometry.PageSize:N0} or {geometry.EntrySpan(Level.Pmd):N0} bytes, the latter where there are leaves of that size.");
         }
 
         return !fixedPages || size % pageSize == 0
@@ -41,12 +42,12 @@ public sealed class MemoryFile : MappedFile
     }
 
     /// <inheritdoc/>
-    public override long PageSize => Level.EntrySpan(_pageLevel);
+    public override long PageSize => Geometry.EntrySpan(_pageLevel);
 
     /// <summary>
     /// The page size if the file's pages can never be smaller (hugetlbfs); 4 KiB if not (memfd with transparent huge pages).
     /// </summary>
-    public override long MappingAlignment => _fixedPages ? PageSize : Hardware.Level.PageSize;
+    public override long MappingAlignment => _fixedPages ? PageSize : Geometry.PageSize;
 
     /// <summary>The first offset where an access is a bus error.</summary>
     private long End => (Size + MappingAlignment - 1) & -MappingAlignment;
@@ -82,7 +83,7 @@ public sealed class MemoryFile : MappedFile
         }
 
         using var epoch = Store.Epochs.Enter();
-        return TryGetPage(offset >> Level.EntryShift(_pageLevel), makes: false, out var frame) ? frame.Address + (offset & (PageSize - 1)) : null;
+        return TryGetPage(offset >> Geometry.EntryShift(_pageLevel), makes: false, out var frame) ? Store.Memory.AddressOf(frame) + (offset & (PageSize - 1)) : null;
     }
 
     /// <summary>Frames that hold the file's contents and its own record of them.</summary>
@@ -91,7 +92,7 @@ public sealed class MemoryFile : MappedFile
         get
         {
             int data = 0;
-            _pages.ForEach((_, _) => data += 1 << (9 * (_pageLevel - 1)));
+            _pages.ForEach((_, _) => data += 1 << (Geometry.IndexBits * (_pageLevel - 1)));
             return (data, _pages.FrameCount);
         }
     }
@@ -104,7 +105,7 @@ public sealed class MemoryFile : MappedFile
             return FilePage.Failed(PageStatus.PastEnd);
         }
 
-        if (!TryGetPage(offset >> Level.EntryShift(_pageLevel), makes, out var frame))
+        if (!TryGetPage(offset >> Geometry.EntryShift(_pageLevel), makes, out var frame))
         {
             return FilePage.Failed(!makes ? PageStatus.Absent : IsPastEnd(offset) ? PageStatus.PastEnd : PageStatus.OutOfMemory);
         }
@@ -116,10 +117,10 @@ public sealed class MemoryFile : MappedFile
 
         var reason = WhySmall(offset, limits);
         int level = reason == SmallPageReason.None ? Level.Pmd : Level.Pte;
-        long start = offset & -Level.EntrySpan(level);
+        long start = offset & -Geometry.EntrySpan(level);
         long inPage = start & (PageSize - 1);
         long run = level == Level.Pte ? Math.Min(PageSize - inPage, End - start) : PageSize;
-        return new FilePage(PageStatus.Found, level, reason, start, frame.Address + inPage, run, Writable: true);
+        return new FilePage(PageStatus.Found, level, reason, start, Store.Memory.AddressOf(frame) + inPage, run, Writable: true);
     }
 
     /// <inheritdoc/>
@@ -139,13 +140,13 @@ public sealed class MemoryFile : MappedFile
         }
 
         RemoveShown(start, start + PageSize);
-        Store.Memory.Record(Frame.Containing(place)).Poisoned = true;
+        Store.Memory.Record(Store.Memory.FrameAt(place)).Poisoned = true;
         return Errno.None;
     }
 
     /// <inheritdoc/>
     internal override bool HasFailed(long offset) =>
-        Locate(offset & -PageSize) is { } place && Store.Memory.Record(Frame.Containing(place)).Poisoned;
+        Locate(offset & -PageSize) is { } place && Store.Memory.Record(Store.Memory.FrameAt(place)).Poisoned;
 
     /// <inheritdoc/>
     private protected override long StorageUnit => PageSize;
@@ -153,7 +154,7 @@ public sealed class MemoryFile : MappedFile
     /// <inheritdoc/>
     private protected override long PieceEnd(long start, long end)
     {
-        int shift = Level.EntryShift(_pageLevel);
+        int shift = Geometry.EntryShift(_pageLevel);
         using var epoch = Store.Epochs.Enter();
         long next = _pages.IndexAfter(start >> shift, (end - 1) >> shift, MostInPiece);
         if (next < 0)
@@ -162,7 +163,7 @@ public sealed class MemoryFile : MappedFile
         }
 
         // At a multiple of 2 MiB where it can, so that no leaf is cut for it.
-        long block = (next << shift) & -Level.EntrySpan(Level.Pmd);
+        long block = (next << shift) & -Geometry.EntrySpan(Level.Pmd);
         return block > start ? block : next << shift;
     }
 
@@ -180,7 +181,7 @@ public sealed class MemoryFile : MappedFile
     /// <summary>Gives back the pages of a range, which nobody reaches any more.</summary>
     private void FreeRange(long start, long end)
     {
-        int shift = Level.EntryShift(_pageLevel);
+        int shift = Geometry.EntryShift(_pageLevel);
         long first = (start + PageSize - 1) >> shift;
         long last = (end >> shift) - 1;
         using (Store.Epochs.Enter())
@@ -200,10 +201,10 @@ public sealed class MemoryFile : MappedFile
     private void ClearPart(long start, long end)
     {
         using var epoch = Store.Epochs.Enter();
-        if (start < end && TryGetPage(start >> Level.EntryShift(_pageLevel), makes: false, out var frame))
+        if (start < end && TryGetPage(start >> Geometry.EntryShift(_pageLevel), makes: false, out var frame))
         {
             Schedule.Reach(SchedulePoint.Bytes);
-            Store.Memory.Bytes(frame.Address + (start & (PageSize - 1)), (int)(end - start)).Clear();
+            Store.Memory.Bytes(Store.Memory.AddressOf(frame) + (start & (PageSize - 1)), (int)(end - start)).Clear();
         }
     }
 
@@ -241,7 +242,7 @@ public sealed class MemoryFile : MappedFile
         }
 
         using var epoch = Store.Epochs.Enter();
-        long index = offset >> Level.EntryShift(_pageLevel);
+        long index = offset >> Geometry.EntryShift(_pageLevel);
         if (!_pages.TryMake(index, out var cell))
         {
             return Errno.ENOMEM;
@@ -262,7 +263,7 @@ public sealed class MemoryFile : MappedFile
         }
 
         Schedule.Reach(SchedulePoint.Bytes);
-        contents.CopyTo(Store.Memory.Bytes(frame.Address, contents.Length));
+        contents.CopyTo(Store.Memory.Bytes(Store.Memory.AddressOf(frame), contents.Length));
         Schedule.Reach(SchedulePoint.EntryWrite, cell.Node.Word(cell.Index));
         if (Interlocked.CompareExchange(ref _pages.At(cell), (ulong)frame.Number, 0) != 0)
         {
@@ -316,7 +317,7 @@ public sealed class MemoryFile : MappedFile
             {
                 // A truncation may have passed by here since the fault looked at the size; it had set its own before.
                 Schedule.Reach(SchedulePoint.SharedWord);
-                if (!IsPastEnd(index << Level.EntryShift(_pageLevel)) || Interlocked.CompareExchange(ref word, 0, (ulong)frame.Number) != (ulong)frame.Number)
+                if (!IsPastEnd(index << Geometry.EntryShift(_pageLevel)) || Interlocked.CompareExchange(ref word, 0, (ulong)frame.Number) != (ulong)frame.Number)
                 {
                     return true;
                 }

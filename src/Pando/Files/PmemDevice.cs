@@ -44,23 +44,23 @@ public sealed class PmemDevice : IDisposable
 
     internal PmemDevice(TableStore store, long size, PhysicalAddress start, Func<DeviceStorage> storage, Frame zero)
     {
-        if (size <= 0 || size % Level.PageSize != 0)
+        _store = store;
+        if (size <= 0 || size % Geometry.PageSize != 0)
         {
-            throw new ArgumentOutOfRangeException(nameof(size), size, "A device's size must be a multiple of 4 KiB, more than zero.");
+            throw new ArgumentOutOfRangeException(nameof(size), size, $"A device's size must be a multiple of {Geometry.PageSize >> 10} KiB, more than zero.");
         }
 
         ulong end = 1UL << store.Format.PhysicalAddressBits;
-        if (!start.IsAligned(Level.PageSize) || start.Value > end || (ulong)size > end - start.Value)
+        if (!start.IsAligned(Geometry.PageSize) || start.Value > end || (ulong)size > end - start.Value)
         {
             throw new ArgumentOutOfRangeException(
-                nameof(start), start, $"The device must begin at a multiple of 4 KiB and end within the {store.Format.PhysicalAddressBits} bits of a physical address.");
+                nameof(start), start, $"The device must begin at a multiple of {Geometry.PageSize >> 10} KiB and end within the {store.Format.PhysicalAddressBits} bits of a physical address.");
         }
 
-        _store = store;
         Size = size;
         Start = start;
         ZeroPage = zero;
-        Space = new DeviceSpace(size);
+        Space = new DeviceSpace(size, Geometry);
         _poison = new(store.Epochs);
         _storage = storage();
         try
@@ -113,6 +113,10 @@ public sealed class PmemDevice : IDisposable
     /// <summary>The frame of zeroes that stands in for holes.</summary>
     internal Frame ZeroPage { get; }
 
+    private TableGeometry Geometry => _store.Geometry;
+
+    internal PhysicalAddress ZeroPageAddress => _store.Memory.AddressOf(ZeroPage);
+
     /// <summary>
     /// Makes a file of zeroes that lies on the device in one piece, aligned to 1 GiB, or to 2 MiB or 4 KiB if it is smaller
     /// than that or the space does not allow more. It is durable when it is there.
@@ -129,9 +133,9 @@ public sealed class PmemDevice : IDisposable
         using var use = InUse();
         long length = RoundUp(size);
         CommitIfManyLeave();
-        foreach (long alignment in (ReadOnlySpan<long>)[Level.EntrySpan(Level.Pud), Level.EntrySpan(Level.Pmd), Level.PageSize])
+        foreach (long alignment in (ReadOnlySpan<long>)[Geometry.EntrySpan(Level.Pud), Geometry.EntrySpan(Level.Pmd), Geometry.PageSize])
         {
-            while (alignment == Level.PageSize || length >= alignment)
+            while (alignment == Geometry.PageSize || length >= alignment)
             {
                 using var claim = Claim();
                 if (claim.Take(length, alignment, out long start) != Errno.None)
@@ -183,7 +187,7 @@ public sealed class PmemDevice : IDisposable
         long end = 0;
         foreach (var extent in extents)
         {
-            if (((extent.FileOffset | extent.DeviceOffset | extent.Length) & (Level.PageSize - 1)) != 0
+            if (!Geometry.IsPageAligned(extent.FileOffset | extent.DeviceOffset | extent.Length)
                 || extent.Length <= 0 || extent.FileOffset < end || extent.FileEnd > length
                 || extent.DeviceOffset < 0 || extent.DeviceOffset > long.MaxValue - extent.Length)
             {
@@ -276,7 +280,7 @@ public sealed class PmemDevice : IDisposable
     public Errno Migrate(long offset, long length)
     {
         using var use = InUse();
-        if (offset < 0 || length <= 0 || ((offset | length) & (Level.PageSize - 1)) != 0 || offset > Size - length)
+        if (offset < 0 || length <= 0 || !Geometry.IsPageAligned(offset | length) || offset > Size - length)
         {
             return Errno.EINVAL;
         }
@@ -307,7 +311,7 @@ public sealed class PmemDevice : IDisposable
     public Errno Poison(long offset)
     {
         using var use = InUse();
-        return offset < 0 || offset >= Size || (offset & (Level.PageSize - 1)) != 0 ? Errno.EINVAL : PoisonPage(offset);
+        return offset < 0 || offset >= Size || !Geometry.IsPageAligned(offset) ? Errno.EINVAL : PoisonPage(offset);
     }
 
     /// <summary>The same for a page of the device that one of its files has.</summary>
@@ -315,18 +319,18 @@ public sealed class PmemDevice : IDisposable
     {
         using (_lock.Hold())
         {
-            _poison.Set(offset, offset + Level.PageSize, default);
+            _poison.Set(offset, offset + Geometry.PageSize, default);
         }
 
         // Faults see the poison from here on; who shows the page already loses it now.
         ForEachFile(file =>
         {
-            file.RemovePoisoned(offset, offset + Level.PageSize);
+            file.RemovePoisoned(offset, offset + Geometry.PageSize);
             return Errno.None;
         });
 
         // Nobody is given it any more.
-        Space.Retire(offset, offset + Level.PageSize);
+        Space.Retire(offset, offset + Geometry.PageSize);
         return Errno.None;
     }
 
@@ -416,10 +420,10 @@ public sealed class PmemDevice : IDisposable
     /// <returns>EIO where memory of what is copied has failed, also meanwhile: a copy would hide that; or the storage fails.</returns>
     internal Errno Copy(long from, long to, long length, DurabilityPart part)
     {
-        for (long done = 0; _storage.Address != 0 && done < length && !IsPoisoned(from, length); done += Level.PageSize)
+        for (long done = 0; _storage.Address != 0 && done < length && !IsPoisoned(from, length); done += Geometry.PageSize)
         {
             Schedule.Reach(SchedulePoint.Bytes);
-            _store.Memory.Bytes(Start + from + done, Level.PageSize).CopyTo(_store.Memory.Bytes(Start + to + done, Level.PageSize));
+            _store.Memory.Bytes(Start + from + done, Geometry.PageSize).CopyTo(_store.Memory.Bytes(Start + to + done, Geometry.PageSize));
         }
 
         return IsPoisoned(from, length) ? Errno.EIO
@@ -648,10 +652,10 @@ public sealed class PmemDevice : IDisposable
         }
     }
 
-    private static long RoundUp(long size)
+    private long RoundUp(long size)
     {
         ArgumentOutOfRangeException.ThrowIfNegativeOrZero(size);
-        ArgumentOutOfRangeException.ThrowIfGreaterThan(size, long.MaxValue - Level.TableSpan(Level.Pmd));
-        return (size + Level.PageSize - 1) & -(long)Level.PageSize;
+        ArgumentOutOfRangeException.ThrowIfGreaterThan(size, long.MaxValue - Geometry.TableSpan(Level.Pmd));
+        return Geometry.RoundUpToPages(size);
     }
 }

@@ -173,7 +173,7 @@ internal sealed class TableIndex
     }
 
     // An origin is negative, by less than a span, where a mapping begins in the middle of one.
-    private static long PlaceOf(int level, long origin) => (origin >> (Level.EntryShift(level) + 9)) + 1;
+    private long PlaceOf(int level, long origin) => (origin >> _store.Geometry.TableShift(level)) + 1;
 
     /// <summary>Lets a table be found by its place, where no other is.</summary>
     private void Place(in TableKey key, Frame table)

@@ -1,3 +1,5 @@
+using Pando.Hardware;
+
 
 namespace Pando.Files;
 
@@ -15,17 +17,17 @@ namespace Pando.Files;
 internal readonly record struct TableKey(int Level, long Origin, long WindowStart, long WindowEnd, TableClass Class)
 {
     /// <summary>The first file offset past the table's span.</summary>
-    public long End => Origin + Hardware.Level.TableSpan(Level);
+    public long End(TableGeometry geometry) => Origin + geometry.TableSpan(Level);
 
     /// <summary>
     /// The key of the table of <paramref name="level"/> whose span begins at <paramref name="origin"/>, in a mapping
     /// that shows the file from <paramref name="windowStart"/> to <paramref name="windowEnd"/>.
     /// </summary>
-    public static TableKey For(int level, long origin, long windowStart, long windowEnd, TableClass tableClass) =>
-        new(level, origin, Math.Max(windowStart, origin), Math.Min(windowEnd, origin + Hardware.Level.TableSpan(level)), tableClass);
+    public static TableKey For(TableGeometry geometry, int level, long origin, long windowStart, long windowEnd, TableClass tableClass) =>
+        new(level, origin, Math.Max(windowStart, origin), Math.Min(windowEnd, origin + geometry.TableSpan(level)), tableClass);
 
     /// <summary>The key of the table that the entry at <paramref name="index"/> leads to.</summary>
-    public TableKey Child(int index) => For(Level - 1, Origin + (index * Hardware.Level.EntrySpan(Level)), WindowStart, WindowEnd, Class);
+    public TableKey Child(TableGeometry geometry, int index) => For(geometry, Level - 1, Origin + (index * geometry.EntrySpan(Level)), WindowStart, WindowEnd, Class);
 
     /// <inheritdoc/>
     public override string ToString() =>

@@ -15,14 +15,6 @@ public readonly record struct AddressRange(VirtualAddress Start, VirtualAddress 
         return new(start, start + length);
     }
 
-    /// <summary>The span of the table at <paramref name="level"/> in which <paramref name="address"/> lies.</summary>
-    /// <exception cref="ArgumentOutOfRangeException">The span reaches to the end of all addresses.</exception>
-    public static AddressRange TableSpan(VirtualAddress address, int level)
-    {
-        var start = address.AlignDown(Level.TableSpan(level));
-        return FromLength(start, Level.TableSpan(level));
-    }
-
     /// <summary>Bytes in the range.</summary>
     public long Length => End - Start;
 

@@ -15,26 +15,22 @@ namespace Pando.Hardware;
 /// </remarks>
 public abstract class EntryFormat
 {
-    /// <summary>Levels of the tree; the root is the table of this level.</summary>
-    public abstract int Levels { get; }
+    /// <summary>Makes a format for trees of one shape.</summary>
+    /// <param name="geometry">The shape.</param>
+    protected EntryFormat(TableGeometry geometry)
+    {
+        ArgumentNullException.ThrowIfNull(geometry);
+        Geometry = geometry;
+    }
 
-    /// <summary>Significant bits of a virtual address.</summary>
-    public int VirtualAddressBits => Level.PageShift + (9 * Levels);
+    /// <summary>The shape of the tree: page size, levels, entries, the user's addresses.</summary>
+    public TableGeometry Geometry { get; }
 
     /// <summary>Bits of a physical address that an entry can hold.</summary>
     public abstract int PhysicalAddressBits { get; }
 
-    /// <summary>The first address past what user code can map (on x86-64 the lower half, less one guard page).</summary>
-    public abstract VirtualAddress UserEnd { get; }
-
-    /// <summary>All that is under those entries of a root that user code's addresses lead through.</summary>
-    public AddressRange UserRange => new(new VirtualAddress(0), UserEnd.AlignUp(Level.EntrySpan(Levels)));
-
     /// <summary>Whether an entry that points at a table carries rights that are combined with those below it.</summary>
     public abstract bool HasSlotRights { get; }
-
-    /// <summary>The highest level at which an entry may be a leaf.</summary>
-    public abstract int HighestLeafLevel { get; }
 
     /// <summary>Whether an address has the form that the architecture demands (x86-64: canonical).</summary>
     public abstract bool IsCanonical(VirtualAddress address);
@@ -109,7 +105,7 @@ public abstract class EntryFormat
     {
         var small = MakeLeaf(
             level - 1,
-            TargetOf(entry, level) + (index * Level.EntrySpan(level - 1)),
+            TargetOf(entry, level) + (index * Geometry.EntrySpan(level - 1)),
             RightsOf(entry, level),
             IsDirty(entry, level),
             MemoryTypeOf(entry, level),

@@ -3,7 +3,7 @@ using Pando.Concurrency;
 namespace Pando.Hardware;
 
 /// <summary>
-/// Hands out frames of RAM: 4 KiB ones, and 2 MiB blocks of 512. Frames come from small per-processor caches that
+/// Hands out frames of RAM: single ones, and blocks of as many as a table has entries (x86-64: 4 KiB, 2 MiB). Frames come from small per-processor caches that
 /// are filled and emptied in batches from the blocks, so that threads rarely meet. A block whose frames have all
 /// come back is whole again.
 /// </summary>
@@ -13,14 +13,18 @@ namespace Pando.Hardware;
 /// </remarks>
 internal sealed class FrameAllocator
 {
-    private const int BlockOrder = 9;
-    private const int FramesInBlock = 1 << BlockOrder;
     private const int Batch = 64;
     private const int CacheLimit = 2 * Batch;
 
     private readonly PhysicalMemory _memory;
     private readonly Omissions _omissions;
     private readonly Cache[] _caches;
+
+    // A block is what one entry of the lowest but one level can show.
+    private readonly int _blockOrder;
+    private readonly int _framesInBlock;
+
+    // Whole blocks; of one more the first frames may be there, which are handed out one by one.
     private readonly int _blockCount;
 
     // The blocks' lock protects all fields below and the Block... fields of the records.
@@ -34,28 +38,24 @@ internal sealed class FrameAllocator
     {
         _memory = memory;
         _omissions = omissions;
-        _blockCount = memory.FrameCount / FramesInBlock;
+        _blockOrder = memory.Geometry.IndexBits;
+        _framesInBlock = 1 << _blockOrder;
+        _blockCount = memory.FrameCount >> _blockOrder;
         _caches = new Cache[Math.Max(1, Environment.ProcessorCount)];
         for (int i = 0; i < _caches.Length; i++)
         {
             _caches[i] = new Cache();
         }
 
-        // Frame 0 means "none" and stays out for ever; the rest of block 0 is the first partial block.
-        _nextFreshBlock = 1;
-        ref var first = ref memory.Record(new Frame(0));
-        first.BlockFreeHead = 0;
-        for (int number = FramesInBlock - 1; number > 0; number--)
-        {
-            memory.Record(new Frame(number)).NextFree = first.BlockFreeHead;
-            first.BlockFreeHead = number;
-        }
-
-        first.BlockFreeCount = FramesInBlock - 1;
-        first.BlockNext = -1;
-        first.BlockPrevious = -1;
-        _partialBlocks = 0;
+        // Frame 0 means "none" and stays out for ever, so that block 0 is never whole. Nor is one that RAM ends in.
+        _partialBlocks = -1;
         _wholeBlocks = -1;
+        _nextFreshBlock = Math.Min(1, _blockCount);
+        Split(0, 1);
+        if (_blockCount > 0 && memory.FrameCount > _blockCount << _blockOrder)
+        {
+            Split(_blockCount, _blockCount << _blockOrder);
+        }
     }
 
     /// <summary>Frames that are in use, exactly, at rest.</summary>
@@ -96,7 +96,8 @@ internal sealed class FrameAllocator
     }
 
     /// <summary>One more than the highest frame that may ever have been handed out.</summary>
-    public int HighWater => Volatile.Read(ref _nextFreshBlock) * FramesInBlock;
+    public int HighWater =>
+        _memory.FrameCount > _blockCount << _blockOrder ? _memory.FrameCount : Volatile.Read(ref _nextFreshBlock) << _blockOrder;
 
     /// <summary>Allocates a zeroed frame.</summary>
     /// <returns>False where memory is out.</returns>
@@ -133,7 +134,7 @@ internal sealed class FrameAllocator
         return true;
     }
 
-    /// <summary>Allocates a zeroed, aligned 2 MiB block of 512 frames.</summary>
+    /// <summary>Allocates a zeroed, aligned block of frames.</summary>
     public bool TryAllocateBlock(FrameKind kind, out Frame first)
     {
         Schedule.Reach(SchedulePoint.FrameAllocate);
@@ -152,13 +153,13 @@ internal sealed class FrameAllocator
                 block = TakeWholeBlock();
                 if (block >= 0)
                 {
-                    _framesOut += FramesInBlock;
+                    _framesOut += _framesInBlock;
                 }
             }
 
             if (block >= 0)
             {
-                first = new Frame(block * FramesInBlock);
+                first = new Frame(block << _blockOrder);
                 break;
             }
 
@@ -171,7 +172,7 @@ internal sealed class FrameAllocator
             drained = true;
         }
 
-        for (int i = 0; i < FramesInBlock; i++)
+        for (int i = 0; i < _framesInBlock; i++)
         {
             var frame = new Frame(first.Number + i);
             ref var record = ref _memory.Record(frame);
@@ -180,7 +181,7 @@ internal sealed class FrameAllocator
                 _memory.Clear(frame);
             }
 
-            Initialise(ref record, kind, i == 0 ? BlockOrder : 0);
+            Initialise(ref record, kind, i == 0 ? _blockOrder : 0);
         }
 
         return true;
@@ -207,7 +208,7 @@ internal sealed class FrameAllocator
             return;
         }
 
-        if (record.Order == BlockOrder)
+        if (record.Order == _blockOrder)
         {
             FreeBlock(frame);
             return;
@@ -272,7 +273,7 @@ internal sealed class FrameAllocator
                     break;
                 }
 
-                MakePartial(whole);
+                Split(whole, whole << _blockOrder);
             }
 
             int block = _partialBlocks;
@@ -316,7 +317,7 @@ internal sealed class FrameAllocator
             cache.Head = record.NextFree;
             cache.Count--;
             _framesOut--;
-            int block = number / FramesInBlock;
+            int block = number >> _blockOrder;
             ref var head = ref BlockRecord(block);
             record.NextFree = head.BlockFreeHead;
             head.BlockFreeHead = number;
@@ -325,7 +326,7 @@ internal sealed class FrameAllocator
                 Link(block);
             }
 
-            if (head.BlockFreeCount == FramesInBlock)
+            if (head.BlockFreeCount == _framesInBlock)
             {
                 Unlink(block);
                 PutWholeBlock(block);
@@ -335,14 +336,14 @@ internal sealed class FrameAllocator
 
     private void FreeBlock(Frame first)
     {
-        for (int i = 0; i < FramesInBlock; i++)
+        for (int i = 0; i < _framesInBlock; i++)
         {
             _memory.Record(new Frame(first.Number + i)).Kind = FrameKind.Free;
         }
 
         using var held = WordLock.Hold(ref _blocksLock, LockRank.FrameBlocks);
-        _framesOut -= FramesInBlock;
-        PutWholeBlock(first.Number / FramesInBlock);
+        _framesOut -= _framesInBlock;
+        PutWholeBlock(first.Number >> _blockOrder);
     }
 
     private int TakeWholeBlock()
@@ -365,18 +366,19 @@ internal sealed class FrameAllocator
         _wholeBlocks = block;
     }
 
-    private void MakePartial(int block)
+    /// <summary>Makes the frames of a block ones of its list, from a first one on; for as far as there are any.</summary>
+    private void Split(int block, int first)
     {
         ref var head = ref BlockRecord(block);
         head.BlockFreeHead = 0;
-        int first = block * FramesInBlock;
-        for (int number = first + FramesInBlock - 1; number >= first; number--)
+        int end = (int)Math.Min((long)(block + 1) << _blockOrder, _memory.FrameCount);
+        for (int number = end - 1; number >= first; number--)
         {
             _memory.Record(new Frame(number)).NextFree = head.BlockFreeHead;
             head.BlockFreeHead = number;
         }
 
-        head.BlockFreeCount = FramesInBlock;
+        head.BlockFreeCount = end - first;
         Link(block);
     }
 
@@ -411,7 +413,7 @@ internal sealed class FrameAllocator
         }
     }
 
-    private ref FrameRecord BlockRecord(int block) => ref _memory.Record(new Frame(block * FramesInBlock));
+    private ref FrameRecord BlockRecord(int block) => ref _memory.Record(new Frame(block << _blockOrder));
 
     private sealed class Cache
     {

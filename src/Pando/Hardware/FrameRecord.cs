@@ -38,15 +38,15 @@ internal struct FrameRecord
     [FieldOffset(24)]
     public int NextFree;
 
-    /// <summary>In the first frame of a 2 MiB block: the head of the block's free list.</summary>
+    /// <summary>In the first frame of a block: the head of the block's free list.</summary>
     [FieldOffset(28)]
     public int BlockFreeHead;
 
-    /// <summary>In the first frame of a 2 MiB block: free frames of the block in the block's own list.</summary>
+    /// <summary>In the first frame of a block: free frames of the block in the block's own list.</summary>
     [FieldOffset(32)]
     public int BlockFreeCount;
 
-    /// <summary>In the first frame of a 2 MiB block: neighbours in the list of partly free blocks.</summary>
+    /// <summary>In the first frame of a block: neighbours in the list of partly free blocks.</summary>
     [FieldOffset(36)]
     public int BlockNext;
 
@@ -58,7 +58,7 @@ internal struct FrameRecord
     [FieldOffset(44)]
     public FrameKind Kind;
 
-    /// <summary>log2 of the frames that were allocated together: 0, or 9 for the first of a 2 MiB page.</summary>
+    /// <summary>log2 of the frames that were allocated together: 0, or that of a block for its first one.</summary>
     [FieldOffset(45)]
     public byte Order;
 

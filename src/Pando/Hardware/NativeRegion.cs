@@ -49,7 +49,7 @@ internal sealed unsafe partial class NativeRegion : IDisposable
     /// <summary>Asks the system to write a mapped file's range to storage, and waits for it (msync, MS_SYNC).</summary>
     public void Sync(long offset, long length)
     {
-        long start = offset & ~(Level.PageSize - 1L);
+        long start = offset & -(long)Environment.SystemPageSize;
         if (MSync(_base + start, (nuint)(length + (offset - start)), 4) != 0)
         {
             throw new IOException($"msync failed: {Marshal.GetLastPInvokeErrorMessage()}");

@@ -17,7 +17,12 @@ public sealed unsafe class PhysicalMemory
 {
     private readonly NativeRegion _ram;
     private readonly NativeRegion _records;
+    private readonly int _pageShift;
+    private readonly int _entriesInFrame;
     private readonly Lock _regionsLock = new();
+
+    // What RAM comes in, whatever its frames are.
+    private const long RamUnit = 1L << 21;
 
     // Replaced as a whole under _regionsLock; read without a lock.
     private PhysicalRegion[] _regions;
@@ -25,19 +30,24 @@ public sealed unsafe class PhysicalMemory
     // The bytes of RAM that are there: all of them, or none when the machine has ended.
     private ulong _present;
 
-    /// <summary>Makes a memory with <paramref name="ramBytes"/> of RAM.</summary>
-    /// <param name="ramBytes">A multiple of 2 MiB, at least 2 MiB, at most 8 TiB less 2 MiB.</param>
+    /// <summary>Makes a memory with <paramref name="ramBytes"/> of RAM, in frames of a geometry's page size.</summary>
+    /// <param name="ramBytes">A multiple of 2 MiB, at least 2 MiB, and no more than 2^31 frames less one.</param>
+    /// <param name="geometry">The shape of the tables that lie there.</param>
     /// <exception cref="ArgumentOutOfRangeException">It is not.</exception>
     /// <exception cref="InsufficientMemoryException">The system does not give that much address space.</exception>
-    internal PhysicalMemory(long ramBytes)
+    internal PhysicalMemory(long ramBytes, TableGeometry geometry)
     {
-        if (ramBytes < Level.EntrySpan(Level.Pmd) || ramBytes % Level.EntrySpan(Level.Pmd) != 0 || ramBytes >> Level.PageShift > int.MaxValue)
+        Geometry = geometry;
+        _pageShift = geometry.PageShift;
+        _entriesInFrame = geometry.EntriesBelowRoot;
+        if (ramBytes < RamUnit || ramBytes % RamUnit != 0 || ramBytes >> _pageShift > int.MaxValue)
         {
-            throw new ArgumentOutOfRangeException(nameof(ramBytes), ramBytes, "RAM must be a multiple of 2 MiB, at least 2 MiB and below 8 TiB.");
+            throw new ArgumentOutOfRangeException(
+                nameof(ramBytes), ramBytes, $"RAM must be a multiple of 2 MiB, at least 2 MiB and below {((long)int.MaxValue + 1) << _pageShift >> 40} TiB.");
         }
 
         RamBytes = ramBytes;
-        FrameCount = (int)(ramBytes >> Level.PageShift);
+        FrameCount = (int)(ramBytes >> _pageShift);
         _ram = NativeRegion.Reserve(ramBytes);
         try
         {
@@ -53,8 +63,19 @@ public sealed unsafe class PhysicalMemory
         _present = (ulong)ramBytes;
     }
 
+    /// <summary>The shape of the tables that lie here: frames are as large as its pages.</summary>
+    public TableGeometry Geometry { get; }
+
     /// <summary>Bytes of RAM.</summary>
     public long RamBytes { get; }
+
+    /// <summary>Where a frame lies. RAM begins at physical address 0.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public PhysicalAddress AddressOf(Frame frame) => new((ulong)(uint)frame.Number << _pageShift);
+
+    /// <summary>The frame in which a physical address of RAM lies.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public Frame FrameAt(PhysicalAddress address) => new((int)(address.Value >> _pageShift));
 
     /// <summary>Frames of RAM, frame 0 included.</summary>
     public int FrameCount { get; }
@@ -143,13 +164,13 @@ public sealed unsafe class PhysicalMemory
             $"There are not {length:N0} bytes at {address}: no memory is there, or not as much, or a device that keeps none, or the machine has ended.");
     }
 
-    internal Span<ulong> TableEntries(Frame table) => new(_ram.Base + ((long)table.Number << Level.PageShift), Level.Entries);
+    internal Span<ulong> TableEntries(Frame table) => new(_ram.Base + ((long)table.Number << _pageShift), _entriesInFrame);
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     internal ref ulong EntryAt(Frame table, int index)
     {
         Debug.Assert((uint)table.Number < (uint)FrameCount, "Tables lie in RAM.");
-        return ref Unsafe.AsRef<ulong>(_ram.Base + ((long)table.Number << Level.PageShift) + ((long)index * sizeof(ulong)));
+        return ref Unsafe.AsRef<ulong>(_ram.Base + ((long)table.Number << _pageShift) + ((long)index * sizeof(ulong)));
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
@@ -159,9 +180,9 @@ public sealed unsafe class PhysicalMemory
         return ref Unsafe.AsRef<FrameRecord>(_records.Base + ((long)frame.Number * FrameRecord.SizeInBytes));
     }
 
-    /// <summary>Fills a frame, or a 2 MiB page, with zeroes.</summary>
+    /// <summary>Fills a frame, or a block of frames, with zeroes.</summary>
     internal void Clear(Frame frame, int order = 0) =>
-        NativeMemory.Clear(_ram.Base + ((long)frame.Number << Level.PageShift), (nuint)Level.PageSize << order);
+        NativeMemory.Clear(_ram.Base + ((long)frame.Number << _pageShift), (nuint)1 << (_pageShift + order));
 
     /// <summary>Gives the memory back to the host. Nobody but the machine decides that, when nothing of it can be used any more.</summary>
     internal void Release()

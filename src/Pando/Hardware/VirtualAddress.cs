@@ -5,12 +5,6 @@ namespace Pando.Hardware;
 /// <summary>A virtual address, in bytes.</summary>
 public readonly record struct VirtualAddress(ulong Value) : IComparable<VirtualAddress>
 {
-    /// <summary>The offset within the 4 KiB page.</summary>
-    public int PageOffset => (int)(Value & (Level.PageSize - 1));
-
-    /// <summary>The start of the 4 KiB page.</summary>
-    public VirtualAddress PageStart => new(Value & ~(ulong)(Level.PageSize - 1));
-
     /// <summary>Rounds down to a multiple of <paramref name="alignment"/>, a power of two.</summary>
     public VirtualAddress AlignDown(long alignment) => new(Value & ~(ulong)(alignment - 1));
 

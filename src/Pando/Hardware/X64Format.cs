@@ -33,7 +33,13 @@ public sealed class X64Format : EntryFormat
 
     private const ulong AddressMask = 0x000f_ffff_ffff_f000;
 
-    private X64Format(int levels) => Levels = levels;
+    private const int PageShift = 12;
+    private const int IndexBits = 9;
+
+    private X64Format(int levels)
+        : base(ShapeOf(levels))
+    {
+    }
 
     /// <summary>4-level paging: 48-bit addresses, of which user code has the lower 128 TiB.</summary>
     public static X64Format FourLevels { get; } = new(4);
@@ -42,24 +48,15 @@ public sealed class X64Format : EntryFormat
     public static X64Format FiveLevels { get; } = new(5);
 
     /// <inheritdoc/>
-    public override int Levels { get; }
-
-    /// <inheritdoc/>
     public override int PhysicalAddressBits => 52;
-
-    /// <inheritdoc/>
-    public override VirtualAddress UserEnd => new((1UL << (VirtualAddressBits - 1)) - Level.PageSize);
 
     /// <inheritdoc/>
     public override bool HasSlotRights => true;
 
     /// <inheritdoc/>
-    public override int HighestLeafLevel => Level.Pud;
-
-    /// <inheritdoc/>
     public override bool IsCanonical(VirtualAddress address)
     {
-        int unused = 64 - VirtualAddressBits;
+        int unused = 64 - Geometry.AddressBits;
         return (ulong)((long)(address.Value << unused) >> unused) == address.Value;
     }
 
@@ -102,8 +99,8 @@ public sealed class X64Format : EntryFormat
             return false;
         }
 
-        ulong belowPage = (ulong)(Level.EntrySpan(level) - 1) & AddressMask & ~LargePat;
-        return level > HighestLeafLevel || (entry.Raw & belowPage) != 0;
+        ulong belowPage = (ulong)(Geometry.EntrySpan(level) - 1) & AddressMask & ~LargePat;
+        return !Geometry.IsLeafLevel(level) || (entry.Raw & belowPage) != 0;
     }
 
     /// <inheritdoc/>
@@ -165,7 +162,14 @@ public sealed class X64Format : EntryFormat
     public override Entry AsAnonymous(Entry entry, int level) => new(entry.Raw | SoftwareAnonymous);
 
     /// <inheritdoc/>
-    public override string ToString() => $"x86-64, {Levels} levels";
+    public override string ToString() => $"x86-64, {Geometry.Levels} levels";
+
+    // The user has the lower half, less one page (Linux: TASK_SIZE_MAX).
+    private static TableGeometry ShapeOf(int levels)
+    {
+        int addressBits = PageShift + (levels * IndexBits);
+        return new(PageShift, addressBits, [Level.Pte, Level.Pmd, Level.Pud], new VirtualAddress((1UL << (addressBits - 1)) - (1UL << PageShift)), kernelInUserRoots: true);
+    }
 
     // Without any right the user bit is clear: present to the hardware, but every access of user code faults with
     // the protection bit set. Write without read does not exist on x86; a write right implies reading.

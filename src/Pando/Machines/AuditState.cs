@@ -83,13 +83,14 @@ internal sealed class AuditState(Machine machine)
 
     public void CheckFileLeaf(MappedFile file, PhysicalAddress target, Rights rights, long offset, long size, in AuditedLeaf what)
     {
-        for (long at = 0; at < size; at += size > Level.PageSize ? size - Level.PageSize : size)
+        int page = _store.Geometry.PageSize;
+        for (long at = 0; at < size; at += size > page ? size - page : size)
         {
             var place = file.Locate(offset + at);
             Expect(place == target + at, $"{what} shows {target + at} for offset 0x{offset + at:x} of '{file.Name}', which lies at {place}");
         }
 
-        Expect((rights & Rights.Write) == 0 || target != Memory.ZeroPage.Address, $"{what} lets the page of zeroes be written");
+        Expect((rights & Rights.Write) == 0 || target != Memory.ZeroPageAddress, $"{what} lets the page of zeroes be written");
     }
 
     public string Describe(Frame frame)

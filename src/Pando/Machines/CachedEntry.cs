@@ -8,10 +8,10 @@ namespace Pando.Machines;
 /// </summary>
 internal struct CachedEntry
 {
-    /// <summary>The tag of an empty cell. No PCID has all twelve bits set (<see cref="SpaceContexts"/>).</summary>
+    /// <summary>The tag of an empty cell. No PCID has all its bits set (<see cref="SpaceContexts"/>).</summary>
     public const ulong NoTag = ulong.MaxValue;
 
-    /// <summary>The first address that the entry covers, with the PCID in the twelve bits that are free below it.</summary>
+    /// <summary>Which entry it is: the number of its address among those of its level, and the PCID below. See <see cref="EntryCache"/>.</summary>
     public ulong Tag;
 
     /// <summary>Leaf: the host's address of the page; 0 where its memory keeps no bytes.</summary>

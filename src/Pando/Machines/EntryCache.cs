@@ -9,13 +9,16 @@ namespace Pando.Machines;
 /// </summary>
 internal sealed class EntryCache
 {
-    private const ulong PcidMask = Hardware.Level.PageSize - 1;
+    // A tag has the entry's number above the PCID (an ASID has up to 16 bits). Addresses have at least 12 bits below that number, so
+    // that what is lost at the upper end is a part of the sign.
+    private const int PcidBits = 16;
+    private const ulong PcidMask = (1UL << PcidBits) - 1;
 
     private readonly CachedEntry[] _cells;
     private readonly int _shift;
-    private readonly ulong _spanMask;
+    private readonly int _foldShift;
 
-    public EntryCache(int level, int cells)
+    public EntryCache(TableGeometry geometry, int level, int cells)
     {
         if (!BitOperations.IsPow2(cells))
         {
@@ -23,8 +26,8 @@ internal sealed class EntryCache
         }
 
         Level = level;
-        _shift = Hardware.Level.EntryShift(level);
-        _spanMask = ~(ulong)(Hardware.Level.EntrySpan(level) - 1);
+        _shift = geometry.EntryShift(level);
+        _foldShift = geometry.IndexBits;
         _cells = new CachedEntry[cells];
         Clear();
     }
@@ -39,14 +42,17 @@ internal sealed class EntryCache
         // The bits of the level above are folded in, so that strides of that level's span do not all meet in one cell.
         var cells = _cells;
         ulong page = address.Value >> _shift;
-        return ref cells[((int)(page ^ (page >> 9)) ^ (int)pcid) & (cells.Length - 1)];
+        return ref cells[((int)(page ^ (page >> _foldShift)) ^ (int)pcid) & (cells.Length - 1)];
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public ulong TagOf(VirtualAddress address, uint pcid) => (address.Value & _spanMask) | pcid;
+    public ulong TagOf(VirtualAddress address, uint pcid) => (address.Value >> _shift << PcidBits) | pcid;
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public ulong OffsetOf(VirtualAddress address) => address.Value & ~_spanMask;
+    public ulong OffsetOf(VirtualAddress address) => address.Value & ((1UL << _shift) - 1);
+
+    /// <summary>The first address that the entry with a tag covers.</summary>
+    private VirtualAddress AddressOf(ulong tag) => new((ulong)((long)tag >> PcidBits) << _shift);
 
     public bool TryFind(VirtualAddress address, uint pcid, out CachedEntry entry)
     {
@@ -86,7 +92,7 @@ internal sealed class EntryCache
 
         foreach (ref var cell in _cells.AsSpan())
         {
-            ulong page = (cell.Tag & ~PcidMask) >> _shift;
+            ulong page = AddressOf(cell.Tag).Value >> _shift;
             if ((cell.Tag & PcidMask) == pcid && page >= first && page <= last)
             {
                 cell.Tag = CachedEntry.NoTag;
@@ -122,7 +128,7 @@ internal sealed class EntryCache
         {
             if (cell.Tag != CachedEntry.NoTag && (cell.Tag & PcidMask) == pcid)
             {
-                list.Add((new VirtualAddress(cell.Tag & ~PcidMask), cell));
+                list.Add((AddressOf(cell.Tag), cell));
             }
         }
     }

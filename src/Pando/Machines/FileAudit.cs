@@ -8,6 +8,7 @@ namespace Pando.Machines;
 internal sealed class FileAudit(AuditState audit)
 {
     private readonly TableStore _store = audit.Store;
+    private readonly TableGeometry _geometry = audit.Store.Geometry;
 
     public void Check(FileTables tables)
     {
@@ -35,20 +36,20 @@ internal sealed class FileAudit(AuditState audit)
             foreach (int index in audit.UsedEntries(table))
             {
                 var entry = _store.Read(table, index);
-                long offset = key.Origin + (index * Level.EntrySpan(key.Level));
+                long offset = key.Origin + (index * _geometry.EntrySpan(key.Level));
                 if (_store.Format.IsSlot(entry, key.Level))
                 {
                     var child = _store.TableOf(entry, key.Level);
                     audit.CountSlot(child);
                     audit.Expect(
-                        _store.Memory.Record(child).Kind == FrameKind.FileTable && _store.Memory.Record(child).Owner == tables.Id && tables.KeyOf(child) == key.Child(index),
-                        $"'{tables.FileName}': entry {index} of the {key} leads to {audit.Describe(child)}, not to the {key.Child(index)}");
+                        _store.Memory.Record(child).Kind == FrameKind.FileTable && _store.Memory.Record(child).Owner == tables.Id && tables.KeyOf(child) == key.Child(_geometry, index),
+                        $"'{tables.FileName}': entry {index} of the {key} leads to {audit.Describe(child)}, not to the {key.Child(_geometry, index)}");
                     audit.Expect(_store.Format.RightsOf(entry, key.Level) == Rights.All, $"'{tables.FileName}': a slot of the {key} takes rights away");
                     continue;
                 }
 
                 audit.LeafCount++;
-                long size = Level.EntrySpan(key.Level);
+                long size = _geometry.EntrySpan(key.Level);
                 audit.Expect(_store.AnonymousFrameOf(entry, key.Level).IsNone, $"'{tables.FileName}': entry {index} of the {key} says that it shows private memory");
                 audit.Expect(offset >= key.WindowStart && offset + size <= key.WindowEnd, $"'{tables.FileName}': entry {index} of the {key} shows something outside of the window");
                 var rights = _store.Format.RightsOf(entry, key.Level);

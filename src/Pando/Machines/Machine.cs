@@ -41,7 +41,7 @@ public sealed class Machine : IDisposable
         }
 
         Options = options;
-        Memory = new PhysicalMemory(options.Ram);
+        Memory = new PhysicalMemory(options.Ram, options.Format.Geometry);
         try
         {
             _memory = new VirtualMemory(new TableStore(Memory, options.Format, options.MarksByFault), options.Sharing, options.LargePages, options.ExecuteOnlyByKey);
@@ -134,11 +134,12 @@ public sealed class Machine : IDisposable
     /// <summary>Makes a file in RAM (memfd_create(2)).</summary>
     /// <param name="name">Its name, for reports; not empty.</param>
     /// <param name="size">Bytes; not negative, and no more than a file can have.</param>
-    /// <param name="pageSize">4 KiB or 2 MiB.</param>
+    /// <param name="pageSize">That of the machine's pages or, where its format has such leaves, of the next larger ones: 4 KiB or 2 MiB with x86-64. 0 stands for the former.</param>
     /// <exception cref="ArgumentException">The name is empty.</exception>
     /// <exception cref="ArgumentOutOfRangeException">The size or the page size is none.</exception>
     /// <exception cref="ObjectDisposedException">The machine has ended.</exception>
-    public MemoryFile CreateMemoryFile(string name, long size, long pageSize = Level.PageSize) => new(Alive.Store, name, size, pageSize);
+    public MemoryFile CreateMemoryFile(string name, long size, long pageSize = 0) =>
+        new(Alive.Store, name, size, pageSize == 0 ? Store.Geometry.PageSize : pageSize);
 
     /// <summary>
     /// Makes a file in RAM whose pages are 2 MiB and never smaller, as those of hugetlbfs are: mappings, sizes and holes
@@ -149,7 +150,7 @@ public sealed class Machine : IDisposable
     /// <exception cref="ArgumentException">The name is empty.</exception>
     /// <exception cref="ArgumentOutOfRangeException">The size is none.</exception>
     /// <exception cref="ObjectDisposedException">The machine has ended.</exception>
-    public MemoryFile CreateHugeFile(string name, long size) => new(Alive.Store, name, size, Level.EntrySpan(Level.Pmd), fixedPages: true);
+    public MemoryFile CreateHugeFile(string name, long size) => new(Alive.Store, name, size, Store.Geometry.EntrySpan(Level.Pmd), fixedPages: true);
 
     /// <summary>Makes an empty address space.</summary>
     /// <exception cref="InsufficientMemoryException">No frame is free for its root table.</exception>
@@ -215,7 +216,7 @@ public sealed class Machine : IDisposable
             }
         }
 
-        return new TableTotals(spaces, files);
+        return new TableTotals(spaces, files, Store.Geometry.PageSize);
     }
 
     /// <summary>Divides the memory of page tables among the spaces that use them. The machine stays at rest while it is used.</summary>

@@ -19,6 +19,7 @@ namespace Pando.Machines;
 internal sealed class PageWalk(TableStore store, TranslationCaches caches)
 {
     private readonly EntryFormat _format = store.Format;
+    private readonly TableGeometry _geometry = store.Geometry;
     private readonly bool _marks = !store.MarksByFault;
     private readonly PhysicalMemory _memory = store.Memory;
     private readonly TranslationCaches _caches = caches;
@@ -71,7 +72,7 @@ internal sealed class PageWalk(TableStore store, TranslationCaches caches)
         Walks++;
         var table = root;
         var above = Rights.All;
-        level = _format.Levels;
+        level = _geometry.Levels;
         if (_caches.TryFindUpper(address, pcid, out var upper, out int upperLevel))
         {
             UpperHits++;
@@ -87,9 +88,9 @@ internal sealed class PageWalk(TableStore store, TranslationCaches caches)
                 throw new InvalidOperationException($"The walk of {address} leads to a {Level.Name(level)} table at {table}, where no RAM is; tables lie in RAM.");
             }
 
-            int index = Level.Index(address.Value, level);
-            ref ulong word = ref _memory.EntryAt(Frame.Containing(table), index);
-            Schedule.Reach(SchedulePoint.EntryRead, Frame.Containing(table).Word(index));
+            int index = _geometry.Index(address.Value, level);
+            ref ulong word = ref _memory.EntryAt(_memory.FrameAt(table), index);
+            Schedule.Reach(SchedulePoint.EntryRead, _memory.FrameAt(table).Word(index));
             var entry = new Entry(Volatile.Read(ref word));
             bool isLeaf = _format.IsLeaf(entry, level);
             if (!isLeaf && !_format.IsSlot(entry, level))
@@ -116,7 +117,7 @@ internal sealed class PageWalk(TableStore store, TranslationCaches caches)
             var marked = _marks ? _format.Touched(entry, level, store && markDirty) : entry;
             if (marked != entry)
             {
-                Schedule.Reach(SchedulePoint.EntryWrite, Frame.Containing(table).Word(index));
+                Schedule.Reach(SchedulePoint.EntryWrite, _memory.FrameAt(table).Word(index));
                 if (Interlocked.CompareExchange(ref word, marked.Raw, entry.Raw) != entry.Raw)
                 {
                     // Somebody changed the entry; look at it again.
@@ -147,7 +148,7 @@ internal sealed class PageWalk(TableStore store, TranslationCaches caches)
     // A page of which a part lies outside its memory has no bytes for us.
     private nint HostOf(PhysicalAddress page, int level)
     {
-        long last = Level.EntrySpan(level) - 1;
+        long last = _geometry.EntrySpan(level) - 1;
         nint host = _memory.HostAddressOf(page);
         return host != 0 && _memory.HostAddressOf(page + last) == host + (nint)last ? host : 0;
     }

@@ -73,7 +73,7 @@ public sealed partial class SoftwareProcessor
         var result = default(AccessResult);
         while (!bytes.IsEmpty && result.IsCompleted)
         {
-            int length = Math.Min(bytes.Length, Level.PageSize - address.PageOffset);
+            int length = Math.Min(bytes.Length, _geometry.PageSize - _geometry.OffsetInPage(address.Value));
             var load = new LoadBytesAccess(address, bytes[..length]);
             result = Complete(ref load, delivery);
             bytes = bytes[length..];
@@ -94,7 +94,7 @@ public sealed partial class SoftwareProcessor
         var result = default(AccessResult);
         while (!bytes.IsEmpty && result.IsCompleted)
         {
-            int length = Math.Min(bytes.Length, Level.PageSize - address.PageOffset);
+            int length = Math.Min(bytes.Length, _geometry.PageSize - _geometry.OffsetInPage(address.Value));
             var store = new StoreBytesAccess(address, bytes[..length]);
             result = Complete(ref store, delivery);
             bytes = bytes[length..];
@@ -220,7 +220,7 @@ public sealed partial class SoftwareProcessor
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static bool IsInOnePage<T>(VirtualAddress address) => address.PageOffset <= Level.PageSize - Unsafe.SizeOf<T>();
+    private bool IsInOnePage<T>(VirtualAddress address) => _geometry.OffsetInPage(address.Value) <= _geometry.PageSize - Unsafe.SizeOf<T>();
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private static void RequireKnown(FaultDelivery delivery)
@@ -231,11 +231,11 @@ public sealed partial class SoftwareProcessor
         }
     }
 
-    private static void RequireOnePageAtMost(int length)
+    private static void RequireOnePageAtMost(TableGeometry geometry, int length)
     {
-        if (length > Level.PageSize)
+        if (length > geometry.PageSize)
         {
-            throw new ArgumentException($"One access has at most {Level.PageSize:N0} bytes, not {length:N0}; move more as a span of bytes.");
+            throw new ArgumentException($"One access has at most {geometry.PageSize:N0} bytes, not {length:N0}; move more as a span of bytes.");
         }
     }
 
@@ -334,11 +334,11 @@ public sealed partial class SoftwareProcessor
         public AccessResult Make(TranslationUnit translations)
         {
             var bytes = HostMemory.BytesOf(ref Value);
-            RequireOnePageAtMost(bytes.Length);
+            RequireOnePageAtMost(translations.Geometry, bytes.Length);
             var result = translations.LocateAcross(address, kind, out nint first, out nint second);
             if (result.IsCompleted)
             {
-                int inFirst = Level.PageSize - address.PageOffset;
+                int inFirst = translations.Geometry.PageSize - translations.Geometry.OffsetInPage(address.Value);
                 HostMemory.Read(first, bytes[..inFirst]);
                 HostMemory.Read(second, bytes[inFirst..]);
             }
@@ -358,11 +358,11 @@ public sealed partial class SoftwareProcessor
         public AccessResult Make(TranslationUnit translations)
         {
             ReadOnlySpan<byte> bytes = HostMemory.BytesOf(ref _value);
-            RequireOnePageAtMost(bytes.Length);
+            RequireOnePageAtMost(translations.Geometry, bytes.Length);
             var result = translations.LocateAcross(address, AccessKind.Write, out nint first, out nint second);
             if (result.IsCompleted)
             {
-                int inFirst = Level.PageSize - address.PageOffset;
+                int inFirst = translations.Geometry.PageSize - translations.Geometry.OffsetInPage(address.Value);
                 HostMemory.Write(first, bytes[..inFirst]);
                 HostMemory.Write(second, bytes[inFirst..]);
             }

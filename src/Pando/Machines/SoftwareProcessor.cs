@@ -35,6 +35,7 @@ public sealed partial class SoftwareProcessor : ITranslationCache
 
     private readonly TableStore _store;
     private readonly EntryFormat _format;
+    private readonly TableGeometry _geometry;
     private readonly FaultHandler? _handler;
 
     // Protected by _lock.
@@ -49,6 +50,7 @@ public sealed partial class SoftwareProcessor : ITranslationCache
     {
         _store = store;
         _format = store.Format;
+        _geometry = store.Geometry;
         _handler = handler;
         Number = number;
         _translations = new TranslationUnit(store, number);
@@ -213,7 +215,7 @@ public sealed partial class SoftwareProcessor : ITranslationCache
     public string DescribeWalk(VirtualAddress address)
     {
         // The entries are read under the lock, which keeps the tables; the text is made after it.
-        Span<Entry> entries = stackalloc Entry[_format.Levels];
+        Span<Entry> entries = stackalloc Entry[_geometry.Levels];
         SpaceTables? space;
         int count;
         bool cached;

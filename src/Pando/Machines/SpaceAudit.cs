@@ -9,6 +9,7 @@ namespace Pando.Machines;
 internal sealed class SpaceAudit(AuditState audit)
 {
     private readonly TableStore _store = audit.Store;
+    private readonly TableGeometry _geometry = audit.Store.Geometry;
     private readonly VirtualMemory _memory = audit.Memory;
 
     public void Check(AddressSpace space)
@@ -22,7 +23,7 @@ internal sealed class SpaceAudit(AuditState audit)
         var end = new VirtualAddress(0);
         foreach (var area in space.AreaSet.All)
         {
-            audit.Expect(!area.Range.IsEmpty && area.Range.Start >= end && area.Range.End <= space.UserEnd.AlignUp(Level.PageSize), $"{space}: {area} is empty, out of order or out of range");
+            audit.Expect(!area.Range.IsEmpty && area.Range.Start >= end && area.Range.End <= space.UserEnd.AlignUp(_geometry.PageSize), $"{space}: {area} is empty, out of order or out of range");
             audit.Expect(area.File is null || space.MayShow(area.File.Tables), $"{space}: {area}, but the space does not say that it shows the file");
             end = area.Range.End;
         }
@@ -31,13 +32,13 @@ internal sealed class SpaceAudit(AuditState audit)
     private void CheckSpace(AddressSpace space)
     {
         int[] found = new int[Level.Pgd + 1];
-        CheckSpaceTable(space, space.Root, _store.Format.Levels, new VirtualAddress(0), found);
+        CheckSpaceTable(space, space.Root, _geometry.Levels, new VirtualAddress(0), found);
         if (_memory.KernelEntry is { } kernel)
         {
             // A processor may mark it as accessed.
             var entry = _store.Read(space.Root, kernel.Index);
             audit.Expect(
-                entry == kernel.Entry || entry == _store.Format.Touched(kernel.Entry, _store.Format.Levels, dirty: false),
+                entry == kernel.Entry || entry == _store.Format.Touched(kernel.Entry, _geometry.Levels, dirty: false),
                 $"{space}: the root's entry {kernel.Index} is {entry}, the kernel's is {kernel.Entry}");
         }
 
@@ -74,18 +75,18 @@ internal sealed class SpaceAudit(AuditState audit)
             record.Kind == FrameKind.SpaceTable && record.Owner == space.Id && record.Level == level && (ulong)record.Origin == start.Value && record.Lock == 0,
             $"{audit.Describe(table)} is not a free table of level {level} of {space} from {start}");
         audit.Expect(
-            level == _store.Format.Levels || !space.AreaSet.Overlapping(AddressRange.FromLength(start, Level.TableSpan(level))).IsEmpty,
+            level == _geometry.Levels || !space.AreaSet.Overlapping(AddressRange.FromLength(start, _geometry.TableSpan(level))).IsEmpty,
             $"{space}: the {Level.Name(level)} table from {start} spans nothing that is mapped");
-        CheckParts(space, table, level, AddressRange.FromLength(start, Level.TableSpan(level)));
+        CheckParts(space, table, level, AddressRange.FromLength(start, _geometry.TableSpan(level)));
         int anonymous = 0;
         foreach (int index in audit.UsedEntries(table))
         {
-            if (level == _store.Format.Levels && _memory.KernelEntry?.Index == index)
+            if (level == _geometry.Levels && _memory.KernelEntry?.Index == index)
             {
                 continue;
             }
 
-            var span = AddressRange.FromLength(start + (index * Level.EntrySpan(level)), Level.EntrySpan(level));
+            var span = AddressRange.FromLength(start + (index * _geometry.EntrySpan(level)), _geometry.EntrySpan(level));
             anonymous += CheckSpaceEntry(space, table, _store.Read(table, index), level, span, found) ? 1 : 0;
         }
 
@@ -135,7 +136,7 @@ internal sealed class SpaceAudit(AuditState audit)
         audit.Expect((rights & Rights.Write) == 0 || space.ProtectedPages.CountIn(span) == 0, $"{space}: the leaf at {span} lets protected pages be stored to");
         if (!frame.IsNone)
         {
-            if (level > Level.Pte || !_store.Memory.IsRam(frame.Address) || _store.Memory.Record(frame).Kind != FrameKind.Anonymous)
+            if (level > Level.Pte || !_store.Memory.IsRam(_store.Memory.AddressOf(frame)) || _store.Memory.Record(frame).Kind != FrameKind.Anonymous)
             {
                 audit.Expect(false, $"{space}: the leaf at {span} says that it shows private memory, but shows {_store.Format.TargetOf(leaf, level)}");
                 return true;
@@ -152,7 +153,7 @@ internal sealed class SpaceAudit(AuditState audit)
         var target = _store.Format.TargetOf(leaf, level);
         if (area.File is null)
         {
-            audit.Expect(target == _memory.ZeroPage.Address && (rights & Rights.Write) == 0, $"{space}: the leaf at {span} shows {target}, which is neither anonymous nor a read-only page of zeroes");
+            audit.Expect(target == _memory.ZeroPageAddress && (rights & Rights.Write) == 0, $"{space}: the leaf at {span} shows {target}, which is neither anonymous nor a read-only page of zeroes");
             return false;
         }
 
@@ -187,7 +188,7 @@ internal sealed class SpaceAudit(AuditState audit)
             return;
         }
 
-        var key = TableKey.For(level - 1, (long)span.Start.Value + area.Delta, windowStart, windowEnd, area.ClassFor(_store.Format));
+        var key = TableKey.For(_geometry, level - 1, (long)span.Start.Value + area.Delta, windowStart, windowEnd, area.ClassFor(_store.Format));
         audit.Expect(_memory.MayShare(level - 1), $"{space}: a table of level {level - 1} is attached at {span}, where that level is not to be shared");
         audit.Expect(FileTables.KeyOf(_store, table) == key, $"{space}: attached at {span} is the {FileTables.KeyOf(_store, table)}, mapped is the {key}");
         audit.Expect(_store.Memory.Record(table).Owner == area.File!.Tables.Id, $"{space}: {audit.Describe(table)} at {span} belongs to another file than '{area.File!.Name}'");

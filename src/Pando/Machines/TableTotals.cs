@@ -5,7 +5,9 @@ namespace Pando.Machines;
 /// <summary>How many page tables there are, by level, and whose.</summary>
 public sealed record TableTotals
 {
-    internal TableTotals(IReadOnlyList<long> spaces, IReadOnlyList<long> files) => (Spaces, Files) = (spaces, files);
+    private readonly int _tableBytes;
+
+    internal TableTotals(IReadOnlyList<long> spaces, IReadOnlyList<long> files, int tableBytes) => (Spaces, Files, _tableBytes) = (spaces, files, tableBytes);
 
     /// <summary>Tables that belong to address spaces; index = level (1 = PTE ... 5 = PGD), 0 unused.</summary>
     public IReadOnlyList<long> Spaces { get; }
@@ -26,5 +28,5 @@ public sealed record TableTotals
     public long Count => Spaces.Sum() + Files.Sum();
 
     /// <summary>Bytes of all tables.</summary>
-    public long Bytes => Count * Level.PageSize;
+    public long Bytes => Count * _tableBytes;
 }

@@ -7,6 +7,7 @@ namespace Pando.Machines;
 internal sealed class TranslationAudit(AuditState audit)
 {
     private readonly TableStore _store = audit.Store;
+    private readonly TableGeometry _geometry = audit.Store.Geometry;
 
     public void Check()
     {
@@ -22,11 +23,11 @@ internal sealed class TranslationAudit(AuditState audit)
 
                 var table = cached.Space.Root;
                 var rights = Rights.All;
-                int level = _store.Format.Levels;
+                int level = _geometry.Levels;
                 var entry = Entry.None;
                 while (!table.IsNone)
                 {
-                    entry = _store.Read(table, Level.Index(cached.Address.Value, level));
+                    entry = _store.Read(table, _geometry.Index(cached.Address.Value, level));
                     rights &= _store.Format.RightsOf(entry, level);
                     if (level == cached.Level || !_store.Format.IsSlot(entry, level))
                     {

@@ -15,36 +15,35 @@ namespace Pando.Machines;
 internal sealed class TranslationCaches
 {
     // About the sizes of a present core: an L2 TLB of 1,536 cells, upper caches of a few tens.
-    private const int PteCells = 512;
-    private const int PmdCells = 512;
+    private const int SmallCells = 512;
     private const int LargerCells = 64;
     private const int UpperPmdCells = 32;
     private const int UpperCells = 16;
 
-    private readonly EntryCache _pte = new(Level.Pte, PteCells);
-    private readonly EntryCache _pmd = new(Level.Pmd, PmdCells);
+    private readonly EntryCache _smallest;
+    private readonly EntryCache _second;
 
-    // Leaves by level from PTE on, and upper entries by level from PMD on.
+    // Leaves of each size, from the smallest on, and upper entries by level from PMD on.
     private readonly EntryCache[] _leaves;
+    private readonly EntryCache[] _leavesByLevel;
     private readonly EntryCache[] _uppers;
 
-    public TranslationCaches(EntryFormat format)
+    public TranslationCaches(TableGeometry geometry)
     {
-        _leaves = new EntryCache[format.HighestLeafLevel];
-        for (int level = Level.Pte; level <= format.HighestLeafLevel; level++)
+        _leaves = [.. geometry.LeafLevels.Select(level => new EntryCache(geometry, level, level <= Level.Pmd ? SmallCells : LargerCells))];
+        _leavesByLevel = new EntryCache[Level.Pgd + 1];
+        foreach (var cache in _leaves)
         {
-            _leaves[level - 1] = level switch
-            {
-                Level.Pte => _pte,
-                Level.Pmd => _pmd,
-                _ => new EntryCache(level, LargerCells),
-            };
+            _leavesByLevel[cache.Level] = cache;
         }
 
-        _uppers = new EntryCache[format.Levels - 1];
-        for (int level = Level.Pmd; level <= format.Levels; level++)
+        // Nearly every leaf is of one of the two lowest sizes. (A format with one size alone looks there twice.)
+        _smallest = _leaves[0];
+        _second = _leaves[Math.Min(1, _leaves.Length - 1)];
+        _uppers = new EntryCache[geometry.Levels - 1];
+        for (int level = Level.Pmd; level <= geometry.Levels; level++)
         {
-            _uppers[level - Level.Pmd] = new EntryCache(level, level == Level.Pmd ? UpperPmdCells : UpperCells);
+            _uppers[level - Level.Pmd] = new EntryCache(geometry, level, level == Level.Pmd ? UpperPmdCells : UpperCells);
         }
     }
 
@@ -54,16 +53,16 @@ internal sealed class TranslationCaches
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public nint FindHost(VirtualAddress address, uint pcid, Rights needed)
     {
-        ref var cell = ref _pmd.Cell(address, pcid);
-        if (cell.Tag == _pmd.TagOf(address, pcid) && (cell.Ready & needed) != 0 && cell.Host != 0)
+        ref var cell = ref _second.Cell(address, pcid);
+        if (cell.Tag == _second.TagOf(address, pcid) && (cell.Ready & needed) != 0 && cell.Host != 0)
         {
-            return cell.Host + (nint)_pmd.OffsetOf(address);
+            return cell.Host + (nint)_second.OffsetOf(address);
         }
 
-        cell = ref _pte.Cell(address, pcid);
-        if (cell.Tag == _pte.TagOf(address, pcid) && (cell.Ready & needed) != 0 && cell.Host != 0)
+        cell = ref _smallest.Cell(address, pcid);
+        if (cell.Tag == _smallest.TagOf(address, pcid) && (cell.Ready & needed) != 0 && cell.Host != 0)
         {
-            return cell.Host + (nint)_pte.OffsetOf(address);
+            return cell.Host + (nint)_smallest.OffsetOf(address);
         }
 
         return 0;
@@ -105,7 +104,7 @@ internal sealed class TranslationCaches
 
     public void AddLeaf(VirtualAddress address, uint pcid, int level, ref CachedEntry entry)
     {
-        var cache = _leaves[level - 1];
+        var cache = _leavesByLevel[level];
         entry.Tag = cache.TagOf(address, pcid);
         cache.Cell(address, pcid) = entry;
     }

@@ -13,6 +13,7 @@ namespace Pando.Machines;
 internal sealed class TranslationUnit
 {
     private readonly EntryFormat _format;
+    private readonly TableGeometry _geometry;
     private readonly TranslationCaches _caches;
     private readonly SpaceContexts _contexts;
     private readonly PageWalk _walk;
@@ -20,13 +21,17 @@ internal sealed class TranslationUnit
     public TranslationUnit(TableStore store, int processor)
     {
         _format = store.Format;
-        _caches = new TranslationCaches(_format);
+        _geometry = store.Geometry;
+        _caches = new TranslationCaches(_geometry);
         _contexts = new SpaceContexts(_caches, processor);
         _walk = new PageWalk(store, _caches);
     }
 
     /// <summary>What is cached.</summary>
     public TranslationCaches Caches => _caches;
+
+    /// <summary>The shape of the tables.</summary>
+    public TableGeometry Geometry => _geometry;
 
     /// <summary>The spaces of which something may be cached.</summary>
     public SpaceContexts Contexts => _contexts;
@@ -77,7 +82,7 @@ internal sealed class TranslationUnit
     /// </summary>
     public AccessResult LocateAcross(VirtualAddress address, AccessKind access, out nint first, out nint second)
     {
-        var next = address.PageStart + Level.PageSize;
+        var next = _geometry.PageStart(address) + _geometry.PageSize;
         var inNext = default(Spot);
         var result = Translate(address, access, markDirty: false, out var inFirst);
         if (result.IsCompleted)
@@ -144,7 +149,7 @@ internal sealed class TranslationUnit
             return new AccessResult(AccessOutcome.PageFault, address, code);
         }
 
-        long offset = (long)(address.Value & (ulong)(Level.EntrySpan(level) - 1));
+        long offset = (long)(address.Value & (ulong)(_geometry.EntrySpan(level) - 1));
         spot = new Spot(leaf.Host == 0 ? 0 : leaf.Host + (nint)offset, leaf.Target + offset);
         return default;
     }

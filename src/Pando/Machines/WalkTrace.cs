@@ -16,9 +16,9 @@ internal static class WalkTrace
     {
         var table = root;
         int count = 0;
-        for (int level = store.Format.Levels; level >= Level.Pte; level--)
+        for (int level = store.Geometry.Levels; level >= Level.Pte; level--)
         {
-            var entry = store.Read(table, Level.Index(address.Value, level));
+            var entry = store.Read(table, store.Geometry.Index(address.Value, level));
             entries[count++] = entry;
             if (!store.Format.IsSlot(entry, level) || !store.Memory.IsRam(store.Format.TargetOf(entry, level)))
             {
@@ -39,10 +39,10 @@ internal static class WalkTrace
         var rights = Rights.All;
         for (int i = 0; i < entries.Length; i++)
         {
-            int level = format.Levels - i;
+            int level = format.Geometry.Levels - i;
             var entry = entries[i];
             bool isLeaf = format.IsLeaf(entry, level);
-            text.AppendLine().Append("  ").Append(Level.Name(level)).Append('[').Append(Level.Index(address.Value, level)).Append("] ")
+            text.AppendLine().Append("  ").Append(Level.Name(level)).Append('[').Append(format.Geometry.Index(address.Value, level)).Append("] ")
                 .Append(entry).Append(": ");
             if (!isLeaf && !format.IsSlot(entry, level))
             {

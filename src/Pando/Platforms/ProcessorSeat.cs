@@ -168,9 +168,9 @@ public sealed class ProcessorSeat : IDisposable
 
         public bool Drop(SpaceTables space, AddressRange range, bool tables) => Ask(new FlushRequest(this, FlushKind.Range, space, range, tables));
 
-        public bool Forget(SpaceTables space) => Ask(new FlushRequest(this, FlushKind.End, space, space.Store.Format.UserRange, upperEntries: true));
+        public bool Forget(SpaceTables space) => Ask(new FlushRequest(this, FlushKind.End, space, space.Store.Geometry.UserRange, upperEntries: true));
 
-        public bool DropShared(SharedTableOwner owner) => Ask(new FlushRequest(this, owner, seat._store.Format.UserRange));
+        public bool DropShared(SharedTableOwner owner) => Ask(new FlushRequest(this, owner, seat._store.Geometry.UserRange));
 
         public void Changed(Frame table)
         {
@@ -189,7 +189,7 @@ public sealed class ProcessorSeat : IDisposable
             }
 
             using var call = new PlatformCall();
-            _shadow!.Changed(table.Address);
+            _shadow!.Changed(seat._store.Memory.AddressOf(table));
         }
 
         public void BeforeReuse()

@@ -30,14 +30,14 @@ public readonly ref struct TableView
     /// <exception cref="ArgumentOutOfRangeException">No table can lie there, or it has no such entry.</exception>
     public Entry Read(PhysicalAddress table, int index)
     {
-        if (!_store.Memory.IsRam(table) || table.Value % Level.PageSize != 0 || table.Value == 0)
+        if (!_store.Memory.IsRam(table) || !_store.Geometry.IsPageAligned(table.Value) || table.Value == 0)
         {
             throw new ArgumentOutOfRangeException(nameof(table), table, "Tables are whole frames of RAM.");
         }
 
         ArgumentOutOfRangeException.ThrowIfNegative(index);
-        ArgumentOutOfRangeException.ThrowIfGreaterThanOrEqual(index, Level.Entries);
-        return _store.Read(Frame.Containing(table), index);
+        ArgumentOutOfRangeException.ThrowIfGreaterThanOrEqual(index, _store.Geometry.EntriesBelowRoot);
+        return _store.Read(_store.Memory.FrameAt(table), index);
     }
 
     /// <summary>Walks from the root to the leaf of an address. Changes nothing: no marks are set.</summary>
@@ -56,6 +56,7 @@ public readonly ref struct TableView
 
         leaf = default;
         var format = _store.Format;
+        var geometry = _store.Geometry;
         var table = space.Root;
         if (table.IsNone || !format.IsCanonical(address))
         {
@@ -63,9 +64,9 @@ public readonly ref struct TableView
         }
 
         var rights = Rights.All;
-        for (int level = format.Levels; ; level--)
+        for (int level = geometry.Levels; ; level--)
         {
-            int index = Level.Index(address.Value, level);
+            int index = geometry.Index(address.Value, level);
             var entry = _store.Read(table, index);
             bool isLeaf = format.IsLeaf(entry, level);
             if ((!isLeaf && !format.IsSlot(entry, level)) || format.HasReservedBits(entry, level))
@@ -76,7 +77,7 @@ public readonly ref struct TableView
             rights &= format.RightsOf(entry, level);
             if (isLeaf)
             {
-                leaf = new WalkedLeaf(table.Address, index, level, entry, format.TargetOf(entry, level), rights);
+                leaf = new WalkedLeaf(_store.Memory.AddressOf(table), index, level, entry, format.TargetOf(entry, level), geometry.EntrySpan(level), rights);
                 return true;
             }
 
@@ -87,7 +88,7 @@ public readonly ref struct TableView
                 return false;
             }
 
-            table = Frame.Containing(target);
+            table = _store.Memory.FrameAt(target);
         }
     }
 
@@ -109,6 +110,6 @@ public readonly ref struct TableView
         var marked = _store.Format.Touched(leaf.Entry, leaf.Level, store);
         return marked == leaf.Entry
             ? Read(leaf.Table, leaf.Index) == marked
-            : _store.TryReplaceMarks(Frame.Containing(leaf.Table), leaf.Index, leaf.Entry, marked);
+            : _store.TryReplaceMarks(_store.Memory.FrameAt(leaf.Table), leaf.Index, leaf.Entry, marked);
     }
 }

@@ -18,12 +18,12 @@ public sealed partial class AddressSpace
     public Errno Advise(VirtualAddress address, long length, Advice advice)
     {
         ThrowIfExited();
-        if (address.PageOffset != 0 || !Enum.IsDefined(advice))
+        if (_geometry.OffsetInPage(address.Value) != 0 || !Enum.IsDefined(advice))
         {
             return Errno.EINVAL;
         }
 
-        var (form, _, range) = RangeArgument.Of(address, length, UserEnd);
+        var (form, _, range) = RangeArgument.Of(_geometry, address, length);
         switch (form)
         {
             case RangeForm.Nothing:
@@ -87,7 +87,7 @@ public sealed partial class AddressSpace
             return Errno.EPERM;
         }
 
-        bool isFixed = area.File is { MappingAlignment: > Level.PageSize };
+        bool isFixed = area.File is { HasFixedPages: true };
         bool fits = !(reclaims && isFixed)
             && !((drops || reclaims) && (area.Traits.Flags & AnyLock) != 0)
             && !(advice is Advice.Free or Advice.WipeOnFork && area.File is not null);
@@ -113,7 +113,7 @@ public sealed partial class AddressSpace
         (area.Traits.Flags & AreaFlags.Sealed) != 0 && area.File is null && (area.Rights & Rights.Write) == 0;
 
     /// <summary>Only private pages of 4 KiB can be merged; elsewhere the advice is passed over (Linux: vma_ksm_compatible).</summary>
-    private static bool MayMerge(Area area) => !area.IsShared && area.File is not (DaxFile or { MappingAlignment: > Level.PageSize });
+    private static bool MayMerge(Area area) => !area.IsShared && area.File is not (DaxFile or { HasFixedPages: true });
 
     private static (AreaFlags Set, AreaFlags Cleared) FlagsOf(Advice advice) => advice switch
     {
@@ -148,7 +148,7 @@ public sealed partial class AddressSpace
                 // By areas: a table that two of them share stays, as on Linux (CONFIG_PT_RECLAIM). Of a page that cannot be smaller no
                 // part is dropped (Linux: madvise_dontneed_free_valid_vma).
                 var part = area.Range.Intersect(range);
-                part = new AddressRange(part.Start, part.End.AlignDown(area.File?.MappingAlignment ?? Level.PageSize));
+                part = new AddressRange(part.Start, part.End.AlignDown(area.File?.MappingAlignment ?? _geometry.PageSize));
                 _memory.Walker.VisitWithin(this, part, ref drop, in gather, freesEmptied: true);
                 if (area.File is null)
                 {

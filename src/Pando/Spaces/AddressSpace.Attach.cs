@@ -20,7 +20,7 @@ public sealed partial class AddressSpace
         }
 
         using var epoch = Store.Epochs.Enter();
-        AttachIn(Root, Store.Format.Levels, new VirtualAddress(0), area, range);
+        AttachIn(Root, _geometry.Levels, new VirtualAddress(0), area, range);
     }
 
     /// <param name="table">The space's own table; none where it does not exist yet.</param>
@@ -31,14 +31,14 @@ public sealed partial class AddressSpace
     private void AttachIn(Frame table, int level, VirtualAddress tableStart, Area area, AddressRange range)
     {
         int childLevel = level - 1;
-        long entrySpan = Level.EntrySpan(level);
-        range = range.Intersect(AddressRange.FromLength(tableStart, Level.TableSpan(level)));
+        long entrySpan = _geometry.EntrySpan(level);
+        range = range.Intersect(AddressRange.FromLength(tableStart, _geometry.TableSpan(level)));
         bool mayShare = _memory.MayShare(childLevel);
         bool mayShareBelow = ((int)_memory.Sharing & ((1 << childLevel) - 1)) != 0;
         var tableClass = area.ClassFor(Store.Format);
         var rights = area.FileRights(Store.Format);
         int attached = 0;
-        for (int index = Level.Index(range.Start.Value, level); index <= Level.Index(range.End.Value - 1, level); index++)
+        for (int index = _geometry.Index(range.Start.Value, level); index <= _geometry.Index(range.End.Value - 1, level); index++)
         {
             var start = tableStart + (index * entrySpan);
             var entry = table.IsNone ? Entry.None : Store.Read(table, index);
@@ -46,7 +46,7 @@ public sealed partial class AddressSpace
             {
                 if (mayShare && _areas.TryGetWindow(AddressRange.FromLength(start, entrySpan), out _, out long windowStart, out long windowEnd))
                 {
-                    var key = TableKey.For(childLevel, (long)start.Value + area.Delta, windowStart, windowEnd, tableClass);
+                    var key = TableKey.For(_geometry, childLevel, (long)start.Value + area.Delta, windowStart, windowEnd, tableClass);
                     var shared = area.File!.Tables.Attach(key, make: childLevel >= Level.Pmd);
                     if (shared.IsNone)
                     {
@@ -61,7 +61,7 @@ public sealed partial class AddressSpace
 
                     using (Store.Lock(table, level))
                     {
-                        Store.Fill(table, level, index, Store.Format.MakeSlot(level, shared.Address, rights));
+                        Store.Fill(table, level, index, Store.Format.MakeSlot(level, Store.Memory.AddressOf(shared), rights));
                     }
 
                     attached++;
@@ -91,9 +91,9 @@ public sealed partial class AddressSpace
     private bool TryMakePath(VirtualAddress address, int level, out Frame table, bool reserved = false)
     {
         table = Root;
-        for (int at = Store.Format.Levels; at > level; at--)
+        for (int at = _geometry.Levels; at > level; at--)
         {
-            int index = Level.Index(address.Value, at);
+            int index = _geometry.Index(address.Value, at);
             var entry = Store.Read(table, index);
             if (entry.IsNone)
             {
@@ -120,7 +120,7 @@ public sealed partial class AddressSpace
     /// <summary>Puts an empty table of the space's own into an empty entry. True as well where somebody else was quicker.</summary>
     private bool TryMakeChild(Frame table, int level, int index, VirtualAddress address, out Frame child, bool reserved = false)
     {
-        long origin = (long)address.AlignDown(Level.EntrySpan(level)).Value;
+        long origin = (long)address.AlignDown(_geometry.EntrySpan(level)).Value;
         child = Frame.None;
         if (reserved && _reserve.TryPop(out child))
         {
@@ -137,7 +137,7 @@ public sealed partial class AddressSpace
             filled = Store.Read(table, index).IsNone;
             if (filled)
             {
-                Store.Fill(table, level, index, Store.Format.MakeSlot(level, child.Address, Rights.All));
+                Store.Fill(table, level, index, Store.Format.MakeSlot(level, Store.Memory.AddressOf(child), Rights.All));
             }
         }
 
@@ -158,15 +158,15 @@ public sealed partial class AddressSpace
     {
         if (_memory.Sharing != SharingLevels.None)
         {
-            ConvergeIn(Root, Store.Format.Levels, new VirtualAddress(0), range);
+            ConvergeIn(Root, _geometry.Levels, new VirtualAddress(0), range);
         }
     }
 
     private void ConvergeIn(Frame table, int level, VirtualAddress tableStart, AddressRange range)
     {
-        long entrySpan = Level.EntrySpan(level);
+        long entrySpan = _geometry.EntrySpan(level);
         int childLevel = level - 1;
-        for (int index = Level.Index(range.Start.Value, level); index <= Level.Index(range.End.Value - 1, level); index++)
+        for (int index = _geometry.Index(range.Start.Value, level); index <= _geometry.Index(range.End.Value - 1, level); index++)
         {
             var slot = Store.Read(table, index);
             if (!Store.Format.IsSlot(slot, level) || Store.IsAttached(slot, level))
@@ -208,7 +208,7 @@ public sealed partial class AddressSpace
                 && file.WhySmall(origin, LimitsFor(area, windowStart, windowEnd)) == SmallPageReason.None;
             if (!fitsOneLeaf)
             {
-                var key = TableKey.For(childLevel, origin, windowStart, windowEnd, area.ClassFor(Store.Format));
+                var key = TableKey.For(_geometry, childLevel, origin, windowStart, windowEnd, area.ClassFor(Store.Format));
                 shared = file.Tables.Attach(key, make: true);
                 if (shared.IsNone)
                 {
@@ -224,7 +224,7 @@ public sealed partial class AddressSpace
             Store.Shootdown.Flush(this, span, tables: true);
             if (!shared.IsNone)
             {
-                Store.Fill(table, level, index, Store.Format.MakeSlot(level, shared.Address, area.FileRights(Store.Format)));
+                Store.Fill(table, level, index, Store.Format.MakeSlot(level, Store.Memory.AddressOf(shared), area.FileRights(Store.Format)));
                 Store.Count(TableEvent.Attached);
             }
         }
@@ -249,7 +249,7 @@ public sealed partial class AddressSpace
         // A change of the layout that begins from here on waits for this lock before it removes leaves.
         if (tables.Invalidate.TryReadSequence(out _))
         {
-            for (int i = 0; i < Level.Entries; i++)
+            for (int i = 0; i < _geometry.Entries(level); i++)
             {
                 var entry = Store.Read(own, i);
                 if (entry.IsNone || !Store.Read(shared, i).IsNone)
@@ -268,9 +268,9 @@ public sealed partial class AddressSpace
                 else if (Store.IsAttached(entry, level))
                 {
                     var child = Store.TableOf(entry, level);
-                    if (tables.KeyOf(child) == key.Child(i) && Store.TryAttach(child))
+                    if (tables.KeyOf(child) == key.Child(_geometry, i) && Store.TryAttach(child))
                     {
-                        Store.Fill(shared, level, i, Store.Format.MakeSlot(level, child.Address, Rights.All));
+                        Store.Fill(shared, level, i, Store.Format.MakeSlot(level, Store.Memory.AddressOf(child), Rights.All));
                         attached++;
                     }
                 }
@@ -287,7 +287,7 @@ public sealed partial class AddressSpace
             return Store.Memory.Record(table).AnonymousLeaves > 0;
         }
 
-        for (int i = 0; i < Level.Entries; i++)
+        for (int i = 0; i < _geometry.Entries(level); i++)
         {
             var entry = Store.Read(table, i);
             if (Store.Format.IsSlot(entry, level) && !Store.IsAttached(entry, level) && HasAnonymousLeaves(Store.TableOf(entry, level), level - 1))
@@ -302,7 +302,7 @@ public sealed partial class AddressSpace
     /// <summary>Gives up a table of the space's own and all below it that is the space's; it has been flushed.</summary>
     private void ReleaseTree(Frame table, int level, in FlushGather gather)
     {
-        for (int i = 0; i < Level.Entries; i++)
+        for (int i = 0; i < _geometry.Entries(level); i++)
         {
             var entry = Store.Read(table, i);
             if (!Store.Format.IsSlot(entry, level))

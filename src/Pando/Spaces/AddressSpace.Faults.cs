@@ -200,7 +200,7 @@ public sealed partial class AddressSpace
 
                     break;
                 case FaultStep.MustAskUser:
-                    question = new Question(area.Traits.UserFaults!, fault.Question, address.AlignDown(area.File?.MappingAlignment ?? Level.PageSize));
+                    question = new Question(area.Traits.UserFaults!, fault.Question, address.AlignDown(area.File?.MappingAlignment ?? _geometry.PageSize));
                     return FaultKind.Spurious;
                 case FaultStep.MustAllocate:
                     var status = area.File!.Allocate((long)address.Value + area.Delta);
@@ -228,9 +228,9 @@ public sealed partial class AddressSpace
     {
         var table = Root;
         fault.Enter(null, fault.Area.FileStart, fault.Area.FileEnd);
-        for (int level = Store.Format.Levels; ;)
+        for (int level = _geometry.Levels; ;)
         {
-            int index = Level.Index(fault.Address.Value, level);
+            int index = _geometry.Index(fault.Address.Value, level);
             var entry = Store.Read(table, index);
             if (entry.IsNone)
             {
@@ -285,7 +285,7 @@ public sealed partial class AddressSpace
     private FaultStep MakeWay(ref FaultState fault, Frame table, int level, int index)
     {
         int childLevel = level - 1;
-        var start = fault.Address.AlignDown(Level.EntrySpan(level));
+        var start = fault.Address.AlignDown(_geometry.EntrySpan(level));
         var area = fault.Area;
         long windowStart = fault.WindowStart;
         long windowEnd = fault.WindowEnd;
@@ -293,13 +293,13 @@ public sealed partial class AddressSpace
             || (area.File is not null
                 && !fault.CopiesOnWrite
                 && _memory.MayShare(childLevel)
-                && _areas.TryGetWindow(AddressRange.FromLength(start, Level.EntrySpan(level)), out _, out windowStart, out windowEnd));
+                && _areas.TryGetWindow(AddressRange.FromLength(start, _geometry.EntrySpan(level)), out _, out windowStart, out windowEnd));
         if (!attach)
         {
             return TryMakeChild(table, level, index, start, out _) ? FaultStep.GoDown : fault.Fail(FaultKind.OutOfMemory);
         }
 
-        var key = TableKey.For(childLevel, (long)start.Value + area.Delta, windowStart, windowEnd, area.ClassFor(Store.Format));
+        var key = TableKey.For(_geometry, childLevel, (long)start.Value + area.Delta, windowStart, windowEnd, area.ClassFor(Store.Format));
         var shared = area.File!.Tables.Attach(key, make: true);
         if (shared.IsNone)
         {
@@ -317,7 +317,7 @@ public sealed partial class AddressSpace
             filled = !dead && Store.Read(table, index).IsNone;
             if (filled)
             {
-                Store.Fill(table, level, index, Store.Format.MakeSlot(level, shared.Address, rights));
+                Store.Fill(table, level, index, Store.Format.MakeSlot(level, Store.Memory.AddressOf(shared), rights));
             }
         }
 

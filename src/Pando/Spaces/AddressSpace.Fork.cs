@@ -138,7 +138,7 @@ public sealed partial class AddressSpace
         bool complete = done == collect.Pages.Count;
         for (; done < collect.Pages.Count; done++)
         {
-            Store.ReleaseAnonymous(Frame.Containing(Store.Format.TargetOf(collect.Pages[done].Leaf, Level.Pte)));
+            Store.ReleaseAnonymous(Store.Memory.FrameAt(Store.Format.TargetOf(collect.Pages[done].Leaf, Level.Pte)));
         }
 
         return complete;
@@ -152,8 +152,8 @@ public sealed partial class AddressSpace
         }
 
         using var held = Store.Lock(table, Level.Pte);
-        LetFind(area, table, Level.Pte, address, Level.PageSize);
-        Store.Fill(table, Level.Pte, Level.Index(address.Value, Level.Pte), leaf);
+        LetFind(area, table, Level.Pte, address, _geometry.PageSize);
+        Store.Fill(table, Level.Pte, _geometry.Index(address.Value, Level.Pte), leaf);
         Store.Memory.Record(table).AnonymousLeaves++;
         return true;
     }

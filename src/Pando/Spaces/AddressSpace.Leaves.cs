@@ -75,9 +75,9 @@ public sealed partial class AddressSpace
 
         // How many leaves: one for a fault, as many as the extent and the table have for a populated range. Where a handler may have to
         // be asked, for each by itself.
-        long leafSize = Level.EntrySpan(level);
+        long leafSize = _geometry.EntrySpan(level);
         var start = fault.Address.AlignDown(leafSize);
-        long wanted = Math.Min(Math.Min(page.Run, fault.End.AlignUp(leafSize) - start), (Level.Entries - index) * leafSize);
+        long wanted = Math.Min(Math.Min(page.Run, fault.End.AlignUp(leafSize) - start), (_geometry.Entries(level) - index) * leafSize);
         int count = area.Traits.UserFaults is not null ? 1 : (int)Math.Max(1, Math.Min(wanted, fault.WindowEnd - page.Offset) / leafSize);
 
         var rights = fault.Shared is not null ? area.ClassFor(Store.Format).LeafRights : area.FileRights(Store.Format);
@@ -140,7 +140,7 @@ public sealed partial class AddressSpace
         int key = fault.Area.Traits.ProtectionKey;
         var leaf = write
             ? Store.MakeAnonymousLeaf(frame, rights, dirty: true, key)
-            : Store.Format.MakeLeaf(Level.Pte, frame.Address, rights & ~Rights.Write, protectionKey: key);
+            : Store.Format.MakeLeaf(Level.Pte, Store.Memory.AddressOf(frame), rights & ~Rights.Write, protectionKey: key);
         return PutPrivateLeaf(ref fault, table, index, leaf, write ? frame : Frame.None);
     }
 
@@ -182,7 +182,7 @@ public sealed partial class AddressSpace
         using (Store.Lock(table, Level.Pte))
         {
             // Truncation must find what is put there.
-            LetFind(fault.Area, table, Level.Pte, fault.Address.PageStart, Level.PageSize);
+            LetFind(fault.Area, table, Level.Pte, _geometry.PageStart(fault.Address), _geometry.PageSize);
             put = Store.Read(table, index).IsNone && IsCurrent(fault);
             if (put)
             {
@@ -212,13 +212,13 @@ public sealed partial class AddressSpace
             Store.Count(TableEvent.PageCopied);
         }
 
-        return fault.Finish(anonymous.IsNone ? FaultKind.Populated : FaultKind.Copied, fault.Address.PageStart + Level.PageSize);
+        return fault.Finish(anonymous.IsNone ? FaultKind.Populated : FaultKind.Copied, _geometry.PageStart(fault.Address) + _geometry.PageSize);
     }
 
     /// <summary>The entry is a leaf already: perhaps it only has to become writable, or be copied.</summary>
     private FaultStep AtLeaf(ref FaultState fault, Frame table, int level, int index, Entry leaf)
     {
-        var next = fault.Address.AlignDown(Level.EntrySpan(level)) + Level.EntrySpan(level);
+        var next = fault.Address.AlignDown(_geometry.EntrySpan(level)) + _geometry.EntrySpan(level);
         if (fault.Access == AccessKind.Write && fault.Asks(AreaFlags.UserWriteProtect))
         {
             if (IsProtected(fault.Area, fault.Address))
@@ -226,7 +226,7 @@ public sealed partial class AddressSpace
                 return fault.Ask(UserFaultKind.WriteProtect);
             }
 
-            if (level > Level.Pte && HasProtected(AddressRange.FromLength(fault.Address.AlignDown(Level.EntrySpan(level)), Level.EntrySpan(level))))
+            if (level > Level.Pte && HasProtected(AddressRange.FromLength(fault.Address.AlignDown(_geometry.EntrySpan(level)), _geometry.EntrySpan(level))))
             {
                 return SplitForOne(table, level, index);
             }
@@ -246,14 +246,14 @@ public sealed partial class AddressSpace
         }
 
         var target = Store.Format.TargetOf(leaf, level);
-        if (target == _memory.ZeroPage.Address || fault.Area.File!.MustCopyToStore((long)fault.Address.Value + fault.Area.Delta))
+        if (target == _memory.ZeroPageAddress || fault.Area.File!.MustCopyToStore((long)fault.Address.Value + fault.Area.Delta))
         {
             return FaultStep.MustAllocate;
         }
 
         // The first store to a page of a file: noted before any processor can make it, and under the same lock, so
         // that a write-back either finds the right to store or leaves the note.
-        long leafSize = Level.EntrySpan(level);
+        long leafSize = _geometry.EntrySpan(level);
         long offset = ((long)fault.Address.Value + fault.Area.Delta) & -leafSize;
         if (MustCommit(fault.Area, fault.Area.File!))
         {
@@ -310,7 +310,7 @@ public sealed partial class AddressSpace
             Store.Mark(table, level, index, fault.Access == AccessKind.Write);
         }
 
-        return fault.Finish(FaultKind.Marked, fault.Address.AlignDown(Level.EntrySpan(level)) + Level.EntrySpan(level));
+        return fault.Finish(FaultKind.Marked, fault.Address.AlignDown(_geometry.EntrySpan(level)) + _geometry.EntrySpan(level));
     }
 
     /// <summary>Parts a large leaf of which one page is to be shown in another way than the rest.</summary>
@@ -337,7 +337,7 @@ public sealed partial class AddressSpace
         bool keep = !shared.IsNone && Volatile.Read(ref Store.Memory.Record(shared).References) == 1;
         var copy = Frame.None;
         if (!keep
-            && !(target == _memory.ZeroPage.Address
+            && !(target == _memory.ZeroPageAddress
                 ? Store.Frames.TryAllocate(FrameKind.Anonymous, out copy)
                 : TryCopyFrame(target, out copy)))
         {
@@ -373,7 +373,7 @@ public sealed partial class AddressSpace
         }
 
         Store.Count(keep ? TableEvent.LeafWriteEnabled : TableEvent.PageCopied);
-        return fault.Finish(FaultKind.Copied, fault.Address.PageStart + Level.PageSize);
+        return fault.Finish(FaultKind.Copied, _geometry.PageStart(fault.Address) + _geometry.PageSize);
     }
 
     /// <summary>Puts a copy in the place of a leaf. Under the table's lock.</summary>
@@ -384,7 +384,7 @@ public sealed partial class AddressSpace
         FlushGather.State state = default;
         using (var gather = new FlushGather(Store, this, ref state))
         {
-            gather.Drop(AddressRange.FromLength(fault.Address.PageStart, Level.PageSize), tables: false);
+            gather.Drop(AddressRange.FromLength(_geometry.PageStart(fault.Address), _geometry.PageSize), tables: false);
             if (shared.IsNone)
             {
                 Store.Memory.Record(table).AnonymousLeaves++;
@@ -409,7 +409,7 @@ public sealed partial class AddressSpace
         if (Store.Memory.HasBytes(source))
         {
             Schedule.Reach(SchedulePoint.Bytes);
-            Store.Memory.Bytes(source, Level.PageSize).CopyTo(Store.Memory.Bytes(copy.Address, Level.PageSize));
+            Store.Memory.Bytes(source, _geometry.PageSize).CopyTo(Store.Memory.Bytes(Store.Memory.AddressOf(copy), _geometry.PageSize));
         }
 
         return true;
@@ -436,7 +436,7 @@ public sealed partial class AddressSpace
     private LeafLimits LimitsFor(in FaultState fault)
     {
         var area = fault.Area;
-        var span = AddressRange.FromLength(fault.Address.AlignDown(Level.EntrySpan(Level.Pmd)), Level.EntrySpan(Level.Pmd));
+        var span = AddressRange.FromLength(fault.Address.AlignDown(_geometry.EntrySpan(Level.Pmd)), _geometry.EntrySpan(Level.Pmd));
         bool fits = area.File!.MappingAlignment >= span.Length
             || (fault.Purpose == FaultPurpose.Access && (area.Traits.Flags & AreaFlags.UserMinor) == 0 && !HasProtected(span));
         return fits
@@ -451,7 +451,7 @@ public sealed partial class AddressSpace
             return new LeafLimits(Level.Pte, SmallPageReason.Disabled, windowStart, windowEnd);
         }
 
-        bool congruent = (area.Delta & (Level.EntrySpan(Level.Pmd) - 1)) == 0;
+        bool congruent = (area.Delta & (_geometry.EntrySpan(Level.Pmd) - 1)) == 0;
         return congruent
             ? new LeafLimits(Level.Pmd, SmallPageReason.None, windowStart, windowEnd)
             : new LeafLimits(Level.Pte, SmallPageReason.NotCongruent, windowStart, windowEnd);

@@ -86,13 +86,13 @@ public sealed partial class AddressSpace
     public Errno Resident(VirtualAddress address, Span<bool> resident)
     {
         ThrowIfExited();
-        if (address.PageOffset != 0)
+        if (_geometry.OffsetInPage(address.Value) != 0)
         {
             return Errno.EINVAL;
         }
 
         // Also of no page, the address must be the user's (Linux: access_ok).
-        var (_, _, range) = RangeArgument.Of(address, (long)resident.Length * Level.PageSize, UserEnd);
+        var (_, _, range) = RangeArgument.Of(_geometry, address, (long)resident.Length * _geometry.PageSize);
         if (address > UserEnd)
         {
             return Errno.ENOMEM;
@@ -106,7 +106,7 @@ public sealed partial class AddressSpace
 
         for (int i = 0; i < resident.Length; i++)
         {
-            var at = address + ((long)i * Level.PageSize);
+            var at = address + ((long)i * _geometry.PageSize);
             var area = _areas.Find(at)!;
             resident[i] = !OwnLeaf(at).IsNone
                 || (area.File is { } file && file.Locate((long)at.Value + area.Delta) is { } place && !Store.IsZeroPage(place));
@@ -125,12 +125,12 @@ public sealed partial class AddressSpace
     public Errno Sync(VirtualAddress address, long length, bool invalidate = false)
     {
         ThrowIfExited();
-        if (address.PageOffset != 0)
+        if (_geometry.OffsetInPage(address.Value) != 0)
         {
             return Errno.EINVAL;
         }
 
-        var (form, _, range) = RangeArgument.Of(address, length, UserEnd);
+        var (form, _, range) = RangeArgument.Of(_geometry, address, length);
         switch (form)
         {
             case RangeForm.Nothing or RangeForm.RoundsToNothing:
@@ -179,12 +179,12 @@ public sealed partial class AddressSpace
     public Errno Seal(VirtualAddress address, long length)
     {
         ThrowIfExited();
-        if (address.PageOffset != 0)
+        if (_geometry.OffsetInPage(address.Value) != 0)
         {
             return Errno.EINVAL;
         }
 
-        var (form, _, range) = RangeArgument.Of(address, length, UserEnd);
+        var (form, _, range) = RangeArgument.Of(_geometry, address, length);
         switch (form)
         {
             case RangeForm.Nothing:
@@ -205,12 +205,12 @@ public sealed partial class AddressSpace
 
     /// <summary>The traits of an area that is locked in one way, or no more. The pages of files with fixed pages are in memory always (Linux: mlock_fixup leaves hugetlbfs alone).</summary>
     private static AreaTraits LockTraits(Area area, AreaFlags flag) =>
-        area.File is { MappingAlignment: > Level.PageSize } ? area.Traits : area.Traits.With(flag, AnyLock);
+        area.File is { HasFixedPages: true } ? area.Traits : area.Traits.With(flag, AnyLock);
 
     /// <summary>What locking changes at once; the pages are faulted in afterwards.</summary>
     internal Errno SetLock(VirtualAddress address, long length, AreaFlags flag, out AddressRange range)
     {
-        (var form, _, range) = RangeArgument.Around(address, length, UserEnd);
+        (var form, _, range) = RangeArgument.Around(_geometry, address, length);
         switch (form)
         {
             case RangeForm.Nothing or RangeForm.RoundsToNothing:
@@ -264,9 +264,9 @@ public sealed partial class AddressSpace
     {
         using var epoch = Store.Epochs.Enter();
         var table = Root;
-        for (int level = Store.Format.Levels; ; level--)
+        for (int level = _geometry.Levels; ; level--)
         {
-            var entry = Store.Read(table, Level.Index(address.Value, level));
+            var entry = Store.Read(table, _geometry.Index(address.Value, level));
             if (Store.Format.IsLeaf(entry, level))
             {
                 return entry;

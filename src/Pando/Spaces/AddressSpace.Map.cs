@@ -35,11 +35,11 @@ public sealed partial class AddressSpace
             return MapResult.Failed(Errno.EINVAL);
         }
 
-        long alignment = request.File?.MappingAlignment ?? Level.PageSize;
+        long alignment = request.File?.MappingAlignment ?? _geometry.PageSize;
         // In whole pages, of the file if its pages are fixed; so near 2^64 it comes to nothing, which then is no length (Linux: ksys_mmap_pgoff).
         ulong length = unchecked((ulong)request.Length + (ulong)alignment - 1) & ~(ulong)(alignment - 1);
-        if (request.Length == 0 || (request.Offset & (Level.PageSize - 1)) != 0 || (request.Rights & ~Rights.All) != 0
-            || (length == 0 && alignment > Level.PageSize))
+        if (request.Length == 0 || !_geometry.IsPageAligned(request.Offset) || (request.Rights & ~Rights.All) != 0
+            || (length == 0 && alignment > _geometry.PageSize))
         {
             return MapResult.Failed(Errno.EINVAL);
         }
@@ -60,7 +60,7 @@ public sealed partial class AddressSpace
         using var unnamed = request.File is null && request.Shared ? _memory.CreateUnnamedFile(length) : null;
         var opened = request.Opened ?? unnamed?.Own;
         var file = opened?.File;
-        long alignment = file?.MappingAlignment ?? Level.PageSize;
+        long alignment = file?.MappingAlignment ?? _geometry.PageSize;
         long offset = request.File is null ? 0 : request.Offset; // memory without a name has none
         Area area;
         bool locked;
@@ -100,12 +100,12 @@ public sealed partial class AddressSpace
             }
 
             // The pages of a file with fixed pages are in memory always: they are faulted in, and not locked (Linux: __mmap_complete).
-            area = new Area(this, range, traits.With(0, alignment > Level.PageSize ? AnyLock : 0), opened, offset);
+            area = new Area(this, range, traits.With(0, alignment > _geometry.PageSize ? AnyLock : 0), opened, offset);
             Remove(range);
             Insert(area);
         }
 
-        if (alignment > Level.PageSize && (request.Rights & Rights.Write) != 0)
+        if (alignment > _geometry.PageSize && (request.Rights & Rights.Write) != 0)
         {
             // Such a file becomes as long as what may be stored to (Linux: hugetlbfs_file_mmap).
             file!.GrowTo(offset + length);
@@ -150,8 +150,8 @@ public sealed partial class AddressSpace
     public Errno Unmap(VirtualAddress address, long length)
     {
         ThrowIfExited();
-        var (form, _, range) = RangeArgument.Of(address, length, UserEnd);
-        if (address.PageOffset != 0 || form != RangeForm.User)
+        var (form, _, range) = RangeArgument.Of(_geometry, address, length);
+        if (_geometry.OffsetInPage(address.Value) != 0 || form != RangeForm.User)
         {
             return Errno.EINVAL;
         }
@@ -172,7 +172,7 @@ public sealed partial class AddressSpace
     public void Clear()
     {
         ThrowIfExited();
-        var everything = new AddressRange(new VirtualAddress(0), UserEnd.AlignUp(Level.PageSize));
+        var everything = new AddressRange(new VirtualAddress(0), UserEnd.AlignUp(_geometry.PageSize));
         using var held = _lock.Write();
         ThrowIfExited();
         _lockFuture = 0;
@@ -211,7 +211,7 @@ public sealed partial class AddressSpace
         if (request.Placement != MapPlacement.Anywhere)
         {
             // In the order of Linux's __get_unmapped_area; a file whose pages are fixed is asked before (hugetlb_get_unmapped_area).
-            if (file is { MappingAlignment: > Level.PageSize } && !request.Address.IsAligned(file.MappingAlignment))
+            if (file is { HasFixedPages: true } && !request.Address.IsAligned(file.MappingAlignment))
             {
                 return Errno.EINVAL;
             }
@@ -221,7 +221,7 @@ public sealed partial class AddressSpace
                 return Errno.ENOMEM;
             }
 
-            if (request.Address.PageOffset != 0)
+            if (_geometry.OffsetInPage(request.Address.Value) != 0)
             {
                 return Errno.EINVAL;
             }
@@ -235,11 +235,11 @@ public sealed partial class AddressSpace
             return request.Placement == MapPlacement.FixedNoReplace && !_areas.Overlapping(range).IsEmpty ? Errno.EEXIST : Errno.None;
         }
 
-        if (request.Address.PageStart.Value != 0)
+        if (_geometry.PageStart(request.Address).Value != 0)
         {
             // A hint is taken where it is free: rounded down to a page, then up to the lowest address (Linux:
             // round_hint_to_min), and up to the page size of a file whose pages are fixed.
-            var hint = new VirtualAddress(Math.Max(request.Address.PageStart.Value, LowestAddress)).AlignUp(file?.MappingAlignment ?? Level.PageSize);
+            var hint = new VirtualAddress(Math.Max(_geometry.PageStart(request.Address).Value, LowestAddress)).AlignUp(file?.MappingAlignment ?? _geometry.PageSize);
             if (IsUserRange(hint, length))
             {
                 range = AddressRange.FromLength(hint, length);
@@ -266,16 +266,16 @@ public sealed partial class AddressSpace
     /// </summary>
     private bool TryChoose(MappedFile? file, long offset, long length, out VirtualAddress start)
     {
-        long smallest = file?.MappingAlignment ?? Level.PageSize;
+        long smallest = file?.MappingAlignment ?? _geometry.PageSize;
         var floor = new VirtualAddress(LowestAddress).AlignUp(smallest);
         if (file is not null)
         {
-            var arena = UserEnd.AlignDown(Level.TableSpan(Math.Min(Level.Pud, Store.Format.Levels - 1))).Value / 4;
-            for (int level = Store.Format.Levels - 1; level >= Level.Pte; level--)
+            var arena = UserEnd.AlignDown(_geometry.TableSpan(Math.Min(Level.Pud, _geometry.Levels - 1))).Value / 4;
+            for (int level = _geometry.Levels - 1; level >= Level.Pte; level--)
             {
                 // A span that is to be shared may be a table of its own as soon as an eighth of it is filled; others
                 // are only worth being in line with, so that the mapping needs as few tables as can be.
-                long span = Level.TableSpan(level);
+                long span = _geometry.TableSpan(level);
                 if (length < (_memory.MayShare(level) ? span / 8 : span))
                 {
                     continue;
@@ -371,7 +371,7 @@ public sealed partial class AddressSpace
         var before = _areas.LastStartingBefore(range.Start);
         var after = _areas.FirstEndingAfter(range.End);
         var start = before is null ? new VirtualAddress(0) : before.Range.End;
-        var end = after is null ? Store.Format.UserRange.End : after.Range.Start;
+        var end = after is null ? _geometry.UserRange.End : after.Range.Start;
         return new AddressRange(start < range.Start ? start : range.Start, end > range.End ? end : range.End);
     }
 }

@@ -28,12 +28,12 @@ public sealed partial class AddressSpace
     {
         ThrowIfExited();
         // In the order of Linux's do_mprotect_pkey.
-        if (address.PageOffset != 0)
+        if (_geometry.OffsetInPage(address.Value) != 0)
         {
             return Errno.EINVAL;
         }
 
-        var (form, _, range) = RangeArgument.Of(address, length, UserEnd);
+        var (form, _, range) = RangeArgument.Of(_geometry, address, length);
         switch (form)
         {
             case RangeForm.Nothing:

@@ -36,16 +36,16 @@ public sealed partial class AddressSpace
     {
         ThrowIfExited();
         const RemapFlags known = RemapFlags.MayMove | RemapFlags.Fixed | RemapFlags.DontUnmap;
-        ulong oldBytes = RangeArgument.Of(oldAddress, oldLength, UserEnd).Length;
-        ulong newBytes = RangeArgument.Of(default, newLength, UserEnd).Length;
-        if ((flags & ~known) != 0 || oldAddress.PageOffset != 0 || newBytes == 0 || newBytes > UserEnd.Value)
+        ulong oldBytes = RangeArgument.Of(_geometry, oldAddress, oldLength).Length;
+        ulong newBytes = RangeArgument.Of(_geometry, default, newLength).Length;
+        if ((flags & ~known) != 0 || _geometry.OffsetInPage(oldAddress.Value) != 0 || newBytes == 0 || newBytes > UserEnd.Value)
         {
             return MapResult.Failed(Errno.EINVAL);
         }
 
         newLength = (long)newBytes;
         if (NamesTarget(flags)
-            && (newAddress.PageOffset != 0
+            && (_geometry.OffsetInPage(newAddress.Value) != 0
                 || !IsUserRange(newAddress, newLength)
                 || (flags & RemapFlags.MayMove) == 0
                 || ((flags & RemapFlags.DontUnmap) != 0 && oldBytes != newBytes)
@@ -117,8 +117,8 @@ public sealed partial class AddressSpace
             return MapResult.Failed(Errno.EPERM);
         }
 
-        long alignment = area.File?.MappingAlignment ?? Level.PageSize;
-        if (alignment > Level.PageSize)
+        long alignment = area.File?.MappingAlignment ?? _geometry.PageSize;
+        if (alignment > _geometry.PageSize)
         {
             // Lengths are rounded up to the file's pages, and such mappings neither grow nor stay behind (Linux: mremap of
             // hugetlbfs; check_prep_vma for VM_DONTEXPAND).
@@ -140,7 +140,7 @@ public sealed partial class AddressSpace
             return MapResult.Failed(Errno.EINVAL);
         }
 
-        if ((flags & RemapFlags.DontUnmap) != 0 && alignment > Level.PageSize)
+        if ((flags & RemapFlags.DontUnmap) != 0 && alignment > _geometry.PageSize)
         {
             return MapResult.Failed(Errno.EINVAL);
         }
@@ -255,12 +255,12 @@ public sealed partial class AddressSpace
                 return MapResult.Failed(Errno.EFAULT);
             }
 
-            long alignment = area.File?.MappingAlignment ?? Level.PageSize;
+            long alignment = area.File?.MappingAlignment ?? _geometry.PageSize;
             piece = AddressRange.FromLength(piece.Start, (piece.Length + alignment - 1) & -alignment);
             bool alone = pieces.Count == 0 && area.Range.End >= old.End;
             var error = area.Traits.UserFaults is not null && !alone ? Errno.EFAULT
                 : (area.Traits.Flags & AreaFlags.Sealed) != 0 ? Errno.EPERM
-                : !piece.Start.IsAligned(alignment) || distance % alignment != 0 || (keepOld && alignment > Level.PageSize) ? Errno.EINVAL
+                : !piece.Start.IsAligned(alignment) || distance % alignment != 0 || (keepOld && alignment > _geometry.PageSize) ? Errno.EINVAL
                 : WhyNotReplace(AddressRange.FromLength(piece.Start + distance, piece.Length));
             if (error != Errno.None)
             {
@@ -377,7 +377,7 @@ public sealed partial class AddressSpace
     /// <summary>Sets aside as many frames as the tables of moved private pages can need; all else that a move makes must do without.</summary>
     private bool TryReserve(AddressRange moved)
     {
-        var count = new CountVisitor([]);
+        var count = new CountVisitor(_geometry, []);
         FlushGather.State state = default;
         using (var gather = new FlushGather(Store, this, ref state))
         {
@@ -385,7 +385,7 @@ public sealed partial class AddressSpace
         }
 
         // The pages of one table can come to lie in two, and so on upwards.
-        long needed = count.Tables.Count * 2L * (Store.Format.Levels - 1);
+        long needed = count.Tables.Count * 2L * (_geometry.Levels - 1);
         for (long i = 0; i < needed; i++)
         {
             if (!Store.Frames.TryAllocate(FrameKind.SpaceTable, out var frame))
@@ -415,17 +415,17 @@ public sealed partial class AddressSpace
                 }
 
                 using var held = Store.Lock(table, Level.Pte);
-                LetFind(destination, table, Level.Pte, at, Level.PageSize);
-                Store.Fill(table, Level.Pte, Level.Index(at.Value, Level.Pte), entry);
+                LetFind(destination, table, Level.Pte, at, _geometry.PageSize);
+                Store.Fill(table, Level.Pte, _geometry.Index(at.Value, Level.Pte), entry);
                 Store.Memory.Record(table).AnonymousLeaves++;
             }
-            else if (distance % Level.EntrySpan(level) == 0
+            else if (distance % _geometry.EntrySpan(level) == 0
                 && IsWindowAt(destination, at, level, Store.TableOf(entry, level))
                 && TryMakePath(at, level, out var parent)
-                && Store.Read(parent, Level.Index(at.Value, level)).IsNone)
+                && Store.Read(parent, _geometry.Index(at.Value, level)).IsNone)
             {
                 using var held = Store.Lock(parent, level);
-                Store.Fill(parent, level, Level.Index(at.Value, level), entry);
+                Store.Fill(parent, level, _geometry.Index(at.Value, level), entry);
             }
             else
             {
@@ -442,21 +442,21 @@ public sealed partial class AddressSpace
     private bool IsWindowAt(Area destination, VirtualAddress at, int level, Frame table)
     {
         var key = TableKey.For(
-            level - 1,
+            _geometry, level - 1,
             (long)at.Value + destination.Delta,
             destination.FileStart,
             destination.FileEnd,
             destination.ClassFor(Store.Format));
-        return destination.Range.Contains(AddressRange.FromLength(at, Level.EntrySpan(level))) && FileTables.KeyOf(Store, table) == key;
+        return destination.Range.Contains(AddressRange.FromLength(at, _geometry.EntrySpan(level))) && FileTables.KeyOf(Store, table) == key;
     }
 
-    private readonly record struct CountVisitor(HashSet<ulong> Tables) : IEntryVisitor
+    private readonly record struct CountVisitor(TableGeometry Geometry, HashSet<ulong> Tables) : IEntryVisitor
     {
         public void Visit(EntryRef entry, in FlushGather gather)
         {
             if (!entry.AnonymousFrame.IsNone)
             {
-                Tables.Add(entry.Range.Start.Value >> Level.EntryShift(Level.Pmd));
+                Tables.Add(entry.Range.Start.Value >> Geometry.EntryShift(Level.Pmd));
             }
         }
     }

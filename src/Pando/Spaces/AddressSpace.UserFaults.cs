@@ -250,7 +250,7 @@ public sealed partial class AddressSpace
 
     private bool IsUserFaultRange(VirtualAddress address, long length, out AddressRange range)
     {
-        bool isRange = address.PageOffset == 0 && length > 0 && (length & (Level.PageSize - 1)) == 0 && IsUserRange(address, length);
+        bool isRange = _geometry.OffsetInPage(address.Value) == 0 && length > 0 && _geometry.IsPageAligned(length) && IsUserRange(address, length);
         range = isRange ? AddressRange.FromLength(address, length) : default;
         return isRange;
     }
@@ -258,7 +258,7 @@ public sealed partial class AddressSpace
     private Errno WhyNotRegister(AddressRange range, UserFaultModes modes, IUserFaultHandler handler)
     {
         var areas = _areas.Overlapping(range);
-        if (areas.First is not { } first || !range.Start.IsAligned(first.File?.MappingAlignment ?? Level.PageSize))
+        if (areas.First is not { } first || !range.Start.IsAligned(first.File?.MappingAlignment ?? _geometry.PageSize))
         {
             return Errno.EINVAL;
         }
@@ -284,7 +284,7 @@ public sealed partial class AddressSpace
     private bool MayUnregister(AddressRange range, IUserFaultHandler? handler)
     {
         var areas = _areas.Overlapping(range);
-        bool fits = areas.First is { } first && range.Start.IsAligned(first.File?.MappingAlignment ?? Level.PageSize);
+        bool fits = areas.First is { } first && range.Start.IsAligned(first.File?.MappingAlignment ?? _geometry.PageSize);
         foreach (var area in areas)
         {
             fits &= area.File is null or MemoryFile
@@ -310,7 +310,7 @@ public sealed partial class AddressSpace
                 return Errno.ENOENT;
             }
 
-            long page = area.File?.MappingAlignment ?? Level.PageSize;
+            long page = area.File?.MappingAlignment ?? _geometry.PageSize;
             if (!range.Start.IsAligned(page) || range.Length % page != 0)
             {
                 return Errno.EINVAL;

@@ -135,12 +135,12 @@ public sealed partial class AddressSpace
             return error;
         }
 
-        if (area.File is { MappingAlignment: > Level.PageSize } && contents.IsEmpty)
+        if (area.File is { HasFixedPages: true } && contents.IsEmpty)
         {
             return Errno.EINVAL;
         }
 
-        done = area.IsShared ? area.File!.MappingAlignment : Level.PageSize;
+        done = area.IsShared ? area.File!.MappingAlignment : _geometry.PageSize;
         var page = AddressRange.FromLength(range.Start, done);
         if (!isAlone && IsProtected(area, page.Start))
         {
@@ -171,7 +171,7 @@ public sealed partial class AddressSpace
     /// <summary>Gives the file a page. It is shown here, too, unless memory is out; a fault does it then.</summary>
     private Errno ProvideShared(Area area, AddressRange page, ReadOnlySpan<byte> contents)
     {
-        Span<byte> zeroes = stackalloc byte[Level.PageSize];
+        Span<byte> zeroes = stackalloc byte[_geometry.PageSize];
         zeroes.Clear();
         var error = ((MemoryFile)area.File!).Provide((long)page.Start.Value + area.Delta, contents.IsEmpty ? zeroes : contents[..(int)page.Length]);
         if (error == Errno.None)
@@ -196,7 +196,7 @@ public sealed partial class AddressSpace
 
         if (!contents.IsEmpty)
         {
-            contents[..Level.PageSize].CopyTo(Store.Memory.Bytes(frame.Address, Level.PageSize));
+            contents[.._geometry.PageSize].CopyTo(Store.Memory.Bytes(Store.Memory.AddressOf(frame), _geometry.PageSize));
         }
 
         var kind = Resolve(page, AccessKind.Write, page + 1, FaultPurpose.Provide, frame, out _, out _);
@@ -253,7 +253,7 @@ public sealed partial class AddressSpace
         long offset = (long)range.Start.Value + area.Delta;
         if (file.Locate(offset) is null)
         {
-            return file.IsPastEnd(offset) && file.MappingAlignment == Level.PageSize ? Errno.EINVAL : Errno.EFAULT;
+            return file.IsPastEnd(offset) && file.MappingAlignment == _geometry.PageSize ? Errno.EINVAL : Errno.EFAULT;
         }
 
         done = file.MappingAlignment;
@@ -289,7 +289,7 @@ public sealed partial class AddressSpace
             return Errno.ENOENT;
         }
 
-        long pageSize = area.File?.MappingAlignment ?? Level.PageSize;
+        long pageSize = area.File?.MappingAlignment ?? _geometry.PageSize;
         bool fits = (!writeProtect || (area.Traits.Flags & AreaFlags.UserWriteProtect) != 0)
             && range.Start.IsAligned(pageSize) && range.Length % pageSize == 0;
         return fits ? Errno.None : Errno.EINVAL;

@@ -22,6 +22,7 @@ public sealed partial class AddressSpace : SpaceTables
     public const ulong LowestAddress = 0x10000;
 
     private readonly VirtualMemory _memory;
+    private readonly TableGeometry _geometry;
     private readonly AreaSet _areas = new();
     private readonly ReadWriteLock _lock = new(LockRank.Space);
     private bool _exited;
@@ -31,9 +32,10 @@ public sealed partial class AddressSpace : SpaceTables
     internal AddressSpace(VirtualMemory memory)
     {
         _memory = memory;
+        _geometry = memory.Store.Geometry;
         _protectedPages = new ProtectedPages(Store);
         Store.Owners.Reserve(this);
-        if (!Store.TryCreate(this, Store.Format.Levels, 0, out var root))
+        if (!Store.TryCreate(this, _geometry.Levels, 0, out var root))
         {
             Store.Owners.Remove(this);
             throw new InsufficientMemoryException("No frame is free for the root table of another address space; give the machine more RAM.");
@@ -71,7 +73,7 @@ public sealed partial class AddressSpace : SpaceTables
     }
 
     /// <summary>The first address past what can be mapped.</summary>
-    public VirtualAddress UserEnd => Store.Format.UserEnd;
+    public VirtualAddress UserEnd => _geometry.UserEnd;
 
     internal override TableStore Store => _memory.Store;
 
@@ -96,7 +98,7 @@ public sealed partial class AddressSpace : SpaceTables
         Volatile.Write(ref _exited, true);
         BeginEnding();
         Store.Shootdown.Forget(this);
-        var everything = Store.Format.UserRange;
+        var everything = _geometry.UserRange;
         var clear = new ClearVisitor();
         FlushGather.State state = default;
         using (var gather = new FlushGather(Store, this, ref state))
@@ -164,7 +166,7 @@ public sealed partial class AddressSpace : SpaceTables
     {
         if (area.File is { Tables: var owner })
         {
-            var span = AddressRange.TableSpan(start, level);
+            var span = _geometry.SpanOf(start, level);
             long origin = (long)span.Start.Value + area.Delta;
             long offset = (long)start.Value + area.Delta;
             if (!Store.Parts.Has(table, owner, origin, offset, offset + length))
@@ -188,14 +190,14 @@ public sealed partial class AddressSpace : SpaceTables
     private void CutParts(VirtualAddress at, AddressRange range)
     {
         var table = Root;
-        for (int level = Store.Format.Levels; ; level--)
+        for (int level = _geometry.Levels; ; level--)
         {
-            if (level <= Store.Format.HighestLeafLevel)
+            if (level <= _geometry.HighestLeafLevel)
             {
                 Store.Parts.Cut(table, level, range);
             }
 
-            var entry = Store.Read(table, Level.Index(at.Value, level));
+            var entry = Store.Read(table, _geometry.Index(at.Value, level));
             if (!Store.Format.IsSlot(entry, level) || Store.IsAttached(entry, level))
             {
                 return;

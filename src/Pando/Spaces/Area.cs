@@ -78,7 +78,7 @@ internal sealed class Area(AddressSpace space, AddressRange range, AreaTraits tr
     /// </summary>
     public bool ContinuesIn(Area next) =>
         Range.End == next.Range.Start
-        && File is not { MappingAlignment: > Level.PageSize }
+        && File is not { HasFixedPages: true }
         && Traits == next.Traits
         && Opened == next.Opened
         && (File is null || Delta == next.Delta);

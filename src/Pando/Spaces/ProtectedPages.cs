@@ -19,6 +19,7 @@ internal sealed class ProtectedPages(TableStore store)
     private const int BitsInWord = 64;
 
     private readonly FrameRadix _words = new(store);
+    private readonly int _pageShift = store.Geometry.PageShift;
     private long _count;
 
     /// <summary>Whether no page is protected.</summary>
@@ -128,11 +129,11 @@ internal sealed class ProtectedPages(TableStore store)
     {
         for (; word != 0; word &= word - 1)
         {
-            visit(new VirtualAddress((ulong)((index * BitsInWord) + BitOperations.TrailingZeroCount(word)) << Level.PageShift));
+            visit(new VirtualAddress((ulong)((index * BitsInWord) + BitOperations.TrailingZeroCount(word)) << _pageShift));
         }
     });
 
-    private static long NumberOf(VirtualAddress address) => (long)(address.Value >> Level.PageShift);
+    private long NumberOf(VirtualAddress address) => (long)(address.Value >> _pageShift);
 
     /// <summary>The pages of a range that have their bits in the word of the first of them.</summary>
     private static (int Count, ulong Mask) Next(long first, long end)

@@ -14,16 +14,15 @@ namespace Pando.Spaces;
 /// </param>
 internal readonly record struct RangeArgument(RangeForm Form, ulong Length, AddressRange Range)
 {
-    private const ulong Page = Level.PageSize;
-
     /// <summary>The pages from an address on.</summary>
-    /// <param name="address">The first address; a multiple of 4 KiB.</param>
+    /// <param name="geometry">How large pages are, and where the user's addresses end.</param>
+    /// <param name="address">The first address; a whole number of pages.</param>
     /// <param name="length">Bytes; rounded up to whole pages.</param>
-    /// <param name="userEnd">Where the user's addresses end.</param>
-    public static RangeArgument Of(VirtualAddress address, long length, VirtualAddress userEnd)
+    public static RangeArgument Of(TableGeometry geometry, VirtualAddress address, long length)
     {
         ulong start = address.Value;
-        ulong rounded = unchecked((ulong)length + Page - 1) & ~(Page - 1);
+        var userEnd = geometry.UserEnd;
+        ulong rounded = (ulong)geometry.RoundUpToPages(length);
         var form = length == 0 ? RangeForm.Nothing
             : rounded == 0 ? RangeForm.RoundsToNothing
             : unchecked(start + rounded) < start ? RangeForm.WrapsRound
@@ -32,12 +31,12 @@ internal readonly record struct RangeArgument(RangeForm Form, ulong Length, Addr
         return new RangeArgument(form, rounded, form switch
         {
             RangeForm.User => new AddressRange(address, new VirtualAddress(start + rounded)),
-            RangeForm.LeavesUser => new AddressRange(address < userEnd ? address : userEnd, userEnd + Level.PageSize),
+            RangeForm.LeavesUser => new AddressRange(address < userEnd ? address : userEnd, userEnd + geometry.PageSize),
             _ => default,
         });
     }
 
     /// <summary>The pages that hold an address and so many bytes from there.</summary>
-    public static RangeArgument Around(VirtualAddress address, long length, VirtualAddress userEnd) =>
-        Of(address.PageStart, unchecked(length + address.PageOffset), userEnd);
+    public static RangeArgument Around(TableGeometry geometry, VirtualAddress address, long length) =>
+        Of(geometry, geometry.PageStart(address), unchecked(length + geometry.OffsetInPage(address.Value)));
 }

@@ -26,7 +26,7 @@ public sealed class TableShares
             throw new ArgumentException($"{space} is one of another machine.", nameof(space));
         }
 
-        return space.HasExited ? 0 : OfSpaceTable(space.Root, _store.Format.Levels);
+        return space.HasExited ? 0 : OfSpaceTable(space.Root, _store.Geometry.Levels);
     }
 
     /// <summary>The bytes of a file's tables that no space bears: those that nothing is attached to, and what only they lead to.</summary>
@@ -53,8 +53,8 @@ public sealed class TableShares
 
     private double OfSpaceTable(Frame table, int level)
     {
-        double sum = Level.PageSize;
-        for (int index = 0; index < Level.Entries; index++)
+        double sum = _store.Geometry.PageSize;
+        for (int index = 0; index < _store.Geometry.Entries(level); index++)
         {
             var entry = _store.Read(table, index);
             if (_store.Format.IsSlot(entry, level))
@@ -80,8 +80,8 @@ public sealed class TableShares
 
     private double Whole(Frame table, int level)
     {
-        double sum = Level.PageSize;
-        for (int index = 0; level > Level.Pte && index < Level.Entries; index++)
+        double sum = _store.Geometry.PageSize;
+        for (int index = 0; level > Level.Pte && index < _store.Geometry.Entries(level); index++)
         {
             var entry = _store.Read(table, index);
             if (_store.Format.IsSlot(entry, level))

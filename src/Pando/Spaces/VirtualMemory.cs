@@ -41,6 +41,9 @@ internal sealed class VirtualMemory
     /// <summary>The page of zeroes that stands in for memory never written.</summary>
     public Frame ZeroPage { get; }
 
+    /// <summary>Where the page of zeroes lies.</summary>
+    public PhysicalAddress ZeroPageAddress => Store.Memory.AddressOf(ZeroPage);
+
     /// <summary>
     /// The one entry that every root table holds for code above the user's addresses, and its index; null where there
     /// is none. It belongs to no space: operations on spaces neither see nor change it.
@@ -52,17 +55,22 @@ internal sealed class VirtualMemory
         {
             if (value is { } kernel)
             {
-                int last = Level.Index((Store.Format.UserEnd - 1).Value, Store.Format.Levels);
-                if (kernel.Index <= last || kernel.Index >= Level.Entries)
+                int last = Store.Geometry.Index((Store.Geometry.UserEnd - 1).Value, Store.Geometry.Levels);
+                if (kernel.Index <= last || kernel.Index >= Store.Geometry.Entries(Store.Geometry.Levels))
                 {
                     throw new ArgumentOutOfRangeException(
-                        nameof(value), kernel.Index, $"The kernel's entry lies above those that user addresses use, which end with {last} of {Level.Entries}.");
+                        nameof(value), kernel.Index, $"The kernel's entry lies above those that user addresses use, which end with {last} of {Store.Geometry.Entries(Store.Geometry.Levels)}.");
                 }
 
                 if (kernel.Entry.IsNone)
                 {
                     throw new ArgumentOutOfRangeException(nameof(value), kernel.Entry, "The kernel's entry leads somewhere.");
                 }
+            }
+
+            if (value is not null && !Store.Geometry.HasKernelInUserRoots)
+            {
+                throw new InvalidOperationException($"With {Store.Format} what lies above the user's addresses has a root of its own; those of spaces lead to no kernel.");
             }
 
             using (_lock.Hold())
@@ -103,7 +111,7 @@ internal sealed class VirtualMemory
     }
 
     /// <summary>Makes the file behind shared anonymous memory. The caller closes it when it is mapped.</summary>
-    public MemoryFile CreateUnnamedFile(long size) => new(Store, "shared anonymous memory", size, Level.PageSize);
+    public MemoryFile CreateUnnamedFile(long size) => new(Store, "shared anonymous memory", size, Store.Geometry.PageSize);
 
     /// <summary>The spaces that exist at this moment.</summary>
     public List<AddressSpace> Spaces()

@@ -19,7 +19,7 @@ internal readonly ref struct EntryRef(TableStore store, Frame table, int level, 
     public Entry Entry { get; } = entry;
 
     /// <summary>The addresses that the entry covers.</summary>
-    public AddressRange Range => AddressRange.FromLength(start, Hardware.Level.EntrySpan(Level));
+    public AddressRange Range => AddressRange.FromLength(start, _store.Geometry.EntrySpan(Level));
 
     /// <summary>Whether it is a leaf.</summary>
     public bool IsLeaf => _store.Format.IsLeaf(Entry, Level);

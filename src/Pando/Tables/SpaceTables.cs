@@ -9,6 +9,7 @@ namespace Pando.Tables;
 /// </summary>
 public abstract class SpaceTables : TableOwner
 {
+    private Frame _root;
     private ProcessorSet _loadedOn;
     private bool _ending;
 
@@ -20,10 +21,18 @@ public abstract class SpaceTables : TableOwner
     internal abstract TableStore Store { get; }
 
     /// <summary>The root table.</summary>
-    internal Frame Root { get; private protected set; }
+    internal Frame Root
+    {
+        get => _root;
+        private protected set
+        {
+            _root = value;
+            RootAddress = Store.Memory.AddressOf(value);
+        }
+    }
 
     /// <summary>Where the root table lies: what a processor's CR3 (TTBR0, satp) is loaded with. Zero when the space has ended.</summary>
-    public PhysicalAddress RootAddress => Root.Address;
+    public PhysicalAddress RootAddress { get; private set; }
 
     /// <summary>
     /// Whether the space is about to give its tables back, or has. Set before processors are made to forget it; a processor

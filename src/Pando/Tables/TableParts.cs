@@ -143,7 +143,7 @@ internal sealed class TableParts(TableStore store)
     public List<(TableOwner? Owner, ReverseMap.Part Part)> All(Frame table)
     {
         var parts = new List<(TableOwner? Owner, ReverseMap.Part Part)>();
-        for (var link = First(table); !link.IsNone && parts.Count <= Level.Entries;)
+        for (var link = First(table); !link.IsNone && parts.Count <= _store.Geometry.EntriesBelowRoot;)
         {
             var owner = _store.Owners[link.Owner];
             var part = owner is SharedTableOwner shared ? shared.ReverseMap[link.Number] : default;

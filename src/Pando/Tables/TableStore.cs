@@ -23,6 +23,7 @@ internal sealed class TableStore
     {
         Memory = memory;
         Format = format;
+        Geometry = memory.Geometry;
         MarksByFault = marksByFault;
         Frames = new FrameAllocator(memory, Omissions);
         Epochs = new Epochs();
@@ -38,6 +39,9 @@ internal sealed class TableStore
     public PhysicalMemory Memory { get; }
 
     public EntryFormat Format { get; }
+
+    /// <summary>The shape of the tables.</summary>
+    public TableGeometry Geometry { get; }
 
     /// <summary>Whether accessed and dirty marks are set by the fault handler, and not by the processors.</summary>
     public bool MarksByFault { get; }
@@ -294,7 +298,7 @@ internal sealed class TableStore
     }
 
     /// <summary>The table that a slot points at.</summary>
-    public Frame TableOf(Entry slot, int level) => Frame.Containing(Format.TargetOf(slot, level));
+    public Frame TableOf(Entry slot, int level) => Memory.FrameAt(Format.TargetOf(slot, level));
 
     /// <summary>
     /// Whether a slot points at a file's table. The caller has read the slot inside an epoch. Where another thread
@@ -310,18 +314,18 @@ internal sealed class TableStore
 
     /// <summary>Whether an address lies in the page of zeroes.</summary>
     public bool IsZeroPage(PhysicalAddress address) =>
-        Memory.IsRam(address) && Memory.Record(Frame.Containing(address)).Kind == FrameKind.Zero;
+        Memory.IsRam(address) && Memory.Record(Memory.FrameAt(address)).Kind == FrameKind.Zero;
 
     /// <summary>
     /// The anonymous frame that a leaf shows, or none. The leaf says so itself: the frame behind a leaf of a file may have been
     /// given up, and be private memory of somebody else by now.
     /// </summary>
     public Frame AnonymousFrameOf(Entry leaf, int level) =>
-        Format.IsAnonymous(leaf, level) ? Frame.Containing(Format.TargetOf(leaf, level)) : Frame.None;
+        Format.IsAnonymous(leaf, level) ? Memory.FrameAt(Format.TargetOf(leaf, level)) : Frame.None;
 
     /// <summary>Makes a leaf that shows an anonymous frame. It stands for one of the frame's references.</summary>
     public Entry MakeAnonymousLeaf(Frame frame, Rights rights, bool dirty, int protectionKey) =>
-        Format.AsAnonymous(Format.MakeLeaf(Level.Pte, frame.Address, rights, dirty, protectionKey: protectionKey), Level.Pte);
+        Format.AsAnonymous(Format.MakeLeaf(Level.Pte, Memory.AddressOf(frame), rights, dirty, protectionKey: protectionKey), Level.Pte);
 
     // ---- Attach counts ----
 

@@ -15,6 +15,7 @@ namespace Pando.Tables;
 internal sealed class TableWalker(TableStore store, int attachable)
 {
     private readonly TableStore _store = store;
+    private readonly TableGeometry _geometry = store.Geometry;
     private readonly int _attachable = attachable;
 
     /// <summary>
@@ -39,7 +40,7 @@ internal sealed class TableWalker(TableStore store, int attachable)
     {
         if (!range.IsEmpty)
         {
-            VisitTable(space, space.Root, _store.Format.Levels, new VirtualAddress(0), changed, range, new Freed(unmapped, _store.Format.Levels), mayDiverge: true, ref visitor, in gather);
+            VisitTable(space, space.Root, _geometry.Levels, new VirtualAddress(0), changed, range, new Freed(unmapped, _geometry.Levels), mayDiverge: true, ref visitor, in gather);
         }
     }
 
@@ -59,7 +60,7 @@ internal sealed class TableWalker(TableStore store, int attachable)
         if (!range.IsEmpty)
         {
             var freed = freesEmptied ? new Freed(range, Level.Pte) : default;
-            VisitTable(space, space.Root, _store.Format.Levels, new VirtualAddress(0), range, range, freed, mayDiverge: false, ref visitor, in gather);
+            VisitTable(space, space.Root, _geometry.Levels, new VirtualAddress(0), range, range, freed, mayDiverge: false, ref visitor, in gather);
         }
     }
 
@@ -139,15 +140,15 @@ internal sealed class TableWalker(TableStore store, int attachable)
             return;
         }
 
-        _store.Fill(table, level, index, _store.Format.MakeSlot(level, copy.Address, Rights.All));
+        _store.Fill(table, level, index, _store.Format.MakeSlot(level, _store.Memory.AddressOf(copy), Rights.All));
         _store.Count(TableEvent.Diverged);
     }
 
     /// <summary>The addresses that an entry of one of the space's own tables covers.</summary>
     public AddressRange EntryRange(Frame table, int level, int index)
     {
-        var start = new VirtualAddress((ulong)_store.Memory.Record(table).Origin) + (index * Level.EntrySpan(level));
-        return AddressRange.FromLength(start, Level.EntrySpan(level));
+        var start = new VirtualAddress((ulong)_store.Memory.Record(table).Origin) + (index * _geometry.EntrySpan(level));
+        return AddressRange.FromLength(start, _geometry.EntrySpan(level));
     }
 
     /// <summary>Which tables of the space are freed: those up to a level that lie wholly in a range.</summary>
@@ -166,10 +167,10 @@ internal sealed class TableWalker(TableStore store, int attachable)
         in FlushGather gather)
         where TVisitor : struct, IEntryVisitor, allows ref struct
     {
-        long entrySpan = Level.EntrySpan(level);
-        int last = Level.Index(range.End.Value - 1, level);
+        long entrySpan = _geometry.EntrySpan(level);
+        int last = _geometry.Index(range.End.Value - 1, level);
         using var held = _store.Lock(table, level);
-        for (int index = Level.Index(range.Start.Value, level); index <= last; index++)
+        for (int index = _geometry.Index(range.Start.Value, level); index <= last; index++)
         {
             var entry = _store.Read(table, index);
             if (entry.IsNone)
@@ -244,17 +245,17 @@ internal sealed class TableWalker(TableStore store, int attachable)
             // The file finds them before they are there.
             if (_store.Parts.TryFind(table, span.Start, out var owner, out var part))
             {
-                long origin = part.Key.Origin + (index * Level.EntrySpan(level));
+                long origin = part.Key.Origin + (index * _geometry.EntrySpan(level));
                 _store.Parts.Add(small, level - 1, owner, origin, origin, origin + span.Length);
             }
 
-            for (int i = 0; i < Level.Entries; i++)
+            for (int i = 0; i < _geometry.Entries(level); i++)
             {
                 _store.Prepare(small, i, _store.Format.SplitLeaf(leaf, level, i));
             }
         }
 
-        _store.Fill(table, level, index, _store.Format.MakeSlot(level, small.Address, Rights.All));
+        _store.Fill(table, level, index, _store.Format.MakeSlot(level, _store.Memory.AddressOf(small), Rights.All));
     }
 
     private void CopyForOne(SharedTableOwner owner, Frame shared, int level, Frame copy, Rights slotRights)
@@ -262,7 +263,7 @@ internal sealed class TableWalker(TableStore store, int attachable)
         int attached = 0;
         bool isFound = false;
         var record = _store.Memory.Record(shared);
-        for (int i = 0; i < Level.Entries; i++)
+        for (int i = 0; i < _geometry.Entries(level); i++)
         {
             var entry = _store.Read(shared, i);
             if (entry.IsNone)
@@ -299,7 +300,7 @@ internal sealed class TableWalker(TableStore store, int attachable)
     private void DropCopy(Frame copy, int level)
     {
         int detached = 0;
-        for (int i = 0; i < Level.Entries; i++)
+        for (int i = 0; i < _geometry.Entries(level); i++)
         {
             var entry = _store.Read(copy, i);
             if (_store.Format.IsSlot(entry, level))
@@ -322,10 +323,10 @@ internal sealed class TableWalker(TableStore store, int attachable)
     private void CutAt(SpaceTables space, VirtualAddress end, bool cutsLeaves)
     {
         var table = space.Root;
-        for (int level = _store.Format.Levels; level > Level.Pte && !end.IsAligned(Level.EntrySpan(level)); level--)
+        for (int level = _geometry.Levels; level > Level.Pte && !end.IsAligned(_geometry.EntrySpan(level)); level--)
         {
             // An entry that the end cuts cannot lie wholly in the range.
-            int index = Level.Index(end.Value, level);
+            int index = _geometry.Index(end.Value, level);
             Entry entry;
             using (_store.Lock(table, level))
             {

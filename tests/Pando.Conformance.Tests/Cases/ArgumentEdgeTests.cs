@@ -29,7 +29,7 @@ public class ArgumentEdgeTests(HugePages hugePages, ITestOutputHelper output) : 
 
     private static readonly Lazy<bool> IsStrict = new(() => File.ReadAllText("/proc/sys/vm/overcommit_memory").Trim() == "2");
 
-    private static ulong UserEnd => KernelFeatures.Running.Format.UserEnd.Value;
+    private static ulong UserEnd => KernelFeatures.Running.Format.Geometry.UserEnd.Value;
 
     private static ulong[] Addresses =>
     [

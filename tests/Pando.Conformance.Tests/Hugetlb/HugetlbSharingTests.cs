@@ -2,7 +2,6 @@ using Pando.Conformance.Tests.Lockstep;
 using Pando.Hardware;
 using Pando.Spaces;
 using Pando.Tests.Model;
-using Pando.Tests.Shared;
 
 namespace Pando.Conformance.Tests.Hugetlb;
 

@@ -219,9 +219,9 @@ internal sealed class SharedGibibyte(LockstepWorld world, TestFile file, long nu
     {
         var space = world.At(place.Process).Space;
         var table = space.Root;
-        for (int level = space.Store.Format.Levels; level > Level.Pmd; level--)
+        for (int level = space.Store.Format.Geometry.Levels; level > Level.Pmd; level--)
         {
-            table = space.Store.TableOf(space.Store.Read(table, Level.Index(place.Address, level)), level);
+            table = space.Store.TableOf(space.Store.Read(table, X64.Index(place.Address, level)), level);
         }
 
         return table;

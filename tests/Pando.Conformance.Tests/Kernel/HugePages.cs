@@ -1,5 +1,3 @@
-using Pando.Tests.Shared;
-
 namespace Pando.Conformance.Tests.Kernel;
 
 /// <summary>A few huge pages of 2 MiB for the tests of a class.</summary>

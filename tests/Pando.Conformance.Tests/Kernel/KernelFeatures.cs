@@ -136,7 +136,7 @@ internal sealed record KernelFeatures(string? WhyNoAgents, string? WhyNoPageEntr
     /// <summary>Maps a page where four levels of page tables do not reach.</summary>
     private static bool AskForFiveLevels(AgentProcess agent)
     {
-        ulong at = X64Format.FourLevels.UserEnd.Value + (16 * Page);
+        ulong at = X64Format.FourLevels.Geometry.UserEnd.Value + (16 * Page);
         long result = agent.Call(SystemCall.Mmap, at, Page, 3, PrivateAnonymousFixed, ulong.MaxValue, 0);
         Require(result == (long)at || result == -(long)Errno.ENOMEM, "mmap");
         return result == (long)at && agent.Call(SystemCall.Munmap, at, Page) == 0;

@@ -276,7 +276,7 @@ internal sealed class CaseScript(CaseBench bench)
 
     private static long Bytes(string place) => place.Split('+').Sum(term => term switch
     {
-        "end" => (long)(KernelFeatures.Running.Format.UserEnd.Value - LockstepWorld.Arena),
+        "end" => (long)(KernelFeatures.Running.Format.Geometry.UserEnd.Value - LockstepWorld.Arena),
         [.. var number, 'b'] => Number(number),
         [.. var number, 'M'] => Number(number) << 20,
         [.. var number, 'G'] => Number(number) << 30,

@@ -13,7 +13,7 @@ internal static class EngineTables
     public static HashSet<(int Level, ulong Number)> Positions(AddressSpace space)
     {
         var found = new HashSet<(int, ulong)>();
-        Collect(space, space.Root, space.Store.Format.Levels, 0, found, null);
+        Collect(space, space.Root, space.Store.Format.Geometry.Levels, 0, found, null);
         return found;
     }
 
@@ -21,14 +21,14 @@ internal static class EngineTables
     public static HashSet<ulong> EmptyWindows(AddressSpace space)
     {
         var empty = new HashSet<ulong>();
-        Collect(space, space.Root, space.Store.Format.Levels, 0, [], empty);
+        Collect(space, space.Root, space.Store.Format.Geometry.Levels, 0, [], empty);
         return empty;
     }
 
     private static bool Collect(AddressSpace space, Frame table, int level, ulong start, HashSet<(int, ulong)> found, HashSet<ulong>? empty)
     {
         bool any = false;
-        for (int i = 0; i < Level.Entries; i++)
+        for (int i = 0; i < X64.Entries; i++)
         {
             var entry = space.Store.Read(table, i);
             if (entry.IsNone)
@@ -42,10 +42,10 @@ internal static class EngineTables
                 continue;
             }
 
-            ulong at = start + ((ulong)i * (ulong)Level.EntrySpan(level));
+            ulong at = start + ((ulong)i * (ulong)X64.EntrySpan(level));
             if (level <= Level.P4d)
             {
-                found.Add((level - 1, at / (ulong)Level.EntrySpan(level)));
+                found.Add((level - 1, at / (ulong)X64.EntrySpan(level)));
             }
 
             if (!Collect(space, space.Store.TableOf(entry, level), level - 1, at, found, empty) && level - 1 == Level.Pte)

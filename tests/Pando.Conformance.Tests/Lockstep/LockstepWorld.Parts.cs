@@ -161,8 +161,8 @@ internal sealed partial class LockstepWorld
         var from = new VirtualAddress(remap.Address);
         var target = HostileRange.Of(new VirtualAddress(remap.NewAddress), (remap.NewLength + Page - 1) & -Page);
         if ((remap.Flags & RemapFlags.Fixed) == 0
-            || from.PageOffset != 0
-            || target.Start.PageOffset != 0
+            || X64.OffsetInPage(from) != 0
+            || X64.OffsetInPage(target.Start) != 0
             || !IsUserRange(process, from, remap.NewLength)
             || !IsUserRange(process, target.Start, remap.NewLength)
             || HostileRange.Of(from, remap.OldLength).Overlaps(target))
@@ -318,7 +318,7 @@ internal sealed partial class LockstepWorld
 
     /// <summary>Whether a refusal may have come after a part was changed: not where the arguments alone were wrong.</summary>
     private static bool IsPartial(TestProcess process, Errno error, VirtualAddress at, long length) =>
-        error != Errno.None && at.PageOffset == 0 && at < process.Space.UserEnd && !Clamped(at.Value, length).IsEmpty;
+        error != Errno.None && X64.OffsetInPage(at) == 0 && at < process.Space.UserEnd && !Clamped(at.Value, length).IsEmpty;
 
     private static bool IsUserRange(TestProcess process, VirtualAddress at, long length) =>
         at < process.Space.UserEnd && length > 0 && (ulong)length <= process.Space.UserEnd.Value - at.Value;

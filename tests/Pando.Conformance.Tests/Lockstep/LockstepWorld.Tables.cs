@@ -32,14 +32,14 @@ internal sealed partial class LockstepWorld
             // move_page_tables: where the source has a table of PMDs, the destination gets one of PUDs; where the source
             // has one of PTEs, it gets all three. What it gets may be the source of what follows.
             int level = before.Contains((Level.Pte, window / Window)) ? Level.Pte
-                : before.Contains((Level.Pmd, window / (ulong)Level.TableSpan(Level.Pmd))) ? Level.Pud
+                : before.Contains((Level.Pmd, window / (ulong)X64.TableSpan(Level.Pmd))) ? Level.Pud
                 : Level.Pgd;
             var part = HostileRange.Of(new VirtualAddress(window), (long)Window).Intersect(moved);
             foreach (ulong at in (ReadOnlySpan<ulong>)[part.Start.Value + distance, part.End.Value - 1 + distance])
             {
                 for (int above = level; above <= Level.Pud; above++)
                 {
-                    made.Add((above, at / (ulong)Level.TableSpan(above)));
+                    made.Add((above, at / (ulong)X64.TableSpan(above)));
                     before.Add(made[^1]);
                 }
             }
@@ -71,7 +71,7 @@ internal sealed partial class LockstepWorld
         var copied = child.Areas().FindAll(area => (!area.Shared || _filled) && (area.Flags & AreaFlags.WipeOnFork) == 0);
         MayHaveEmpty(child, [.. EngineTables.Positions(parent.Space).Concat(parent.MayHaveEmpty).Where(table =>
         {
-            long length = Level.TableSpan(table.Level);
+            long length = X64.TableSpan(table.Level);
             var span = HostileRange.Of(new VirtualAddress(table.Number * (ulong)length), length);
             return copied.Exists(area => area.Range.Overlaps(span));
         })]);
@@ -187,7 +187,7 @@ internal sealed partial class LockstepWorld
                     // Without the right to read nothing can be faulted in.
                     for (int level = Level.Pte; level <= Level.Pud; level++)
                     {
-                        unreadable.Add((level, window / (ulong)Level.TableSpan(level)));
+                        unreadable.Add((level, window / (ulong)X64.TableSpan(level)));
                     }
 
                     continue;

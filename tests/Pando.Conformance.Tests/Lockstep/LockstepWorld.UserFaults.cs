@@ -318,7 +318,7 @@ internal sealed partial class LockstepWorld
 
     /// <summary>Whether arguments are a range to the kernel (validate_range), so that a refusal may have come after a part was done.</summary>
     private static bool IsUserFaultRange(TestProcess process, VirtualAddress at, long length) =>
-        at.PageOffset == 0 && length > 0 && length % Page == 0 && at < process.Space.UserEnd && (ulong)length <= process.Space.UserEnd.Value - at.Value;
+        X64.OffsetInPage(at) == 0 && length > 0 && length % Page == 0 && at < process.Space.UserEnd && (ulong)length <= process.Space.UserEnd.Value - at.Value;
 
     private static AddressRange PagesOf(ulong address, long length) =>
         HostileRange.Of(new VirtualAddress(address & ~((ulong)Page - 1)), length > 0 ? (length + Page - 1) & -Page : 0);
@@ -485,7 +485,7 @@ internal sealed partial class LockstepWorld
             {
                 for (int level = Level.Pte; level <= Level.Pud; level++)
                 {
-                    made.Add((level, at / (ulong)Level.TableSpan(level)));
+                    made.Add((level, at / (ulong)X64.TableSpan(level)));
                 }
             }
         }

@@ -104,7 +104,7 @@ internal sealed class TestProcess(AgentProcess agent, AddressSpace space, Softwa
     // A table goes when nothing is mapped in all that it spans.
     private bool IsMapped((int Level, ulong Number) table)
     {
-        ulong span = (ulong)Level.TableSpan(table.Level);
+        ulong span = (ulong)X64.TableSpan(table.Level);
         return Space.Areas.Any(area => area.Range.Start.Value < (table.Number + 1) * span && area.Range.End.Value > table.Number * span);
     }
 }

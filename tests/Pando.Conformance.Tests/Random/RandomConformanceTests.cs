@@ -1,6 +1,5 @@
 using Pando.Conformance.Tests.Kernel;
 using Pando.Conformance.Tests.Lockstep;
-using Pando.Tests.Shared;
 
 namespace Pando.Conformance.Tests.Random;
 

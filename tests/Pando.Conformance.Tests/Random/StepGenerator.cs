@@ -140,9 +140,9 @@ internal sealed class StepGenerator(int seed)
                 case 1: address++; break;
                 case 2: offset++; break;
                 case 3: address = 0; break;
-                case 4: address = KernelFeatures.Running.Format.UserEnd.Value; break;
+                case 4: address = KernelFeatures.Running.Format.Geometry.UserEnd.Value; break;
                 case 5: return new MapAt(process, file, offset, long.MaxValue - 100, rights, shared, placement, address, PopulateKind.None);
-                default: address = KernelFeatures.Running.Format.UserEnd.Value - (3 * Page); break;
+                default: address = KernelFeatures.Running.Format.Geometry.UserEnd.Value - (3 * Page); break;
             }
         }
 

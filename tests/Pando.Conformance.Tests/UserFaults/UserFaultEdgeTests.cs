@@ -13,7 +13,7 @@ public class UserFaultEdgeTests(ITestOutputHelper output)
     private const long Page = 4096;
     private const long MostCopied = 1 << 20;
 
-    private static ulong UserEnd => KernelFeatures.Running.Format.UserEnd.Value;
+    private static ulong UserEnd => KernelFeatures.Running.Format.Geometry.UserEnd.Value;
 
     private static ulong[] Addresses =>
     [

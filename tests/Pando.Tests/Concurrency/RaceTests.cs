@@ -32,7 +32,7 @@ public sealed class RaceTests : IDisposable
 
         // The table of PTEs exists, but the table of PMDs does not lead to it yet.
         var epoch = _machine.Store.Epochs.Enter();
-        _machine.Store.Detach(_file.Tables.Attach(TableKey.For(Level.Pte, 0, 0, Gibi, TableClass.Ordinary), make: true));
+        _machine.Store.Detach(_file.Tables.Attach(TableKey.For(X64.Geometry, Level.Pte, 0, 0, Gibi, TableClass.Ordinary), make: true));
         epoch.Dispose();
 
         // A: reads, has counted its slot for the table of PTEs, and is about to lock the table of PMDs.
@@ -55,7 +55,7 @@ public sealed class RaceTests : IDisposable
     {
         var store = _machine.Store;
         Assert.True(store.TryCreate(_file.Tables, Level.Pte, 0, out var table));
-        var slot = store.Format.MakeSlot(Level.Pmd, table.Address, Rights.Read);
+        var slot = store.Format.MakeSlot(Level.Pmd, store.Memory.AddressOf(table), Rights.Read);
         var epoch = store.Epochs.Enter();
         Assert.True(store.IsAttached(slot, Level.Pmd));
         store.RetireTable(table);
@@ -128,7 +128,7 @@ public sealed class RaceTests : IDisposable
         _machine.Audit().ThrowIfUnsound();
         var tables = new TableReader(_machine.Format, _machine.Memory);
         Assert.Equal(holes.Locate(4096), tables.Translate(space, At + 4096, AccessKind.Read));
-        Assert.NotEqual(_machine.VirtualMemory.ZeroPage.Address, holes.Locate(4096));
+        Assert.NotEqual(_machine.VirtualMemory.ZeroPageAddress, holes.Locate(4096));
         space.Exit();
         writer.Exit();
         holes.Dispose();

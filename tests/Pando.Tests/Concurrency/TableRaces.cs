@@ -179,7 +179,7 @@ public class TableRaces
         // The table of PTEs exists, but the table of PMDs does not lead to it yet.
         var store = world.Machine.Store;
         var epoch = store.Epochs.Enter();
-        store.Detach(file.Tables.Attach(TableKey.For(Level.Pte, 0, 0, 4 * Mebi, TableClass.Ordinary), make: true));
+        store.Detach(file.Tables.Attach(TableKey.For(X64.Geometry, Level.Pte, 0, 0, 4 * Mebi, TableClass.Ordinary), make: true));
         epoch.Dispose();
         return world.Race(
             () =>
@@ -206,7 +206,7 @@ public class TableRaces
             {
                 world.ShowsAtMost(reader, Page, file, Page);
                 var shown = world.Shown(other, 0)!.Value;
-                Assert.Equal(FrameKind.Anonymous, world.Machine.Memory.Record(Frame.Containing(shown)).Kind);
+                Assert.Equal(FrameKind.Anonymous, world.Machine.Memory.Record(world.Machine.Memory.FrameAt(shown)).Kind);
                 Assert.All(world.Machine.Memory.Bytes(shown, (int)Page).ToArray(), value => Assert.Equal(0, value));
             },
             () => Resolves(reader, Page, AccessKind.Read),

@@ -114,7 +114,7 @@ public sealed class DaxFileTests : IDisposable
     {
         Assert.Equal(_pmem.Start + (2 * Mebi) + 5, _file.Locate(5));
         Assert.Equal(_pmem.Start + (5 * Mebi) + 4096, _file.Locate(2 * Mebi));
-        Assert.Equal(_machine.VirtualMemory.ZeroPage.Address + 7, _file.Locate((6 * Mebi) + 7));
+        Assert.Equal(_machine.VirtualMemory.ZeroPageAddress + 7, _file.Locate((6 * Mebi) + 7));
         Assert.NotNull(_file.Locate((11 * Mebi) + 4095));
         Assert.Null(_file.Locate((11 * Mebi) + 4096));
         Assert.Null(_file.Locate(-1));

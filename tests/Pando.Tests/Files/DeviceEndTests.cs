@@ -8,7 +8,7 @@ namespace Pando.Tests.Files;
 /// <summary>A device that is closed while processes use it: they go on, and the host's memory goes with the last file.</summary>
 public sealed class DeviceEndTests : IDisposable
 {
-    private const long Page = Level.PageSize;
+    private const long Page = X64.PageSize;
     private const long Mebi = 1L << 20;
 
     private readonly Machine _machine = new(new MachineOptions { Ram = 8 * Mebi });

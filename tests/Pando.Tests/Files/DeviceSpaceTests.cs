@@ -4,7 +4,7 @@ namespace Pando.Tests.Files;
 
 public class DeviceSpaceTests
 {
-    private readonly DeviceSpace _space = new(1000);
+    private readonly DeviceSpace _space = new(1000, X64.Geometry);
 
     [Fact]
     public void The_lowest_piece_that_fits_is_taken_and_pieces_join_when_given_back()
@@ -30,7 +30,7 @@ public class DeviceSpaceTests
     [Fact]
     public void An_aligned_piece_leaves_what_lies_before_it_free()
     {
-        var space = new DeviceSpace(1 << 30);
+        var space = new DeviceSpace(1 << 30, X64.Geometry);
         Assert.True(space.TryTakeAt(0, 1));
         Assert.True(space.TryTake(4096, 4096, out long aligned));
         Assert.Equal(4096, aligned);
@@ -74,7 +74,7 @@ public class DeviceSpaceTests
         for (int seed = 0; seed < 200; seed++)
         {
             var random = new Random(seed);
-            var space = new DeviceSpace(size);
+            var space = new DeviceSpace(size, X64.Geometry);
             int[] files = new int[size];
             int[] leaving = new int[size];
             bool[] retired = new bool[size];
@@ -164,7 +164,7 @@ public class DeviceSpaceTests
     [Fact]
     public void Threads_take_and_give_without_overlap()
     {
-        var space = new DeviceSpace(64 * 4096);
+        var space = new DeviceSpace(64 * 4096, X64.Geometry);
         int[] owners = new int[64 * 4096];
         int overlaps = 0;
         var threads = Enumerable.Range(1, 4).Select(id => new Thread(() =>

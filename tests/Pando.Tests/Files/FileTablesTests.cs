@@ -21,7 +21,7 @@ public sealed class FileTablesTests : IDisposable
     [Fact]
     public void A_table_is_found_by_all_of_its_key()
     {
-        var key = TableKey.For(Level.Pmd, 0, 0, 1L << 40, TableClass.Ordinary);
+        var key = TableKey.For(X64.Geometry, Level.Pmd, 0, 0, 1L << 40, TableClass.Ordinary);
         TableKey[] keys =
         [
             key,
@@ -55,11 +55,11 @@ public sealed class FileTablesTests : IDisposable
     [Fact]
     public void Only_tables_that_nothing_points_at_are_reclaimed_and_their_children_follow()
     {
-        var parent = Attach(TableKey.For(Level.Pmd, 0, 0, 1L << 30, TableClass.Ordinary), make: true);
-        var child = Attach(TableKey.For(Level.Pmd, 0, 0, 1L << 30, TableClass.Ordinary).Child(3), make: true);
+        var parent = Attach(TableKey.For(X64.Geometry, Level.Pmd, 0, 0, 1L << 30, TableClass.Ordinary), make: true);
+        var child = Attach(TableKey.For(X64.Geometry, Level.Pmd, 0, 0, 1L << 30, TableClass.Ordinary).Child(X64.Geometry, 3), make: true);
         using (Store.Lock(parent, Level.Pmd))
         {
-            Store.Fill(parent, Level.Pmd, 3, Store.Format.MakeSlot(Level.Pmd, child.Address, Rights.All));
+            Store.Fill(parent, Level.Pmd, 3, Store.Format.MakeSlot(Level.Pmd, Store.Memory.AddressOf(child), Rights.All));
         }
 
         Assert.Equal(0, _file.Tables.Reclaim());
@@ -74,9 +74,9 @@ public sealed class FileTablesTests : IDisposable
     public void Tables_are_found_by_the_part_of_the_file_that_they_may_show()
     {
         long gibi = 1L << 30;
-        var first = Attach(TableKey.For(Level.Pmd, 0, 0, gibi, TableClass.Ordinary), make: true);
-        var second = Attach(TableKey.For(Level.Pmd, gibi, gibi, gibi + (6 * Mebi), TableClass.Ordinary), make: true);
-        var before = Attach(TableKey.For(Level.Pmd, -(512 * Mebi), 0, gibi, TableClass.Ordinary), make: true);
+        var first = Attach(TableKey.For(X64.Geometry, Level.Pmd, 0, 0, gibi, TableClass.Ordinary), make: true);
+        var second = Attach(TableKey.For(X64.Geometry, Level.Pmd, gibi, gibi, gibi + (6 * Mebi), TableClass.Ordinary), make: true);
+        var before = Attach(TableKey.For(X64.Geometry, Level.Pmd, -(512 * Mebi), 0, gibi, TableClass.Ordinary), make: true);
         Assert.Equal(Sorted(first, before), Over(0, 4096));
         Assert.Equal([first], Over(600 * Mebi, 601 * Mebi));
         Assert.Equal([second], Over(gibi, gibi + 1));
@@ -90,7 +90,7 @@ public sealed class FileTablesTests : IDisposable
     [Fact]
     public void Making_attaching_detaching_and_reclaiming_at_once_never_gives_two_live_tables_of_one_key()
     {
-        TableKey[] keys = [.. Enumerable.Range(0, 4).Select(i => TableKey.For(Level.Pte, 0, 0, (i + 1) * 4096, TableClass.Ordinary))];
+        TableKey[] keys = [.. Enumerable.Range(0, 4).Select(i => TableKey.For(X64.Geometry, Level.Pte, 0, 0, (i + 1) * 4096, TableClass.Ordinary))];
         using var start = new Barrier(4);
         int[] live = new int[keys.Length];
         var failures = new List<string>();

@@ -96,7 +96,7 @@ public sealed class ToyFormatTests : IDisposable
         var table = space.Root;
         for (int level = Level.Pud; ; level--)
         {
-            int index = Level.Index(At.Value, level);
+            int index = X64.Index(At.Value, level);
             var entry = _machine.Store.Read(table, index);
             if (_machine.Format.IsLeaf(entry, level))
             {

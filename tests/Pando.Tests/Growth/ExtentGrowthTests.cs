@@ -8,7 +8,7 @@ namespace Pando.Tests.Growth;
 /// <summary>What grows with the extents of a file on a device.</summary>
 public class ExtentGrowthTests
 {
-    private const long Page = Level.PageSize;
+    private const long Page = X64.PageSize;
 
     /// <summary>Changes of all extents of a file.</summary>
     public static TheoryData<string> OfAll => [.. Changes.Keys];

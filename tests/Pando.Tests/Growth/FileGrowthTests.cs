@@ -8,7 +8,7 @@ namespace Pando.Tests.Growth;
 /// <summary>What grows with those who map a file, and with what has diverged from it.</summary>
 public class FileGrowthTests
 {
-    private const long Page = Level.PageSize;
+    private const long Page = X64.PageSize;
     private const long Block = 2L << 20;
 
     private static readonly VirtualAddress At = new(1UL << 40);

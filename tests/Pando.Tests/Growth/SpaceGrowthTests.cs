@@ -7,7 +7,7 @@ namespace Pando.Tests.Growth;
 /// <summary>What grows with the areas of a space, and with the files that they show.</summary>
 public class SpaceGrowthTests
 {
-    private const long Page = Level.PageSize;
+    private const long Page = X64.PageSize;
 
     [Fact]
     public void Areas_mapped_upwards() => Growth.AssertOfAll(1000, n => OfSpace(space => MapAreas(space, n)));

@@ -5,7 +5,7 @@ namespace Pando.Tests.Hardware;
 
 public sealed class FrameAllocatorTests : IDisposable
 {
-    private readonly PhysicalMemory _memory = new(8 << 20);
+    private readonly PhysicalMemory _memory = new(8 << 20, X64.Geometry);
     private readonly Omissions _omissions = new();
     private readonly FrameAllocator _frames;
 
@@ -83,16 +83,16 @@ public sealed class FrameAllocatorTests : IDisposable
         var frames = new List<Frame>();
         while (_frames.TryAllocate(FrameKind.Anonymous, out var frame))
         {
-            Assert.Equal(-1, _memory.Bytes(frame.Address, Level.PageSize).IndexOfAnyExcept((byte)0));
-            _memory.Bytes(frame.Address, Level.PageSize).Fill(0xee);
+            Assert.Equal(-1, _memory.Bytes(_memory.AddressOf(frame), X64.PageSize).IndexOfAnyExcept((byte)0));
+            _memory.Bytes(_memory.AddressOf(frame), X64.PageSize).Fill(0xee);
             frames.Add(frame);
         }
 
         frames.ForEach(_frames.Free);
         Assert.True(_frames.TryAllocateBlock(FrameKind.FileData, out var block));
-        Assert.Equal(-1, _memory.Bytes(block.Address, 1 << 21).IndexOfAnyExcept((byte)0));
+        Assert.Equal(-1, _memory.Bytes(_memory.AddressOf(block), 1 << 21).IndexOfAnyExcept((byte)0));
         Assert.True(_frames.TryAllocate(FrameKind.SpaceTable, out var table));
-        Assert.Equal(-1, _memory.Bytes(table.Address, Level.PageSize).IndexOfAnyExcept((byte)0));
+        Assert.Equal(-1, _memory.Bytes(_memory.AddressOf(table), X64.PageSize).IndexOfAnyExcept((byte)0));
         ref var record = ref _memory.Record(table);
         Assert.True(record is { Kind: FrameKind.SpaceTable, Order: 0, AttachCount: 0, References: 0, Owner: 0, AnonymousLeaves: 0, Lock: 0 });
     }

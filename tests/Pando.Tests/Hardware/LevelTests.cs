@@ -13,9 +13,9 @@ public class LevelTests
     public void Each_level_has_its_name_and_spans(int level, string name, long entrySpan, long tableSpan)
     {
         Assert.Equal(name, Level.Name(level));
-        Assert.Equal(entrySpan, Level.EntrySpan(level));
-        Assert.Equal(tableSpan, Level.TableSpan(level));
-        Assert.Equal(entrySpan, 1L << Level.EntryShift(level));
+        Assert.Equal(entrySpan, X64.EntrySpan(level));
+        Assert.Equal(tableSpan, X64.TableSpan(level));
+        Assert.Equal(entrySpan, 1L << X64Format.FiveLevels.Geometry.EntryShift(level));
     }
 
     [Theory]
@@ -27,21 +27,21 @@ public class LevelTests
     public void The_indexes_of_an_address_are_its_groups_of_nine_bits()
     {
         ulong address = (3UL << 48) | (511UL << 39) | (256UL << 30) | (1UL << 21) | (17UL << 12) | 0xabc;
-        Assert.Equal([17, 1, 256, 511, 3], Enumerable.Range(1, 5).Select(level => Level.Index(address, level)));
+        Assert.Equal([17, 1, 256, 511, 3], Enumerable.Range(1, 5).Select(level => X64.Index(address, level)));
     }
 
     [Fact]
     public void Ranges_and_addresses_are_aligned_cut_and_compared()
     {
         var at = new VirtualAddress(0x1234_5678);
-        Assert.Equal(0x678, at.PageOffset);
-        Assert.Equal(0x1234_5000UL, at.PageStart.Value);
+        Assert.Equal(0x678, X64.OffsetInPage(at));
+        Assert.Equal(0x1234_5000UL, X64.PageStart(at).Value);
         Assert.Equal(0x1220_0000UL, at.AlignDown(1 << 21).Value);
         Assert.Equal(0x1240_0000UL, at.AlignUp(1 << 21).Value);
         Assert.True(at.AlignUp(1 << 21).IsAligned(1 << 21));
-        Assert.Equal(at.PageStart, at.PageStart.AlignUp(4096));
+        Assert.Equal(X64.PageStart(at), X64.PageStart(at).AlignUp(4096));
 
-        var span = AddressRange.TableSpan(at, Level.Pte);
+        var span = X64.SpanOf(at, Level.Pte);
         Assert.Equal(new AddressRange(new VirtualAddress(0x1220_0000), new VirtualAddress(0x1240_0000)), span);
         Assert.True(span.Contains(at) && span.Contains(span.Start) && !span.Contains(span.End));
         var next = AddressRange.FromLength(span.End, 4096);

@@ -4,7 +4,7 @@ namespace Pando.Tests.Hardware;
 
 public sealed class PhysicalMemoryTests : IDisposable
 {
-    private readonly PhysicalMemory _memory = new(4 << 20);
+    private readonly PhysicalMemory _memory = new(4 << 20, X64.Geometry);
 
     public void Dispose() => _memory.Release();
 
@@ -15,7 +15,7 @@ public sealed class PhysicalMemoryTests : IDisposable
     [InlineData((2L << 20) + 4096)]
     [InlineData(8L << 40)]
     public void Ram_of_a_size_that_cannot_be_is_refused(long bytes) =>
-        Assert.Throws<ArgumentOutOfRangeException>(() => new PhysicalMemory(bytes));
+        Assert.Throws<ArgumentOutOfRangeException>(() => new PhysicalMemory(bytes, X64.Geometry));
 
     [Fact]
     public void Regions_may_touch_but_not_overlap()
@@ -45,7 +45,7 @@ public sealed class PhysicalMemoryTests : IDisposable
     [Fact]
     public void Bytes_end_with_their_region()
     {
-        byte[] host = new byte[Level.PageSize];
+        byte[] host = new byte[X64.PageSize];
         Assert.Equal(4 << 20, _memory.Bytes(new PhysicalAddress(0), 4 << 20).Length);
         Assert.Equal(1, _memory.Bytes(new PhysicalAddress((4 << 20) - 1), 1).Length);
         Assert.Equal(0, _memory.Bytes(new PhysicalAddress((4 << 20) - 1), 0).Length);
@@ -59,10 +59,10 @@ public sealed class PhysicalMemoryTests : IDisposable
         {
             fixed (byte* first = host)
             {
-                _memory.AddRegion(new PhysicalRegion(new PhysicalAddress(4 << 20), Level.PageSize, (nint)first, "device"));
-                Assert.Equal(Level.PageSize, _memory.Bytes(new PhysicalAddress(4 << 20), Level.PageSize).Length);
+                _memory.AddRegion(new PhysicalRegion(new PhysicalAddress(4 << 20), X64.PageSize, (nint)first, "device"));
+                Assert.Equal(X64.PageSize, _memory.Bytes(new PhysicalAddress(4 << 20), X64.PageSize).Length);
                 Assert.Throws<InvalidOperationException>(() => _memory.Bytes(new PhysicalAddress((4 << 20) - 1), 2).Length);
-                Assert.Throws<InvalidOperationException>(() => _memory.Bytes(new PhysicalAddress(4 << 20), Level.PageSize + 1).Length);
+                Assert.Throws<InvalidOperationException>(() => _memory.Bytes(new PhysicalAddress(4 << 20), X64.PageSize + 1).Length);
                 _memory.TakeBytesFrom(new PhysicalAddress(4 << 20));
                 Assert.Throws<InvalidOperationException>(() => _memory.Bytes(new PhysicalAddress(4 << 20), 1).Length);
             }

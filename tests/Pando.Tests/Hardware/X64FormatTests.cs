@@ -38,8 +38,8 @@ public class X64FormatTests
         for (int level = Level.Pte; level <= levels; level++)
         {
             ulong size = level == Level.Pte ? 0UL : Ps;
-            var address = new PhysicalAddress(0x000f_fff0_4000_0000UL & ~(ulong)(Level.EntrySpan(Math.Min(level, 3)) - 1));
-            if (level <= format.HighestLeafLevel)
+            var address = new PhysicalAddress(0x000f_fff0_4000_0000UL & ~(ulong)(X64.EntrySpan(Math.Min(level, 3)) - 1));
+            if (level <= format.Geometry.HighestLeafLevel)
             {
                 Assert.Equal(P | A | size | bits | address.Value, format.MakeLeaf(level, address, rights).Raw);
                 Assert.Equal(P | A | D | size | bits | address.Value, format.MakeLeaf(level, address, rights, dirty: true).Raw);
@@ -62,12 +62,12 @@ public class X64FormatTests
         var format = Format(levels);
         for (int level = Level.Pte; level <= levels; level++)
         {
-            var address = new PhysicalAddress(0x0003_4567_8000_0000UL & ~(ulong)(Level.EntrySpan(Math.Min(level, 3)) - 1));
+            var address = new PhysicalAddress(0x0003_4567_8000_0000UL & ~(ulong)(X64.EntrySpan(Math.Min(level, 3)) - 1));
             foreach (bool dirty in (bool[])[false, true])
             {
                 foreach (var type in Enum.GetValues<MemoryType>())
                 {
-                    if (level > format.HighestLeafLevel)
+                    if (level > format.Geometry.HighestLeafLevel)
                     {
                         continue;
                     }
@@ -96,10 +96,10 @@ public class X64FormatTests
 
                     if (level > Level.Pte)
                     {
-                        for (int index = 0; index < Level.Entries; index += 73)
+                        for (int index = 0; index < X64.Entries; index += 73)
                         {
                             var small = format.SplitLeaf(leaf, level, index);
-                            Assert.Equal(format.MakeLeaf(level - 1, address + (index * Level.EntrySpan(level - 1)), rights, dirty, type), small);
+                            Assert.Equal(format.MakeLeaf(level - 1, address + (index * X64.EntrySpan(level - 1)), rights, dirty, type), small);
                             Assert.Equal(format.AsAnonymous(small, level - 1), format.SplitLeaf(anonymous, level, index));
                         }
                     }
@@ -141,16 +141,16 @@ public class X64FormatTests
     public void Addresses_have_48_or_57_bits_of_which_user_code_has_the_lower_half(int levels, int bits, ulong end)
     {
         var format = Format(levels);
-        Assert.Equal(levels, format.Levels);
-        Assert.Equal(bits, format.VirtualAddressBits);
+        Assert.Equal(levels, format.Geometry.Levels);
+        Assert.Equal(bits, format.Geometry.AddressBits);
         Assert.Equal(52, format.PhysicalAddressBits);
-        Assert.Equal(end, format.UserEnd.Value);
+        Assert.Equal(end, format.Geometry.UserEnd.Value);
         Assert.True(format.IsCanonical(new VirtualAddress((1UL << (bits - 1)) - 1)));
         Assert.False(format.IsCanonical(new VirtualAddress(1UL << (bits - 1))));
         Assert.False(format.IsCanonical(new VirtualAddress(~0UL << bits)));
         Assert.True(format.IsCanonical(new VirtualAddress(~0UL << (bits - 1))));
         Assert.True(format.HasSlotRights);
-        Assert.Equal(Level.Pud, format.HighestLeafLevel);
+        Assert.Equal(Level.Pud, format.Geometry.HighestLeafLevel);
     }
 
     private static X64Format Format(int levels) => levels == 4 ? X64Format.FourLevels : X64Format.FiveLevels;

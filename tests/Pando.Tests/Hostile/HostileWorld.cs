@@ -12,7 +12,7 @@ namespace Pando.Tests.Hostile;
 /// </summary>
 internal sealed class HostileWorld : IDisposable
 {
-    public const long Page = Level.PageSize;
+    public const long Page = X64.PageSize;
     public const long Mebi = 1L << 20;
     public static readonly VirtualAddress At = new(0x4000_0000_0000);
 
@@ -145,7 +145,7 @@ internal sealed class HostileWorld : IDisposable
             foreach (var space in Machine.Spaces)
             {
                 text.AppendJoin(Environment.NewLine, space.Areas).AppendLine();
-                Describe(text, space.Root, Machine.Format.Levels);
+                Describe(text, space.Root, Machine.Format.Geometry.Levels);
             }
 
             foreach (var file in _files.Where(file => !file.HasEnded))
@@ -162,7 +162,7 @@ internal sealed class HostileWorld : IDisposable
         private void Describe(StringBuilder text, Frame table, int level)
         {
             var entries = Machine.Memory.TableEntries(table);
-            for (int i = entries.IndexOfAnyExcept(0UL); i >= 0 && i < Level.Entries; i++)
+            for (int i = entries.IndexOfAnyExcept(0UL); i >= 0 && i < X64.Entries; i++)
             {
                 var entry = new Entry(entries[i]);
                 if (entry.IsNone)

@@ -28,8 +28,8 @@ public class AuditorTests
         var space = machine.CreateSpace();
         var start = space.Map(MapRequest.SharedFile(file, Rights.ReadWrite)).Value;
         space.Populate(AddressRange.FromLength(start, 4 << 20), AccessKind.Write);
-        var pud = machine.Store.TableOf(machine.Store.Read(space.Root, Level.Index(start.Value, 4)), 4);
-        var pmd = machine.Store.TableOf(machine.Store.Read(pud, Level.Index(start.Value, 3)), 3);
+        var pud = machine.Store.TableOf(machine.Store.Read(space.Root, X64.Index(start.Value, 4)), 4);
+        var pmd = machine.Store.TableOf(machine.Store.Read(pud, X64.Index(start.Value, 3)), 3);
 
         machine.Memory.EntryAt(pmd, 0) = machine.Memory.EntryAt(pmd, 1);
 

@@ -12,7 +12,7 @@ internal sealed class HandMadeSpace : SpaceTables
     {
         _store = store;
         store.Owners.Add(this);
-        Root = NewTable(store.Format.Levels);
+        Root = NewTable(store.Format.Geometry.Levels);
     }
 
     /// <summary>Whose tables the space claims to show.</summary>
@@ -31,10 +31,10 @@ internal sealed class HandMadeSpace : SpaceTables
         var table = TableFor(address, level);
         using (_store.Lock(table, level))
         {
-            _store.Take(table, level, Level.Index(address.Value, level));
+            _store.Take(table, level, X64.Index(address.Value, level));
             if (!entry.IsNone)
             {
-                _store.Fill(table, level, Level.Index(address.Value, level), entry);
+                _store.Fill(table, level, X64.Index(address.Value, level), entry);
             }
         }
     }
@@ -62,18 +62,18 @@ internal sealed class HandMadeSpace : SpaceTables
     internal override bool MayShow(SharedTableOwner owner) => ReferenceEquals(owner, Shows);
 
     private ref ulong Word(VirtualAddress address, int level) =>
-        ref _store.Memory.EntryAt(TableFor(address, level), Level.Index(address.Value, level));
+        ref _store.Memory.EntryAt(TableFor(address, level), X64.Index(address.Value, level));
 
     private Frame TableFor(VirtualAddress address, int wanted)
     {
         var table = Root;
-        for (int level = _store.Format.Levels; level > wanted; level--)
+        for (int level = _store.Format.Geometry.Levels; level > wanted; level--)
         {
-            int index = Level.Index(address.Value, level);
+            int index = X64.Index(address.Value, level);
             var slot = _store.Read(table, index);
             if (slot.IsNone)
             {
-                slot = _store.Format.MakeSlot(level, NewTable(level - 1).Address, Rights.All);
+                slot = _store.Format.MakeSlot(level, _store.Memory.AddressOf(NewTable(level - 1)), Rights.All);
                 _store.Prepare(table, index, slot);
             }
 

@@ -9,7 +9,7 @@ namespace Pando.Tests.Machines;
 /// <summary>What is left of a machine that has ended can be asked and told anything, and touches no memory.</summary>
 public sealed class MachineEndTests : IDisposable
 {
-    private const long Page = Level.PageSize;
+    private const long Page = X64.PageSize;
     private const long Mebi = 1L << 20;
     private static readonly VirtualAddress At = new(0x4000_0000_0000);
 

@@ -9,7 +9,7 @@ namespace Pando.Tests.Machines;
 public sealed class ManyProcessorsTests : IDisposable
 {
     private const int Count = 1024;
-    private const long Page = Level.PageSize;
+    private const long Page = X64.PageSize;
     private static readonly VirtualAddress At = new(0x4000_0000_0000);
 
     private readonly Machine _machine = new(new MachineOptions { Ram = 16L << 20 });

@@ -8,7 +8,7 @@ namespace Pando.Tests.Machines;
 /// <summary>Nothing of one machine is taken for something of another: their memories begin at the same addresses.</summary>
 public sealed class OtherMachineTests : IDisposable
 {
-    private const long Page = Level.PageSize;
+    private const long Page = X64.PageSize;
     private const long Mebi = 1L << 20;
 
     private readonly Machine _mine = new(new MachineOptions { Ram = 16 * Mebi });

@@ -11,7 +11,7 @@ internal sealed class ProcessorBench : IDisposable
 
     public ProcessorBench(EntryFormat? format = null, FaultHandler? handler = null)
     {
-        Memory = new PhysicalMemory(32L << 20);
+        Memory = new PhysicalMemory(32L << 20, (format ?? X64Format.FourLevels).Geometry);
         Store = new TableStore(Memory, format ?? X64Format.FourLevels);
         Space = new HandMadeSpace(Store);
         Processor = SoftwareProcessor.Create(Store, handler);
@@ -30,8 +30,8 @@ internal sealed class ProcessorBench : IDisposable
     public PhysicalAddress Page(ulong firstNumber)
     {
         Assert.True(Store.Frames.TryAllocate(FrameKind.Anonymous, out var frame));
-        BitConverter.TryWriteBytes(Memory.Bytes(frame.Address, sizeof(ulong)), firstNumber);
-        return frame.Address;
+        BitConverter.TryWriteBytes(Memory.Bytes(Memory.AddressOf(frame), sizeof(ulong)), firstNumber);
+        return Memory.AddressOf(frame);
     }
 
     public ulong NumberAt(PhysicalAddress address) => BitConverter.ToUInt64(Memory.Bytes(address, sizeof(ulong)));
@@ -55,7 +55,7 @@ internal sealed class ProcessorBench : IDisposable
         return result.Code;
     }
 
-    public bool Drop(VirtualAddress address, bool tables = false, long length = Level.PageSize) =>
+    public bool Drop(VirtualAddress address, bool tables = false, long length = X64.PageSize) =>
         Processor.Drop(Space, AddressRange.FromLength(address, length), tables);
 
     public void Dispose() => Memory.Release();

@@ -8,7 +8,7 @@ namespace Pando.Tests.Machines;
 
 public sealed class SoftwareProcessorAccessTests
 {
-    private static readonly VirtualAddress Next = Here + Level.PageSize;
+    private static readonly VirtualAddress Next = Here + X64.PageSize;
 
     [Fact]
     public void A_value_across_two_pages_is_stored_in_both_and_loaded_from_both()
@@ -62,14 +62,14 @@ public sealed class SoftwareProcessorAccessTests
         using var bench = new ProcessorBench();
         bench.Space.Map(Here, bench.Page(0));
         bench.Space.Map(Next, bench.Page(0));
-        byte[] bytes = new byte[3 * Level.PageSize];
+        byte[] bytes = new byte[3 * X64.PageSize];
         new Random(1).NextBytes(bytes);
 
         Assert.Equal(
-            new AccessResult(AccessOutcome.PageFault, Next + Level.PageSize, PageFaultCode.User | PageFaultCode.Write),
+            new AccessResult(AccessOutcome.PageFault, Next + X64.PageSize, PageFaultCode.User | PageFaultCode.Write),
             bench.Processor.TryWrite(Here + 100, bytes));
 
-        byte[] back = new byte[(2 * Level.PageSize) - 100];
+        byte[] back = new byte[(2 * X64.PageSize) - 100];
         Assert.True(bench.Processor.TryRead(Here + 100, back).IsCompleted);
         Assert.Equal(bytes[..back.Length], back);
     }
@@ -251,7 +251,7 @@ public sealed class SoftwareProcessorAccessTests
         });
         bench.Space.Map(Here, bench.Page(0), Rights.All);
         bench.Space.Map(Next, bench.Page(0), Rights.All);
-        var faulting = Next + Level.PageSize;
+        var faulting = Next + X64.PageSize;
         bench.Space.Map(faulting, bench.Page(0));
         byte[] buffer = new byte[6000];
         var processor = bench.Processor;
@@ -306,6 +306,6 @@ public sealed class SoftwareProcessorAccessTests
     }
 #endif
 
-    [StructLayout(LayoutKind.Sequential, Size = 2 * Level.PageSize)]
+    [StructLayout(LayoutKind.Sequential, Size = 2 * X64.PageSize)]
     private struct TwoPages;
 }

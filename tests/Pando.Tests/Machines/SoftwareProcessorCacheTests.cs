@@ -34,7 +34,7 @@ public sealed class SoftwareProcessorCacheTests : IDisposable
         _bench.Space.Set(Here, level, Entry.None);
         _bench.Space.Map(Here, _bench.Page(2));
 
-        long span = Level.EntrySpan(level);
+        long span = X64.EntrySpan(level);
         Assert.True(_bench.Drop(Here.AlignDown(span), tables: false, span));
         Assert.Equal(1UL, _bench.Read(Here));
         Assert.True(_bench.Drop(Here.AlignDown(span), tables: true, span));

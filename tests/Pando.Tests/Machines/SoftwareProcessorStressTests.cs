@@ -17,7 +17,7 @@ public class SoftwareProcessorStressTests
     [InlineData(Level.Pud)]
     public async Task After_a_flush_no_access_sees_the_old_page(int changedLevel)
     {
-        long span = Level.EntrySpan(changedLevel);
+        long span = X64.EntrySpan(changedLevel);
         var range = AddressRange.FromLength(Here.AlignDown(span), span);
         using var bench = new ProcessorBench();
         var pages = new[] { bench.Page(1), bench.Page(1) };

@@ -78,7 +78,7 @@ public sealed class SoftwareProcessorWalkTests : IDisposable
     {
         _bench.Space.Map(Here, _bench.Page(7));
         _bench.Space.SetRights(Here, Level.Pmd, Rights.None);
-        Assert.Equal(User, _bench.Probe(Here + Level.PageSize, AccessKind.Read));
+        Assert.Equal(User, _bench.Probe(Here + X64.PageSize, AccessKind.Read));
     }
 
     [Fact]
@@ -178,7 +178,7 @@ public sealed class SoftwareProcessorWalkTests : IDisposable
     [InlineData(Level.Pud, 0x123_4567UL)]
     public void A_large_leaf_translates_every_byte_of_its_page(int level, ulong offset)
     {
-        long span = Level.EntrySpan(level);
+        long span = X64.EntrySpan(level);
         var start = new VirtualAddress((ulong)span * 3);
         _bench.Space.Map(start, new PhysicalAddress((ulong)span * 5), level: level);
 
@@ -231,7 +231,7 @@ public sealed class SoftwareProcessorWalkTests : IDisposable
         var last = new VirtualAddress(0x0000_7fff_ffff_f000);
         _bench.Space.Map(last, _bench.Page(1));
         Assert.Equal(
-            new AccessResult(AccessOutcome.GeneralProtection, last + Level.PageSize, None),
+            new AccessResult(AccessOutcome.GeneralProtection, last + X64.PageSize, None),
             _bench.Processor.TryRead(last + 4092, out ulong _));
     }
 

@@ -34,7 +34,7 @@ public class ShrinkerTests
 
                 var store = world.Machine.Store;
                 var root = world.EngineSpace(space).Root;
-                for (int index = 0; index < Level.Entries / 2; index++)
+                for (int index = 0; index < X64.Entries / 2; index++)
                 {
                     var slot = store.Read(root, index);
                     if (!slot.IsNone && (store.Format.RightsOf(slot, Level.P4d) & Rights.Write) == 0)

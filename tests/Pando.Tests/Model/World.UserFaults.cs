@@ -110,10 +110,10 @@ internal sealed partial class World
 
     private static AddressRange PartOf(AddressRange range, Random random)
     {
-        long pages = range.Length / Level.PageSize;
+        long pages = range.Length / X64.PageSize;
         long first = random.Next(2) == 0 ? random.NextInt64(Math.Min(pages, 4)) : random.NextInt64(pages);
         long count = Math.Min(pages - first, random.Next(3) == 0 ? random.Next(1, 1200) : random.Next(1, 4));
-        return AddressRange.FromLength(range.Start + (first * Level.PageSize), count * Level.PageSize);
+        return AddressRange.FromLength(range.Start + (first * X64.PageSize), count * X64.PageSize);
     }
 
     private static AreaFlags FlagsOf(UserFaultModes modes) =>
@@ -131,7 +131,7 @@ internal sealed partial class World
         _ when !area.Shared => UserFaultModes.WriteProtect,
 
         // A page of 2 MiB cannot be given in parts.
-        { PageSize: > Level.PageSize } => _modesOfFiles & ~UserFaultModes.Missing,
+        { PageSize: > X64.PageSize } => _modesOfFiles & ~UserFaultModes.Missing,
         _ => _modesOfFiles,
     };
 }

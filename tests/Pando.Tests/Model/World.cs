@@ -104,7 +104,7 @@ internal sealed partial class World : IDisposable
             case Create create when !Has(create.Space):
                 _engine[create.Space] = Machine.CreateSpace();
                 _engine[create.Space]!.MarkLoadedOn(_processor);
-                _model[create.Space] = new ModelSpace(Machine.Format.UserEnd.Value, _options.ExecuteOnlyByKey, _options.ExecuteImpliesRead, Machine.Format.ProtectionKeys);
+                _model[create.Space] = new ModelSpace(Machine.Format.Geometry.UserEnd.Value, _options.ExecuteOnlyByKey, _options.ExecuteImpliesRead, Machine.Format.ProtectionKeys);
                 break;
             case MapAt map when Has(map.Space) && (map.File < 0 || IsOpen(map.File)):
                 Map(map);

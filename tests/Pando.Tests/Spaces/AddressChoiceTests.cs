@@ -38,8 +38,8 @@ public class AddressChoiceTests
         var space = machine.CreateSpace();
         var first = space.Map(MapRequest.SharedFile(file, Rights.Read) with { Length = (2 * Mebi) + 4096 }).Value;
         var second = space.Map(MapRequest.SharedFile(file, Rights.Read) with { Length = (2 * Mebi) + 4096 }).Value;
-        Assert.False(AddressRange.TableSpan(first + (2 * Mebi), Level.Pte).Contains(second));
-        Assert.False(AddressRange.TableSpan(second + (2 * Mebi), Level.Pte).Contains(first));
+        Assert.False(X64.SpanOf(first + (2 * Mebi), Level.Pte).Contains(second));
+        Assert.False(X64.SpanOf(second + (2 * Mebi), Level.Pte).Contains(first));
     }
 
     [Fact]
@@ -49,7 +49,7 @@ public class AddressChoiceTests
         var space = machine.CreateSpace();
         var first = space.Map(MapRequest.Anonymous(4096, Rights.Read)).Value;
         var second = space.Map(MapRequest.Anonymous(8192, Rights.ReadWrite)).Value;
-        Assert.Equal(machine.Format.UserEnd - 4096, first);
+        Assert.Equal(machine.Format.Geometry.UserEnd - 4096, first);
         Assert.Equal(first - 8192, second);
     }
 
@@ -61,7 +61,7 @@ public class AddressChoiceTests
         var low = new VirtualAddress(AddressSpace.LowestAddress);
         var gap = new VirtualAddress(0x1234_5000);
         Assert.True(space.Map(Fixed(low, gap - low)).Succeeded);
-        Assert.True(space.Map(Fixed(gap + 8192, machine.Format.UserEnd - gap - 8192)).Succeeded);
+        Assert.True(space.Map(Fixed(gap + 8192, machine.Format.Geometry.UserEnd - gap - 8192)).Succeeded);
         Assert.Equal(Errno.ENOMEM, space.Map(MapRequest.Anonymous(8193, Rights.Read)).Error);
         Assert.Equal(gap, space.Map(MapRequest.Anonymous(8192, Rights.ReadWrite)).Value);
         Assert.Equal(Errno.ENOMEM, space.Map(MapRequest.Anonymous(1, Rights.Read)).Error);

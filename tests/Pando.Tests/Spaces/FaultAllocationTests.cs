@@ -11,7 +11,7 @@ namespace Pando.Tests.Spaces;
 /// </summary>
 public sealed class FaultAllocationTests
 {
-    private const long Page = Level.PageSize;
+    private const long Page = X64.PageSize;
     private const long Block = 2L << 20;
     private const int Warm = 300;
     private const int Measured = 300;

@@ -10,7 +10,7 @@ namespace Pando.Tests.Spaces;
 /// </summary>
 public sealed class RoomTests : IDisposable
 {
-    private const long Page = Level.PageSize;
+    private const long Page = X64.PageSize;
     private const long Mebi = 1L << 20;
     private static readonly VirtualAddress At = new(0x4000_0000_0000);
 

@@ -434,8 +434,8 @@ public sealed class SharingTests : IDisposable
     {
         var file = File(Gibi);
         var epoch = _machine.Store.Epochs.Enter();
-        var ordinary = file.Tables.Attach(TableKey.For(Level.Pte, 0, 0, Gibi, TableClass.Ordinary), make: true);
-        var synchronous = file.Tables.Attach(TableKey.For(Level.Pte, 0, 0, Gibi, TableClass.Ordinary with { Synchronous = true }), make: true);
+        var ordinary = file.Tables.Attach(TableKey.For(X64.Geometry, Level.Pte, 0, 0, Gibi, TableClass.Ordinary), make: true);
+        var synchronous = file.Tables.Attach(TableKey.For(X64.Geometry, Level.Pte, 0, 0, Gibi, TableClass.Ordinary with { Synchronous = true }), make: true);
         epoch.Dispose();
         Assert.NotEqual(ordinary, synchronous);
         _machine.Store.Detach(ordinary);
@@ -455,7 +455,7 @@ public sealed class SharingTests : IDisposable
         foreach (var space in (AddressSpace[])[attached, diverged, own])
         {
             Assert.True(space.Fault(At, AccessKind.Read).IsResolved);
-            Assert.Equal(_machine.VirtualMemory.ZeroPage.Address, Reader.Translate(space, At, AccessKind.Read));
+            Assert.Equal(_machine.VirtualMemory.ZeroPageAddress, Reader.Translate(space, At, AccessKind.Read));
         }
 
         Assert.True(attached.Fault(At, AccessKind.Write).IsResolved);

@@ -52,8 +52,8 @@ public class TableSharesTests
 
         spaces[0].Populate(spaces[0].Areas[0].Range, AccessKind.Read);
         var shares = machine.TableShares();
-        long fileBytes = file.Tables.TableCount * (long)Level.PageSize;
-        Assert.All(spaces, space => Assert.Equal(Level.PageSize + (fileBytes / 10.0), shares.Of(space), precision: 3));
+        long fileBytes = file.Tables.TableCount * (long)X64.PageSize;
+        Assert.All(spaces, space => Assert.Equal(X64.PageSize + (fileBytes / 10.0), shares.Of(space), precision: 3));
         Assert.Equal(10 * 2, machine.Count(TableEvent.Attached) - (2 * 512));
     }
 }

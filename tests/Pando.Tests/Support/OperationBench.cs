@@ -101,7 +101,7 @@ internal sealed class OperationBench : IDisposable
         foreach (var process in _processes.Where(process => !process.Space.HasExited))
         {
             text.AppendLine(process.Space.ToString()).AppendJoin(Environment.NewLine, process.Space.Areas).AppendLine();
-            Describe(text, process.Space.Root, Machine.Format.Levels);
+            Describe(text, process.Space.Root, Machine.Format.Geometry.Levels);
             process.Space.ProtectedPages.ForEach(page => text.Append("protected ").Append(page).AppendLine());
         }
 
@@ -123,7 +123,7 @@ internal sealed class OperationBench : IDisposable
 
     private void Describe(StringBuilder text, Frame table, int level)
     {
-        for (int i = 0; i < Level.Entries; i++)
+        for (int i = 0; i < X64.Entries; i++)
         {
             var entry = Machine.Store.Read(table, i);
             if (entry.IsNone)

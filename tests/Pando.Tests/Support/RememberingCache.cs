@@ -18,7 +18,7 @@ internal sealed class RememberingCache(TableReader reader) : ITranslationCache
     {
         if (_reader.Walk(space, address) is { } found)
         {
-            _held[(space, address.PageStart.Value)] = (Place(address, found), found.Rights, KeyOf(found));
+            _held[(space, X64.PageStart(address).Value)] = (Place(address, found), found.Rights, KeyOf(found));
         }
     }
 
@@ -38,7 +38,7 @@ internal sealed class RememberingCache(TableReader reader) : ITranslationCache
     }
 
     public bool Drop(SpaceTables space, AddressRange range, bool tables) =>
-        Remove(key => key.Space == space && range.Overlaps(AddressRange.FromLength(new VirtualAddress(key.Page), Level.PageSize)));
+        Remove(key => key.Space == space && range.Overlaps(AddressRange.FromLength(new VirtualAddress(key.Page), X64.PageSize)));
 
     public bool Forget(SpaceTables space) => Remove(key => key.Space == space);
 
@@ -47,7 +47,7 @@ internal sealed class RememberingCache(TableReader reader) : ITranslationCache
     private static int KeyOf((Entry Leaf, int Level, Rights Rights) found) => X64Format.FourLevels.ProtectionKeyOf(found.Leaf, found.Level);
 
     private static PhysicalAddress Place(VirtualAddress address, (Entry Leaf, int Level, Rights Rights) found) =>
-        X64Format.FourLevels.TargetOf(found.Leaf, found.Level) + (long)(address.PageStart.Value & (ulong)(Level.EntrySpan(found.Level) - 1));
+        X64Format.FourLevels.TargetOf(found.Leaf, found.Level) + (long)(X64.PageStart(address).Value & (ulong)(X64.EntrySpan(found.Level) - 1));
 
     private bool Remove(Predicate<(SpaceTables Space, ulong Page)> which)
     {

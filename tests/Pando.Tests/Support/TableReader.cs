@@ -15,7 +15,7 @@ internal sealed class TableReader(EntryFormat format, PhysicalMemory memory) : I
     public PhysicalAddress? Translate(AddressSpace space, VirtualAddress address, AccessKind access) =>
         Walk(space, address) is var (leaf, level, rights) && (rights & Wanted(access)) != 0
         && (access == AccessKind.Execute || _format.ProtectionKeyOf(leaf, level) != space.ExecuteOnlyKey)
-            ? _format.TargetOf(leaf, level) + (long)(address.Value & (ulong)(Level.EntrySpan(level) - 1))
+            ? _format.TargetOf(leaf, level) + (long)(address.Value & (ulong)(X64.EntrySpan(level) - 1))
             : null;
 
     /// <summary>The leaf that shows an address, the level of its table, and the rights of all entries on the way combined.</summary>
@@ -23,9 +23,9 @@ internal sealed class TableReader(EntryFormat format, PhysicalMemory memory) : I
     {
         var rights = Rights.All;
         var table = space.Root;
-        for (int level = _format.Levels; level >= Level.Pte; level--)
+        for (int level = _format.Geometry.Levels; level >= Level.Pte; level--)
         {
-            var entry = new Entry(_memory.EntryAt(table, Level.Index(address.Value, level)));
+            var entry = new Entry(_memory.EntryAt(table, X64.Index(address.Value, level)));
             if (entry.IsNone)
             {
                 return null;
@@ -37,7 +37,7 @@ internal sealed class TableReader(EntryFormat format, PhysicalMemory memory) : I
                 return (entry, level, rights);
             }
 
-            table = Frame.Containing(_format.TargetOf(entry, level));
+            table = _memory.FrameAt(_format.TargetOf(entry, level));
         }
 
         throw new InvalidOperationException($"The walk to {address} ends in a slot at the lowest level.");

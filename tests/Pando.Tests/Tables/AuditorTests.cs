@@ -77,8 +77,8 @@ public sealed class AuditorTests : IDisposable
     [Fact]
     public void A_slot_of_a_private_table_that_takes_rights_away_is_reported()
     {
-        var entry = Store.Read(_space.Root, Level.Index(ZeroLeaf.Value, Level.P4d));
-        Store.Prepare(_space.Root, Level.Index(ZeroLeaf.Value, Level.P4d), Store.Format.WithRights(entry, Level.P4d, Rights.Read));
+        var entry = Store.Read(_space.Root, X64.Index(ZeroLeaf.Value, Level.P4d));
+        Store.Prepare(_space.Root, X64.Index(ZeroLeaf.Value, Level.P4d), Store.Format.WithRights(entry, Level.P4d, Rights.Read));
         AssertReported("takes rights away");
     }
 
@@ -149,7 +149,7 @@ public sealed class AuditorTests : IDisposable
     {
         var (table, level, index) = Slot(At);
         var wrong = AttachOther(new TableKey(level - 1, 0, 0, 1L << 30, TableClass.Ordinary));
-        Change(table, level, index, _ => Store.Format.MakeSlot(level, wrong.Address, Rights.Read));
+        Change(table, level, index, _ => Store.Format.MakeSlot(level, Store.Memory.AddressOf(wrong), Rights.Read));
         AssertReported("belongs to another file");
     }
 
@@ -158,8 +158,8 @@ public sealed class AuditorTests : IDisposable
     {
         var (table, level, index) = Slot(At);
         var key = FileTables.KeyOf(Store, Store.TableOf(Store.Read(table, index), level));
-        var wrong = Attach(_file.Tables, key with { Origin = key.Origin + Level.EntrySpan(level), WindowStart = key.WindowStart + Level.EntrySpan(level), WindowEnd = key.WindowEnd + Level.EntrySpan(level) });
-        Change(table, level, index, _ => Store.Format.MakeSlot(level, wrong.Address, Rights.Read));
+        var wrong = Attach(_file.Tables, key with { Origin = key.Origin + X64.EntrySpan(level), WindowStart = key.WindowStart + X64.EntrySpan(level), WindowEnd = key.WindowEnd + X64.EntrySpan(level) });
+        Change(table, level, index, _ => Store.Format.MakeSlot(level, Store.Memory.AddressOf(wrong), Rights.Read));
         AssertReported("mapped is the");
     }
 
@@ -198,7 +198,7 @@ public sealed class AuditorTests : IDisposable
         Assert.True(Store.Parts.TryFind(table, PrivateFileLeaf, out var owner, out var part));
         using (Store.Lock(table, level))
         {
-            Store.Parts.Add(table, level, owner, part.Key.Origin, part.Key.Start, part.End + Level.PageSize);
+            Store.Parts.Add(table, level, owner, part.Key.Origin, part.Key.Start, part.End + X64.PageSize);
         }
 
         AssertReported("finds");
@@ -210,7 +210,7 @@ public sealed class AuditorTests : IDisposable
         var (table, level, _) = Leaf(PrivateFileLeaf);
         using (Store.Lock(table, level))
         {
-            _file.Tables.ReverseMap.Add(new PartKey(0, level, new Frame(1), 0), Level.PageSize, default);
+            _file.Tables.ReverseMap.Add(new PartKey(0, level, new Frame(1), 0), X64.PageSize, default);
         }
 
         AssertReported("stand in its reverse map");
@@ -298,7 +298,7 @@ public sealed class AuditorTests : IDisposable
     public void A_table_that_spans_nothing_that_is_mapped_is_reported()
     {
         Assert.True(Store.TryCreate(_space, Level.Pud, 0, out var table));
-        Store.Prepare(_space.Root, 0, Store.Format.MakeSlot(Level.P4d, table.Address, Rights.All));
+        Store.Prepare(_space.Root, 0, Store.Format.MakeSlot(Level.P4d, Store.Memory.AddressOf(table), Rights.All));
         AssertReported("spans nothing that is mapped");
     }
 
@@ -318,10 +318,10 @@ public sealed class AuditorTests : IDisposable
         Assert.True(space.Map(MapRequest.SharedFile(file, Rights.Read) with { Address = At, Placement = MapPlacement.Fixed }).Succeeded);
         machine.Audit().ThrowIfUnsound();
         var epoch = machine.Store.Epochs.Enter();
-        var table = file.Tables.Attach(TableKey.For(Level.Pud, 0, 0, 4 * Mebi, TableClass.Ordinary), make: true);
+        var table = file.Tables.Attach(TableKey.For(X64.Geometry, Level.Pud, 0, 0, 4 * Mebi, TableClass.Ordinary), make: true);
         epoch.Dispose();
-        int index = Level.Index(At.Value, Level.P4d);
-        machine.Store.Prepare(space.Root, index, machine.Store.Format.MakeSlot(Level.P4d, table.Address, Rights.Read));
+        int index = X64.Index(At.Value, Level.P4d);
+        machine.Store.Prepare(space.Root, index, machine.Store.Format.MakeSlot(Level.P4d, machine.Store.Memory.AddressOf(table), Rights.Read));
         Assert.Contains(machine.Audit().Violations, violation => violation.Contains("is not to be shared", StringComparison.Ordinal));
     }
 
@@ -337,9 +337,9 @@ public sealed class AuditorTests : IDisposable
     private (Frame Table, int Level, int Index) Down(VirtualAddress address, bool intoFiles)
     {
         var table = _space.Root;
-        for (int level = Store.Format.Levels; ; level--)
+        for (int level = Store.Format.Geometry.Levels; ; level--)
         {
-            int index = Level.Index(address.Value, level);
+            int index = X64.Index(address.Value, level);
             var entry = Store.Read(table, index);
             Assert.False(entry.IsNone);
             if (Store.Format.IsLeaf(entry, level) || (!intoFiles && Store.IsAttached(entry, level)))

@@ -94,9 +94,9 @@ public sealed class TableWatcherTests : IDisposable
     private int TableAt(int wanted)
     {
         var table = _space.Root;
-        for (int level = _machine.Format.Levels; level > wanted; level--)
+        for (int level = _machine.Format.Geometry.Levels; level > wanted; level--)
         {
-            table = _machine.Store.TableOf(_machine.Store.Read(table, Level.Index(At.Value, level)), level);
+            table = _machine.Store.TableOf(_machine.Store.Read(table, X64.Index(At.Value, level)), level);
         }
 
         return table.Number;
