@@ -13,7 +13,8 @@ namespace Pando.Benchmarks;
 /// </summary>
 /// <remarks>
 /// Run by <c>dotnet run -c Release --project bench/Pando.Benchmarks -- growth</c>; minutes, and 8 GiB of memory. With
-/// <c>growth quick</c>, an eighth of everything; with <c>growth waits</c>, only how long faults wait for changes of a layout. What is done to n things is told in processor time, what is done to one in the median
+/// <c>growth quick</c>, an eighth of everything; with <c>growth waits</c>, only how long faults wait for changes of a layout; with
+/// <c>growth only TEXT</c>, only the costs whose name has the text. What is done to n things is told in processor time, what is done to one in the median
 /// of the time it takes, so that others may use the machine. Time is measured here and never tested: tests/Pando.Tests/Growth counts steps.
 /// </remarks>
 internal static class GrowthCosts
@@ -24,13 +25,21 @@ internal static class GrowthCosts
 
     private static readonly VirtualAddress At = new(1UL << 40);
 
+    private static string _only = "";
+
     internal static int Run(string[] options)
     {
         int part = options.Contains("quick") ? 8 : 1;
         bool all = !options.Contains("waits");
+        _only = options.SkipWhile(option => option != "only").Skip(1).FirstOrDefault("");
         if (all)
         {
             Costs(20_000 / part);
+        }
+
+        if (_only.Length > 0)
+        {
+            return 0;
         }
 
         Waits(20_000 / part);
@@ -60,6 +69,10 @@ internal static class GrowthCosts
         One("UserWriteProtect among n areas", some, n => OfAreas(n, (space, at) => Does(space.UserWriteProtect(at, Page, protect: true)), (space, at) => Does(space.UserWriteProtect(at, Page, protect: false)), handled: true));
         One("a fault on a hole among n extents", some, FaultAmongExtents);
         One("a punch among n extents", some, PunchAmongExtents);
+        One("a page that fails among n extents", some, n => FailAmong(ScatteredExtents(n)));
+        One("a page that fails among n files", some, n => FailAmong(ScatteredFiles(n)));
+        One("migrate of 16 MiB among n extents", some, n => MigrateAmong(ScatteredExtents(n)), samples: 4);
+        One("migrate of 16 MiB among n files", some, n => MigrateAmong(ScatteredFiles(n)), samples: 2);
         One("a punch beside n private mappings that diverged elsewhere", some / 4, PunchBesideDiverged);
         One("a punch among n mappings that share again", some / 4, PunchAmongConverged);
         One("a punch among n windows of a file", some / 4, PunchBesideWindows);
@@ -227,6 +240,47 @@ internal static class GrowthCosts
         return (world, () => measured(file, space, at), () => undo(file, space, at));
     }
 
+    /// <summary>A file of which every other page is an extent by itself, hither and thither on the device.</summary>
+    private static (World World, int Pages) ScatteredExtents(int n)
+    {
+        var world = new World(16L * n * Page);
+        world.Device.CreateFile("file", 2L * n * Page, [.. Enumerable.Range(0, n).Select(i => new FileExtent(2L * i * Page, 2 * (i * 7919L % n) * Page, Page))]);
+        return (world, 2 * n);
+    }
+
+    private static (World World, int Pages) ScatteredFiles(int n)
+    {
+        var world = new World(8L * n * Page);
+        for (int i = 0; i < n; i++)
+        {
+            world.Device.CreateFile("file", Page);
+        }
+
+        return (world, n);
+    }
+
+    /// <summary>One page after the other.</summary>
+    private static (IDisposable World, Action Measured, Action Undo) FailAmong((World World, int Pages) all)
+    {
+        long at = 0;
+        return (
+            all.World,
+            () =>
+            {
+                at = (at + 7918) % all.Pages;
+                Does(all.World.Device.Poison(at * Page));
+            },
+            () => { });
+    }
+
+    /// <summary>One 16 MiB after the other.</summary>
+    private static (IDisposable World, Action Measured, Action Undo) MigrateAmong((World World, int Pages) all)
+    {
+        const long Length = 16L << 20;
+        long at = -Length;
+        return (all.World, () => Does(all.World.Device.Migrate(at += Length, Length)), () => { });
+    }
+
     private static (IDisposable World, Action Measured, Action Undo) PunchBesideDiverged(int n) => AmongMappings(n, 3 * Block, (space, file) =>
     {
         Map(space, MapRequest.PrivateFile(file, Rights.ReadWrite));
@@ -274,6 +328,11 @@ internal static class GrowthCosts
 
     private static void All(string what, int n, Action<int, Clock> run)
     {
+        if (!what.Contains(_only, StringComparison.Ordinal))
+        {
+            return;
+        }
+
         var times = new List<double>();
         Time(Math.Max(1, n / 16));
         for (int doubling = 0; doubling <= Doublings; doubling++)
@@ -292,32 +351,36 @@ internal static class GrowthCosts
         }
     }
 
-    /// <summary>The median of many.</summary>
-    private static void One(string what, int n, Func<int, (IDisposable World, Action Measured, Action Undo)> build)
+    /// <summary>The median of many; before them, as many are made that do not count.</summary>
+    private static void One(string what, int n, Func<int, (IDisposable World, Action Measured, Action Undo)> build, int samples = 201)
     {
-        const int Samples = 201;
+        if (!what.Contains(_only, StringComparison.Ordinal))
+        {
+            return;
+        }
+
         var times = new List<double>();
         for (int doubling = 0; doubling <= Doublings; doubling++)
         {
             var (world, measured, undo) = build(n << doubling);
             using var ends = world;
             GC.Collect();
-            double[] samples = new double[Samples];
-            for (int i = -Samples; i < Samples; i++)
+            double[] all = new double[samples];
+            for (int i = -samples; i < samples; i++)
             {
                 long before = Stopwatch.GetTimestamp();
                 measured();
                 double time = Stopwatch.GetElapsedTime(before).TotalSeconds;
                 if (i >= 0)
                 {
-                    samples[i] = time;
+                    all[i] = time;
                 }
 
                 undo();
             }
 
-            Array.Sort(samples);
-            times.Add(samples[Samples / 2]);
+            Array.Sort(all);
+            times.Add(all[samples / 2]);
         }
 
         Report(what, n, times);

@@ -26,4 +26,7 @@ internal enum ProtocolPart
 
     /// <summary>A fault that a user's handler may have to be asked for finds in one look whether the page is there, and makes none.</summary>
     OneLookAtMissing,
+
+    /// <summary>Who goes through the extents in a place is told of those that come in behind him.</summary>
+    ExtentsMissed,
 }

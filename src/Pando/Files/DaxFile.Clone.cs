@@ -43,7 +43,7 @@ public sealed partial class DaxFile
 
         for (bool mayStay = false; ;)
         {
-            using var claim = Device.Claim();
+            using var claim = new SpaceClaim(Device, this);
             var error = source.ShareRange(claim, sourceOffset, length, offset - sourceOffset);
             if (error == Errno.None)
             {

@@ -6,16 +6,16 @@ namespace Pando.Files;
 public sealed partial class DaxFile
 {
     /// <summary>
-    /// Moves what lies on a range of the device elsewhere. While a piece is copied, who touches it waits: no store is lost.
+    /// Moves what of an extent lies on a range of the device elsewhere. While a piece is copied, who touches it waits: no store is lost.
     /// </summary>
     /// <returns>
     /// ENOSPC if the device has no room; what was moved by then stays moved. What has failed stays where it is: its
     /// bytes are lost, and a copy would hide that.
     /// </returns>
-    internal Errno MoveAway(long deviceStart, long deviceEnd)
+    internal Errno MoveAway(in ExtentOwner owner, long deviceStart, long deviceEnd)
     {
         // One 2 MiB of the file at a time, so that nobody waits long.
-        foreach (var piece in Movable(deviceStart, deviceEnd))
+        foreach (var piece in InBlocks(PartOn(owner, deviceStart, deviceEnd)).SelectMany(Device.WithoutPoison))
         {
             Tables.Invalidate.LetOthersGoOn();
             var error = Move(piece);
@@ -48,26 +48,39 @@ public sealed partial class DaxFile
         return outcome;
     }
 
-    /// <summary>
-    /// Whether any of the file that has not failed lies on a range of the device that is out of use. A change of the layout
-    /// that has taken space there before comes to its end first; one that begins later takes none.
-    /// </summary>
-    internal bool CanMoveFrom(long deviceStart, long deviceEnd)
+    /// <summary>Whether any of an extent that has not failed lies on a range of the device.</summary>
+    internal bool CanMove(in ExtentOwner owner, long deviceStart, long deviceEnd) =>
+        Device.WithoutPoison(PartOn(owner, deviceStart, deviceEnd)).Any();
+
+    /// <summary>Waits for the change of the layout that is under way, if there is one.</summary>
+    internal void WaitForChange()
     {
         using (Changes.Hold())
         using (Tables.Invalidate.Hold())
         {
-            // Here they have ended.
+            // Here it has ended.
         }
-
-        return Movable(deviceStart, deviceEnd).Any();
     }
 
-    /// <summary>The pieces of the file on a range of the device that have not failed, none larger than 2 MiB.</summary>
-    private IEnumerable<FileExtent> Movable(long deviceStart, long deviceEnd) =>
-        _extents.On(deviceStart, deviceEnd)
-            .SelectMany(InBlocks)
-            .SelectMany(Device.WithoutPoison);
+    /// <summary>The part of an extent that lies on a range of the device, where it stands at this moment; of length 0 where the file does not lead there.</summary>
+    private FileExtent PartOn(in ExtentOwner owner, long deviceStart, long deviceEnd)
+    {
+        using var steady = Tables.Invalidate.Hold();
+        return HeldPartOn(owner, deviceStart, deviceEnd);
+    }
+
+    /// <summary>The extent that stands at a place of the device; for the auditor, at rest.</summary>
+    internal FileExtent ExtentOf(in ExtentOwner owner) => _extents.Numbered(owner.Number);
+
+    /// <summary>
+    /// As <see cref="PartOn"/>, while the layout is held. What has been cut, joined or moved since it was found is found again.
+    /// </summary>
+    private FileExtent HeldPartOn(in ExtentOwner owner, long deviceStart, long deviceEnd)
+    {
+        var extent = Device.Owners.Has(owner) ? _extents.Numbered(owner.Number) : default;
+        long distance = extent.FileOffset - extent.DeviceOffset;
+        return extent.Length == 0 ? default : ExtentMap.Slice(extent, deviceStart + distance, deviceEnd + distance);
+    }
 
     private IEnumerable<FileExtent> InBlocks(FileExtent extent)
     {
@@ -89,7 +102,7 @@ public sealed partial class DaxFile
             return Errno.EAGAIN;
         }
 
-        using var claim = Device.Claim();
+        using var claim = new SpaceClaim(Device, this);
         long alignment = piece.Length == Geometry.EntrySpan(Level.Pmd) ? piece.Length : Geometry.PageSize;
         var error = claim.Take(piece.Length, alignment, out long target);
         if (error == Errno.ENOSPC && alignment > Geometry.PageSize)
@@ -119,26 +132,21 @@ public sealed partial class DaxFile
         return Errno.None;
     }
 
-    /// <summary>Whether any of the file lies where memory of a range of the device has failed.</summary>
-    internal bool HasFailedOn(long deviceStart, long deviceEnd) =>
-        _extents.On(deviceStart, deviceEnd).Any(extent => Device.IsPoisoned(extent.DeviceOffset, extent.Length));
+    /// <summary>Whether memory of what of an extent lies on a range of the device has failed.</summary>
+    internal bool HasFailedOn(in ExtentOwner owner, long deviceStart, long deviceEnd) =>
+        PartOn(owner, deviceStart, deviceEnd) is { Length: > 0 } part && Device.IsPoisoned(part.DeviceOffset, part.Length);
 
     /// <summary>
-    /// Removes the leaves of a range of the device whose memory has failed, wherever the file shows it; from then on
+    /// Removes the leaves of a range of the device whose memory has failed, where the file shows it by an extent; from then on
     /// faults find the poison.
     /// </summary>
-    internal void RemovePoisoned(long deviceStart, long deviceEnd)
+    internal void RemoveFailed(in ExtentOwner owner, long deviceStart, long deviceEnd)
     {
-        if (!_extents.On(deviceStart, deviceEnd).Any())
-        {
-            // Whoever leads there later finds the poison, as faults do from now on.
-            return;
-        }
-
         using var change = Tables.Invalidate.Change();
-        foreach (var extent in _extents.On(deviceStart, deviceEnd))
+        var part = HeldPartOn(owner, deviceStart, deviceEnd);
+        if (part.Length > 0)
         {
-            RemoveShown(extent.FileOffset, extent.FileEnd);
+            RemoveShown(part.FileOffset, part.FileEnd);
         }
     }
 }

@@ -41,21 +41,35 @@ public sealed partial class DaxFile : MappedFile
         : base(store, name, size)
     {
         Device = device;
-        _pageClaim = device.Claim();
-        _extents = new ExtentMap(store.Epochs);
+        _pageClaim = new SpaceClaim(device, this);
         _awaitsClone = new(store.Epochs);
-        foreach (var extent in extents)
+        _dirty = new DirtySet(store);
+        Number = device.NumberFile();
+        _extents = new ExtentMap(store.Epochs, device.Owners, Number);
+        try
         {
-            _extents.Set(extent);
+            foreach (var extent in extents)
+            {
+                _extents.Set(extent);
+            }
+
+            device.Changed(this);
+            _metadataVersion = 1;
+            device.AddUser();
+            Publish();
+        }
+        catch
+        {
+            EndExtents();
+            device.Remove(Number);
+            throw;
         }
 
-        _dirty = new DirtySet(store);
-        device.Changed(this);
-        _metadataVersion = 1;
-        device.AddUser();
-        Publish();
         device.Add(this);
     }
+
+    /// <summary>The file's number among those of the device.</summary>
+    internal int Number { get; }
 
     /// <summary>The device on which the file lies.</summary>
     public PmemDevice Device { get; }
@@ -275,14 +289,25 @@ public sealed partial class DaxFile : MappedFile
     private protected override void FreeStorage()
     {
         LeaveRange(0, long.MaxValue);
-        _extents.Remove(0, long.MaxValue);
+        EndExtents();
         Device.Ended(this);
         Interlocked.Increment(ref _metadataVersion);
-        Device.Remove(this);
+        Device.Remove(Number);
         Device.RemoveUser();
     }
 
-    private protected override void AbandonStorage() => _extents.Remove(0, long.MaxValue);
+    private protected override void AbandonStorage() => EndExtents();
+
+    private void EndExtents()
+    {
+        // However many there are, the device's other files wait for few.
+        for (var rest = _extents.CutOut(0, long.MaxValue); !rest.IsNone;)
+        {
+            _extents.Drop(ref rest);
+        }
+
+        _extents.End();
+    }
 
     /// <summary>
     /// The file is so large from now on, and lies where it does now: one change of its metadata, which may become durable at any

@@ -9,10 +9,33 @@ namespace Pando.Files;
 /// invalidate lock, each operation as a whole; read without a lock by who is inside an epoch, so that faults may. Costs the
 /// logarithm of the extents, for each that is returned or changed.
 /// </summary>
-internal sealed class ExtentMap(Epochs epochs)
+internal sealed class ExtentMap : IItemWatcher<Interval<DevicePlace>>
 {
-    private readonly Epochs _epochs = epochs;
-    private readonly IntervalTree<DevicePlace, DeviceBounds> _tree = new(epochs);
+    private const int PromisedAtOnce = 4;
+
+    private readonly Epochs _epochs;
+    private readonly ExtentOwners _owners;
+    private readonly int _file;
+    private readonly IntervalTree<DevicePlace, NoSummary<DevicePlace>> _tree;
+
+    // What the change that is being made does to the device's index of extents, where it is made at once; how many it adds; and how many
+    // there is room for.
+    private readonly NativeArray<ExtentOwners.Change> _changes = new();
+    private int _changeCount;
+    private int _added;
+    private int _promised;
+
+    /// <summary>Makes a map without extents.</summary>
+    /// <param name="epochs">Whose epochs readers are in.</param>
+    /// <param name="owners">What is told where on the device the extents lie.</param>
+    /// <param name="file">The file's number on the device.</param>
+    public ExtentMap(Epochs epochs, ExtentOwners owners, int file)
+    {
+        _epochs = epochs;
+        _owners = owners;
+        _file = file;
+        _tree = new(epochs, this);
+    }
 
     /// <summary>How many extents there are.</summary>
     public int Count => _tree.Count;
@@ -44,25 +67,13 @@ internal sealed class ExtentMap(Epochs epochs)
     }
 
     /// <summary>
-    /// The pieces of the extents that lie on a range of the device, in the order of the file. Each is looked up when it is asked for.
+    /// The extent of a number (<see cref="ExtentOwner.Number"/>), where it stands now; one of length 0 where the file does not lead there
+    /// yet, or no more. Under the invalidate lock, under which the number was found among <see cref="ExtentOwners"/>.
     /// </summary>
-    /// <remarks>
-    /// Each costs the logarithm where the file lies on the device in long stretches of one order. Where its extents are scattered
-    /// over the device, all may have to be looked at (an XFS without a reverse map, rmapbt, has to as well).
-    /// </remarks>
-    public IEnumerable<FileExtent> On(long deviceStart, long deviceEnd)
-    {
-        for (long from = 0; First(from, deviceStart, deviceEnd) is { Length: > 0 } extent; from = extent.FileEnd)
-        {
-            yield return Slice(extent, extent.FileOffset + (deviceStart - extent.DeviceOffset), extent.FileOffset + (deviceEnd - extent.DeviceOffset));
-        }
-    }
-
-    private FileExtent First(long from, long deviceStart, long deviceEnd)
+    public FileExtent Numbered(int number)
     {
         Cost.Count(CostKind.Extent);
-        using var epoch = _epochs.Enter();
-        return _tree.TryFind(new DeviceBounds.Overlap(deviceStart, deviceEnd), from, out var interval) ? ExtentOf(interval) : default;
+        return _tree.TryGetNumbered(number, out var interval) ? ExtentOf(interval) : default;
     }
 
     /// <summary>Whether a range of the file has no storage at all.</summary>
@@ -110,15 +121,74 @@ internal sealed class ExtentMap(Epochs epochs)
         return extent with { FileOffset = from, DeviceOffset = extent.DeviceOffset + (from - extent.FileOffset), Length = to - from };
     }
 
+    void IItemWatcher<Interval<DevicePlace>>.MakeRoom()
+    {
+        // A change of the tree adds one at most.
+        int more = _added < _promised ? 0 : PromisedAtOnce;
+        if (more > 0 || _changeCount == 0)
+        {
+            _owners.MakeRoom(more);
+            _promised += more;
+        }
+
+        _changes.Reserve(2);
+    }
+
+    void IItemWatcher<Interval<DevicePlace>>.Added(int number, in Interval<DevicePlace> item) => Note(OwnerOf(number, item), isAdded: true);
+
+    void IItemWatcher<Interval<DevicePlace>>.Changed(int number, in Interval<DevicePlace> before, in Interval<DevicePlace> now)
+    {
+        if (OwnerOf(number, before) is var old && OwnerOf(number, now) is var owner && old != owner)
+        {
+            Note(old, isAdded: false);
+            Note(owner, isAdded: true);
+        }
+    }
+
+    void IItemWatcher<Interval<DevicePlace>>.Removed(int number, in Interval<DevicePlace> item) => Note(OwnerOf(number, item), isAdded: false);
+
+    void IItemWatcher<Interval<DevicePlace>>.Dropped(int number, in Interval<DevicePlace> item) => _owners.Remove(OwnerOf(number, item));
+
+    void IItemWatcher<Interval<DevicePlace>>.Committed()
+    {
+        if (_changeCount > 0)
+        {
+            _owners.Apply(_changes, _changeCount);
+            _changeCount = 0;
+            _added = 0;
+        }
+    }
+
+    /// <summary>Ends the map, without extents, with its file.</summary>
+    public void End()
+    {
+        _owners.GiveRoomBack(_promised);
+        _promised = 0;
+    }
+
+    private void Note(in ExtentOwner owner, bool isAdded)
+    {
+        if (_changeCount == _changes.Count)
+        {
+            _changes.Add();
+        }
+
+        _changes[_changeCount++] = new(owner, isAdded);
+        _added += isAdded ? 1 : 0;
+    }
+
+    private ExtentOwner OwnerOf(int number, in Interval<DevicePlace> item) =>
+        new(item.Value.Offset, item.Value.Offset + item.Length, _file, number);
+
     /// <summary>Extents that are not in the map: cut out of it, or to be put in. The default is none.</summary>
     public readonly struct Part
     {
-        internal Part(IntervalTree<DevicePlace, DeviceBounds>.Part intervals) => Intervals = intervals;
+        internal Part(IntervalTree<DevicePlace, NoSummary<DevicePlace>>.Part intervals) => Intervals = intervals;
 
         /// <summary>Whether there is no extent.</summary>
         public bool IsNone => Intervals.IsNone;
 
-        internal IntervalTree<DevicePlace, DeviceBounds>.Part Intervals { get; }
+        internal IntervalTree<DevicePlace, NoSummary<DevicePlace>>.Part Intervals { get; }
     }
 
     public static FileExtent ExtentOf(Interval<DevicePlace> interval) =>

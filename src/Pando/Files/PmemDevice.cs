@@ -1,6 +1,5 @@
 using Pando.Concurrency;
 using Pando.Hardware;
-using Pando.Intervals;
 using Pando.Tables;
 
 namespace Pando.Files;
@@ -13,7 +12,7 @@ namespace Pando.Files;
 /// it: nothing more is made on it, moved or synchronised; the files that are there go on. Its bytes go when the last of them
 /// has ended; its physical addresses are never used again.
 /// </remarks>
-public sealed class PmemDevice : IDisposable
+public sealed partial class PmemDevice : IDisposable
 {
     // So many files with space to wait for are no burden; with more, their metadata are made durable when a file is made.
     private const int MostLeaving = 1024;
@@ -21,7 +20,10 @@ public sealed class PmemDevice : IDisposable
     private readonly TableStore _store;
     private readonly DeviceStorage _storage;
     private readonly SleepLock _lock = new(LockRank.DeviceFiles);
-    private readonly HashSet<DaxFile> _files = [];
+
+    // The files by their numbers, null where one is being made; and the numbers that are free.
+    private readonly List<DaxFile?> _files = [];
+    private readonly Stack<int> _freeNumbers = new();
 
     // Files, also ended ones, whose durable metadata may lead to space that they have left.
     private readonly HashSet<DaxFile> _leaving = [];
@@ -31,8 +33,6 @@ public sealed class PmemDevice : IDisposable
     private int _users = 1;
     private int _closed;
 
-    // What of the device's memory has failed, by device offset. Changed under the lock; read without.
-    private readonly IntervalTree<Present, NoSummary<Present>> _poison;
     private long _metadataSyncs;
 
     internal PmemDevice(TableStore store, long size, PhysicalAddress start, PmemBacking backing, string? path, Frame zero)
@@ -61,7 +61,7 @@ public sealed class PmemDevice : IDisposable
         Start = start;
         ZeroPage = zero;
         Space = new DeviceSpace(size, Geometry);
-        _poison = new(store.Epochs);
+        _failed = new(store.Epochs);
         _storage = storage();
         try
         {
@@ -106,9 +106,13 @@ public sealed class PmemDevice : IDisposable
     /// </summary>
     internal int MostInPiece { get; set; } = 64;
 
-    internal bool HasPoison => _poison.Count > 0;
-
     internal DeviceSpace Space { get; }
+
+    /// <summary>Which extents of which files lie where.</summary>
+    internal ExtentOwners Owners { get; } = new();
+
+    /// <summary>What is taken, and no file leads there yet.</summary>
+    internal SpaceClaims Claims { get; } = new();
 
     /// <summary>The frame of zeroes that stands in for holes.</summary>
     internal Frame ZeroPage { get; }
@@ -267,137 +271,35 @@ public sealed class PmemDevice : IDisposable
         }
     }
 
-    /// <summary>
-    /// Moves everything that lies on a range of the device elsewhere, while processes read and write it, and takes
-    /// the range out of use (say, because it is failing).
-    /// </summary>
-    /// <returns>
-    /// EINVAL if the range is not whole 4 KiB pages of the device; ENOSPC if there is no room, and then what could be
-    /// moved has been moved; EIO if a part has failed already: that part stays where it is, everything else has been moved;
-    /// or if the storage fails. Without an error nothing leads to the range after a crash either.
-    /// </returns>
-    /// <exception cref="ObjectDisposedException">The device has been closed.</exception>
-    public Errno Migrate(long offset, long length)
+    /// <summary>A number for a file that is being made, by which it is found when it is complete.</summary>
+    internal int NumberFile()
     {
-        using var use = InUse();
-        if (offset < 0 || length <= 0 || !Geometry.IsPageAligned(offset | length) || offset > Size - length)
+        Schedule.Reach(SchedulePoint.SharedWord);
+        using var held = _lock.Hold();
+        if (_freeNumbers.TryPop(out int number))
         {
-            return Errno.EINVAL;
+            return number;
         }
 
-        Space.Retire(offset, offset + length);
-
-        // Again where a file that had been dealt with was given a part of another that had not (reflink), or had taken space
-        // of the range before that was out of use.
-        do
-        {
-            var error = ForEachFile(file => file.MoveAway(offset, offset + length));
-            if (error != Errno.None)
-            {
-                return error;
-            }
-        }
-        while (ForEachFile(file => file.CanMoveFrom(offset, offset + length) ? Errno.EAGAIN : Errno.None) == Errno.EAGAIN);
-
-        var committed = IsLeftOut(DurabilityPart.CommitMigration) ? Errno.None : CommitLeft();
-        return committed != Errno.None ? committed : ForEachFile(file => file.HasFailedOn(offset, offset + length) ? Errno.EIO : Errno.None);
-    }
-
-    /// <summary>
-    /// The memory of a page has failed: every process that touches it from now on gets a hardware-poison bus error.
-    /// </summary>
-    /// <returns>EINVAL if the offset is not that of a page of the device.</returns>
-    /// <exception cref="ObjectDisposedException">The device has been closed.</exception>
-    public Errno Poison(long offset)
-    {
-        using var use = InUse();
-        return offset < 0 || offset >= Size || !Geometry.IsPageAligned(offset) ? Errno.EINVAL : PoisonPage(offset);
-    }
-
-    /// <summary>The same for a page of the device that one of its files has.</summary>
-    internal Errno PoisonPage(long offset)
-    {
-        using (_lock.Hold())
-        {
-            _poison.Set(offset, offset + Geometry.PageSize, default);
-        }
-
-        // Faults see the poison from here on; who shows the page already loses it now.
-        ForEachFile(file =>
-        {
-            file.RemovePoisoned(offset, offset + Geometry.PageSize);
-            return Errno.None;
-        });
-
-        // Nobody is given it any more.
-        Space.Retire(offset, offset + Geometry.PageSize);
-        return Errno.None;
-    }
-
-    /// <summary>The parts of an extent whose memory has not failed.</summary>
-    internal IEnumerable<FileExtent> WithoutPoison(FileExtent extent)
-    {
-        for (long at = extent.DeviceOffset; at < extent.DeviceEnd;)
-        {
-            var (start, end) = FirstPoison(at, extent.DeviceEnd);
-            if (start > at)
-            {
-                yield return ExtentMap.Slice(extent, extent.FileOffset + (at - extent.DeviceOffset), extent.FileOffset + (start - extent.DeviceOffset));
-            }
-
-            at = end;
-        }
-    }
-
-    /// <summary>The first part of a range whose memory has failed; where none has, nothing at the range's end.</summary>
-    private (long Start, long End) FirstPoison(long start, long end)
-    {
-        using var epoch = _store.Epochs.Enter();
-        return _poison.TryGetNext(start, out var failed) && failed.Start < end
-            ? (Math.Max(start, failed.Start), Math.Min(end, failed.End))
-            : (end, end);
-    }
-
-    /// <summary>The parts of an extent that lie where the device is being emptied, or was: only what has failed stays there.</summary>
-    internal IEnumerable<FileExtent> BeingEmptied(FileExtent extent) => WithoutPoison(extent).SelectMany(OutOfUse);
-
-    private IEnumerable<FileExtent> OutOfUse(FileExtent part)
-    {
-        for (long at = part.DeviceOffset; at < part.DeviceEnd;)
-        {
-            var (start, length) = Space.FirstOutOfUse(at, part.DeviceEnd - at);
-            if (length == 0)
-            {
-                yield break;
-            }
-
-            at = start + length;
-            long distance = part.FileOffset - part.DeviceOffset;
-            yield return ExtentMap.Slice(part, start + distance, at + distance);
-        }
-    }
-
-    internal bool IsPoisoned(long offset, long length)
-    {
-        return HasPoison && FirstPoison(offset, offset + length).Start < offset + length;
+        _freeNumbers.EnsureCapacity(_files.Count + 1);
+        _files.Add(null);
+        return _files.Count - 1;
     }
 
     internal void Add(DaxFile file)
     {
         Schedule.Reach(SchedulePoint.SharedWord);
-        using (_lock.Hold())
-        {
-            _files.Add(file);
-        }
+        using var held = _lock.Hold();
+        _files[file.Number] = file;
     }
 
-    internal void Remove(DaxFile file)
+    /// <summary>Takes a file's number back, under which nothing stands any more.</summary>
+    internal void Remove(int number)
     {
         Schedule.Reach(SchedulePoint.SharedWord);
-        using (_lock.Hold())
-        {
-            _files.Remove(file);
-        }
+        using var held = _lock.Hold();
+        _files[number] = null;
+        _freeNumbers.Push(number);
     }
 
     /// <summary>The files of the device, and those that have ended and may lead to their space after a crash; for the auditor.</summary>
@@ -406,12 +308,51 @@ public sealed class PmemDevice : IDisposable
         get
         {
             using var held = _lock.Hold();
-            return [.. _files.Union(_leaving)];
+            return [.. _files.OfType<DaxFile>().Union(_leaving)];
         }
     }
 
-    /// <summary>A claim on space, without any yet.</summary>
-    internal SpaceClaim Claim() => new(this);
+    /// <summary>
+    /// Does something with every extent that has something of a range, up to the first where it fails. Each file is kept from ending
+    /// meanwhile, which would give back its storage a second time.
+    /// </summary>
+    private Errno ForEachOwner(long start, long end, Func<DaxFile, ExtentOwner, Errno> action)
+    {
+        using var walk = Owners.On(start, end);
+        while (walk.TryGetNext(out var owner))
+        {
+            if (FileOf(owner) is not { } file || !file.TryAddUser())
+            {
+                continue;
+            }
+
+            try
+            {
+                var error = action(file, owner);
+                if (error != Errno.None)
+                {
+                    return error;
+                }
+            }
+            finally
+            {
+                file.RemoveUser();
+            }
+        }
+
+        return Errno.None;
+    }
+
+    /// <summary>The file of an extent; null where it is being made, or has ended.</summary>
+    private DaxFile? FileOf(in ExtentOwner owner)
+    {
+        Schedule.Reach(SchedulePoint.SharedWord);
+        using var held = _lock.Hold();
+        return _files[owner.File];
+    }
+
+    /// <summary>A claim on space, without any yet, for a file that is being made.</summary>
+    internal SpaceClaim Claim() => new(this, null);
 
     /// <summary>
     /// Copies bytes from one place of the device to another, and makes the copy durable: a file is about to lead there, and
@@ -533,38 +474,6 @@ public sealed class PmemDevice : IDisposable
             // Where it cannot be done now, there is another time.
             _ = CommitLeft();
         }
-    }
-
-    /// <summary>
-    /// Does something to every file, up to the first that fails. Each is kept from ending meanwhile, which would give
-    /// back its storage a second time.
-    /// </summary>
-    private Errno ForEachFile(Func<DaxFile, Errno> action)
-    {
-        DaxFile[] files;
-        Schedule.Reach(SchedulePoint.SharedWord);
-        using (_lock.Hold())
-        {
-            files = [.. _files];
-        }
-
-        foreach (var file in files.Where(file => file.TryAddUser()))
-        {
-            try
-            {
-                var error = action(file);
-                if (error != Errno.None)
-                {
-                    return error;
-                }
-            }
-            finally
-            {
-                file.RemoveUser();
-            }
-        }
-
-        return Errno.None;
     }
 
     /// <summary>Closes the device. Files on it stay valid; with the last of them its bytes go.</summary>

@@ -6,12 +6,24 @@ namespace Pando.Files;
 /// Space of a device that was taken, or counted once more, for a file that does not lead there yet. What is not kept is given
 /// back when the scope ends, and then it is empty, to be used again. For one thread.
 /// </summary>
-internal sealed class SpaceClaim(PmemDevice device) : IDisposable
+/// <param name="device">The device.</param>
+/// <param name="file">The file that is about to lead there; null where it is being made.</param>
+internal sealed class SpaceClaim(PmemDevice device, DaxFile? file) : IDisposable
 {
     private readonly List<FileExtent> _pieces = new(1);
+    private bool _isUnderWay;
 
     // By the offset in the file that is about to lead there.
     private IntervalMap<DevicePlace>? _shared;
+
+    /// <summary>The file that is about to lead to what is taken; null where it is being made.</summary>
+    public DaxFile? File => file;
+
+    /// <summary>The claim that began before, of those that are under way. Under the lock of <see cref="SpaceClaims"/>.</summary>
+    internal SpaceClaim? Next { get; set; }
+
+    /// <summary>The claim that began after.</summary>
+    internal SpaceClaim? Previous { get; set; }
 
     /// <summary>What was counted once more, in the order of the file that is about to lead there.</summary>
     public IEnumerable<FileExtent> Shared => _shared?.Select(ExtentMap.ExtentOf) ?? [];
@@ -25,6 +37,7 @@ internal sealed class SpaceClaim(PmemDevice device) : IDisposable
     {
         // Room first: what was taken must be in the list.
         _pieces.EnsureCapacity(_pieces.Count + 1);
+        Begin();
         var error = device.Space.TryTake(length, alignment, out start) ? Errno.None : CommitLeft();
         if (error == Errno.EAGAIN)
         {
@@ -44,6 +57,7 @@ internal sealed class SpaceClaim(PmemDevice device) : IDisposable
     public Errno TakeAt(FileExtent piece)
     {
         _pieces.EnsureCapacity(_pieces.Count + 1);
+        Begin();
         var error = device.Space.TryTakeAt(piece.DeviceOffset, piece.Length) ? Errno.None : CommitLeft();
         if (error == Errno.EAGAIN)
         {
@@ -61,6 +75,7 @@ internal sealed class SpaceClaim(PmemDevice device) : IDisposable
     /// <summary>Counts a piece once more. The caller's file leads there, and its layout does not change meanwhile.</summary>
     public void Share(FileExtent piece)
     {
+        Begin();
         device.Space.Share(piece.DeviceOffset, piece.Length);
         (_shared ??= new()).Set(piece.FileOffset, piece.FileEnd, new DevicePlace(piece.DeviceOffset, piece.IsShared));
     }
@@ -72,6 +87,11 @@ internal sealed class SpaceClaim(PmemDevice device) : IDisposable
 
         // Nobody waits until it is taken apart: others may wait for this.
         _shared = null;
+        if (_isUnderWay)
+        {
+            _isUnderWay = false;
+            device.Claims.End(this);
+        }
     }
 
     /// <summary>Gives back what is not kept.</summary>
@@ -91,6 +111,15 @@ internal sealed class SpaceClaim(PmemDevice device) : IDisposable
         }
 
         Keep();
+    }
+
+    private void Begin()
+    {
+        if (!_isUnderWay)
+        {
+            _isUnderWay = true;
+            device.Claims.Begin(this);
+        }
     }
 
     /// <returns>EAGAIN where something may have come free; ENOSPC where nothing can; EIO.</returns>

@@ -5,21 +5,23 @@ using Pando.Costs;
 namespace Pando.Intervals;
 
 /// <summary>
-/// What stands behind an <see cref="IntervalMap{TValue}"/>, with two things more: it keeps a summary of each part of itself,
-/// for <see cref="TryFind{TTest}(TTest, out Interval{TValue})"/>; and made with epochs it has readers that need no lock.
+/// What stands behind an <see cref="IntervalMap{TValue}"/>, with three things more: it keeps a summary of each part of itself,
+/// for <see cref="TryFind{TTest}(TTest, out Interval{TValue})"/>; made with epochs it has readers that need no lock; and with a watcher
+/// each interval has a number by which it is found.
 /// </summary>
 /// <param name="epochs">
 /// Where given, readers inside an epoch find the map as it was before or after each whole operation. One thread changes it at a
 /// time all the same.
 /// </param>
-internal sealed class IntervalTree<TValue, TSummary>(Epochs? epochs) : IEnumerable<Interval<TValue>>
+/// <param name="watcher">Where given, it is told which intervals there are, and by which numbers.</param>
+internal sealed class IntervalTree<TValue, TSummary>(Epochs? epochs, IItemWatcher<Interval<TValue>>? watcher = null) : IEnumerable<Interval<TValue>>
     where TValue : unmanaged, IIntervalValue<TValue>
     where TSummary : unmanaged, IIntervalSummary<TSummary, TValue>
 {
     /// <summary>How many intervals are dropped at a time.</summary>
     public const int MostDropped = 64;
 
-    private readonly NativeTree<Interval<TValue>, TSummary, ByStart> _tree = new(epochs);
+    private readonly NativeTree<Interval<TValue>, TSummary, ByStart> _tree = new(epochs, watcher);
     private long _length;
     private long _changedLength;
 
@@ -77,45 +79,11 @@ internal sealed class IntervalTree<TValue, TSummary>(Epochs? epochs) : IEnumerab
         return found;
     }
 
-    /// <summary>Finds the first interval that has something from a number on and of which a test holds.</summary>
-    /// <param name="test">The test; it must hold of what is kept of a part if it holds of an interval in it.</param>
-    /// <param name="from">The number.</param>
-    /// <param name="interval">The interval.</param>
-    public bool TryFind<TTest>(TTest test, long from, out Interval<TValue> interval)
-        where TTest : struct, ISummaryTest<TSummary>
-    {
-        bool found = TryFind(_tree.Root, 0, test, from, out interval);
-        GC.KeepAlive(this);
-        return found;
-    }
-
-    private bool TryFind<TTest>(int node, long moved, TTest test, long from, out Interval<TValue> interval)
-        where TTest : struct, ISummaryTest<TSummary>
-    {
-        interval = default;
-        if (node == 0 || !test.Holds(_tree.Summary(node)))
-        {
-            return false;
-        }
-
-        var item = _tree.Item(node);
-        long movedBelow = moved + _tree.Distance(node);
-        if (item.End + moved > from)
-        {
-            if (TryFind(_tree.Left(node), movedBelow, test, from, out interval))
-            {
-                return true;
-            }
-
-            if (test.Holds(TSummary.Of(item)))
-            {
-                interval = item.Moved(moved);
-                return true;
-            }
-        }
-
-        return TryFind(_tree.Right(node), movedBelow, test, from, out interval);
-    }
+    /// <summary>
+    /// Finds an interval by the number that the watcher was told, for the thread that changes the map; false where it is in a
+    /// <see cref="Part"/>. Costs the logarithm.
+    /// </summary>
+    public bool TryGetNumbered(int number, out Interval<TValue> interval) => _tree.TryGet(number, out interval);
 
     /// <summary>Whether the map says something of any number from <paramref name="start"/> up to, and without, <paramref name="end"/>.</summary>
     public bool Overlaps(long start, long end) => TryGetNext(start, out var interval) && interval.Start < end;

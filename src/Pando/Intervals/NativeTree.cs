@@ -10,16 +10,27 @@ namespace Pando.Intervals;
 /// the change, and readers inside an epoch need no lock. Without, it changes in place. One thread changes it at a time.
 /// </summary>
 /// <remarks>
+/// <para>
 /// Items stand relative to those above them, so that all of a subtree moves by one number (<see cref="Distance"/>): whoever
 /// goes down adds what he passes. A tree can be cut and put together again. Each of these costs the height.
+/// </para>
+/// <para>
+/// With a watcher each item has a number from when it comes in until it goes, by which it is found wherever it has moved
+/// (<see cref="TryGet"/>): the way up is known to the thread that makes changes, and to nobody else.
+/// </para>
 /// </remarks>
-internal sealed class NativeTree<TItem, TSummary, TOrder>(Epochs? epochs)
+internal sealed class NativeTree<TItem, TSummary, TOrder>(Epochs? epochs, IItemWatcher<TItem>? watcher = null)
     where TItem : unmanaged
     where TSummary : unmanaged
     where TOrder : struct, ITreeOrder<TItem, TSummary>
 {
     private readonly Epochs? _epochs = epochs;
     private readonly NativeArray<Node> _nodes = new();
+
+    // With a watcher: the node of each item by its number, and the numbers that are free, as a list of their complements.
+    private readonly IItemWatcher<TItem>? _watcher = watcher;
+    private readonly NativeArray<int> _nodeOf = new();
+    private int _freeNumber = -1;
 
     // The tree that readers find, and the tree as it will be; 0 for an empty one. A node's number is its index plus one.
     private int _root;
@@ -73,6 +84,34 @@ internal sealed class NativeTree<TItem, TSummary, TOrder>(Epochs? epochs)
         return At(node).Right;
     }
 
+    /// <summary>Sees to the memory of so many items that are to come in one by one; in a tree without readers.</summary>
+    public void Reserve(int items) => _nodes.Reserve(items);
+
+    /// <summary>
+    /// Finds an item by the number that the watcher was told; for the thread that makes changes. Costs the height.
+    /// </summary>
+    /// <returns>False where it is in a part that is not in the tree.</returns>
+    public bool TryGet(int number, out TItem item)
+    {
+        int node = _nodeOf[number];
+        item = At(node).Item;
+        long moved = 0;
+        while (node != _changed)
+        {
+            Cost.Count(CostKind.Node);
+            node = At(node).Above;
+            if (node == 0)
+            {
+                return false;
+            }
+
+            moved += At(node).Distance;
+        }
+
+        item = moved == 0 ? item : TOrder.Moved(item, moved);
+        return true;
+    }
+
     /// <summary>Puts an item in, in the place of one that is the same to the order.</summary>
     public void Put(in TItem item) => _changed = Put(new Subtree(_changed), item).Root;
 
@@ -80,7 +119,7 @@ internal sealed class NativeTree<TItem, TSummary, TOrder>(Epochs? epochs)
     public Subtree Put(Subtree part, in TItem item)
     {
         MakeRoom(part.Root);
-        return new(Put(part.Root, item));
+        return new(AsRoot(Put(part.Root, item)));
     }
 
     /// <summary>Takes an item out.</summary>
@@ -89,13 +128,14 @@ internal sealed class NativeTree<TItem, TSummary, TOrder>(Epochs? epochs)
     {
         MakeRoom(_changed);
         int found = 0;
-        _changed = Remove(_changed, item, ref found);
+        _changed = AsRoot(Remove(_changed, item, ref found));
         if (found == 0)
         {
             return false;
         }
 
         _changedCount--;
+        ForgetItem(found, isDropped: false);
         Drop(found);
         return true;
     }
@@ -107,22 +147,22 @@ internal sealed class NativeTree<TItem, TSummary, TOrder>(Epochs? epochs)
     {
         MakeRoom(_changed);
         var (left, right) = Split(_changed, first);
-        _changed = left;
-        return new(right);
+        _changed = AsRoot(left);
+        return new(AsRoot(right));
     }
 
     /// <summary>Puts items behind all that are in the tree.</summary>
     public void Append(Subtree part)
     {
         MakeRoom(_changed, part.Root);
-        _changed = BalancedTree<int, Nodes>.Join(new Nodes(this), _changed, part.Root);
+        _changed = AsRoot(BalancedTree<int, Nodes>.Join(new Nodes(this), _changed, part.Root));
     }
 
     /// <summary>Moves all items of a part that is not in the tree, which stay in their order.</summary>
     public Subtree Move(Subtree part, long distance)
     {
         MakeRoom(part.Root);
-        return new(Moved(part.Root, distance));
+        return new(AsRoot(Moved(part.Root, distance)));
     }
 
     /// <summary>Gives up some of the nodes of a part that was cut out, and leaves the others in it. Needs no memory.</summary>
@@ -149,10 +189,11 @@ internal sealed class NativeTree<TItem, TSummary, TOrder>(Epochs? epochs)
                 if (child != 0)
                 {
                     At(child).Next = list;
-                    list = child;
+                    list = AsRoot(child);
                 }
             }
 
+            ForgetItem(node, isDropped: true);
             Drop(node);
         }
 
@@ -173,6 +214,7 @@ internal sealed class NativeTree<TItem, TSummary, TOrder>(Epochs? epochs)
     public void Commit()
     {
         Volatile.Write(ref _count, _changedCount);
+        _watcher?.Committed();
         if (_epochs is null)
         {
             _root = _changed;
@@ -212,6 +254,11 @@ internal sealed class NativeTree<TItem, TSummary, TOrder>(Epochs? epochs)
     {
         var nodes = new Nodes(this);
         _nodes.Reserve(_epochs is null ? 1 : 16 * (Math.Max(nodes.Height(root), nodes.Height(other)) + 2));
+        if (_watcher is not null)
+        {
+            _nodeOf.Reserve(1);
+            _watcher.MakeRoom();
+        }
     }
 
     private int Put(int node, in TItem item)
@@ -220,7 +267,9 @@ internal sealed class NativeTree<TItem, TSummary, TOrder>(Epochs? epochs)
         if (node == 0)
         {
             _changedCount++;
-            return nodes.With(Make(item), 0, 0);
+            node = Make(item);
+            NoteItem(node);
+            return nodes.With(node, 0, 0);
         }
 
         Cost.Count(CostKind.Node);
@@ -229,7 +278,9 @@ internal sealed class NativeTree<TItem, TSummary, TOrder>(Epochs? epochs)
         if (order == 0)
         {
             int same = Own(node);
+            var before = At(same).Item;
             At(same).Item = item;
+            _watcher?.Changed(At(same).Number, before, item);
             return nodes.With(same, At(same).Left, At(same).Right);
         }
 
@@ -296,6 +347,7 @@ internal sealed class NativeTree<TItem, TSummary, TOrder>(Epochs? epochs)
         ref var own = ref At(node);
         own.Item = TOrder.Moved(own.Item, distance);
         own.Distance += distance;
+        NoteAbove(node);
         return node;
     }
 
@@ -351,8 +403,93 @@ internal sealed class NativeTree<TItem, TSummary, TOrder>(Epochs? epochs)
         made.Height = old.Height;
         made.Distance = old.Distance;
         made.Summary = old.Summary;
+        if (_watcher is not null)
+        {
+            made.Above = old.Above;
+            made.Number = old.Number;
+            _nodeOf[made.Number] = copy;
+        }
+
         Drop(node);
         return copy;
+    }
+
+    /// <summary>Gives a new item its number.</summary>
+    private void NoteItem(int node)
+    {
+        if (_watcher is null)
+        {
+            return;
+        }
+
+        int number = _freeNumber;
+        if (number >= 0)
+        {
+            _freeNumber = ~_nodeOf[number];
+        }
+        else
+        {
+            number = _nodeOf.Add();
+        }
+
+        _nodeOf[number] = node;
+        At(node).Number = number;
+        _watcher.Added(number, At(node).Item);
+    }
+
+    /// <summary>Takes the number of an item back that is going.</summary>
+    private void ForgetItem(int node, bool isDropped)
+    {
+        if (_watcher is null)
+        {
+            return;
+        }
+
+        int number = At(node).Number;
+        _nodeOf[number] = ~_freeNumber;
+        _freeNumber = number;
+        if (isDropped)
+        {
+            _watcher.Dropped(number, At(node).Item);
+        }
+        else
+        {
+            _watcher.Removed(number, At(node).Item);
+        }
+    }
+
+    /// <summary>
+    /// Notes of a node's children what is above them. Not before they are its children for good: those it had may be below another
+    /// already.
+    /// </summary>
+    private void NoteAbove(int node)
+    {
+        if (_watcher is null)
+        {
+            return;
+        }
+
+        ref var above = ref At(node);
+        if (above.Left != 0)
+        {
+            At(above.Left).Above = node;
+        }
+
+        if (above.Right != 0)
+        {
+            At(above.Right).Above = node;
+        }
+    }
+
+    /// <summary>A node above which there is none any more: of the tree, or of a part that is not in it.</summary>
+    private int AsRoot(int node)
+    {
+        if (_watcher is not null && node != 0)
+        {
+            At(node).Above = 0;
+        }
+
+        return node;
     }
 
     private void Drop(int node)
@@ -374,6 +511,7 @@ internal sealed class NativeTree<TItem, TSummary, TOrder>(Epochs? epochs)
         {
             DropAll(At(node).Left);
             DropAll(At(node).Right);
+            ForgetItem(node, isDropped: true);
             Drop(node);
         }
     }
@@ -396,6 +534,10 @@ internal sealed class NativeTree<TItem, TSummary, TOrder>(Epochs? epochs)
         // In the tree: the change that made the node. Waiting: the epoch in which it was taken out.
         public long Stamp;
         public long Distance;
+
+        // With a watcher: what is above the node in the tree as it will be, or in a part, and the item's number.
+        public int Above;
+        public int Number;
         public TItem Item;
         public TSummary Summary;
     }
@@ -416,6 +558,7 @@ internal sealed class NativeTree<TItem, TSummary, TOrder>(Epochs? epochs)
             own.Left = tree.Moved(own.Left, own.Distance);
             own.Right = tree.Moved(own.Right, own.Distance);
             own.Distance = 0;
+            tree.NoteAbove(node);
             return node;
         }
 
@@ -453,6 +596,7 @@ internal sealed class NativeTree<TItem, TSummary, TOrder>(Epochs? epochs)
             own.Right = right;
             own.Height = height + 1;
             own.Summary = summary;
+            tree.NoteAbove(node);
             return node;
         }
     }

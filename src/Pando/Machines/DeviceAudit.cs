@@ -4,7 +4,8 @@ namespace Pando.Machines;
 
 /// <summary>
 /// Checks that the space of a device is accounted for: every byte is free, or out of use, or has as many files as lead
-/// there or have left it since their metadata were durable; and that no file stores in place where another may lead.
+/// there or have left it since their metadata were durable; that no file stores in place where another may lead; and that every
+/// extent is found by its place.
 /// </summary>
 internal sealed class DeviceAudit(PmemDevice device)
 {
@@ -43,6 +44,39 @@ internal sealed class DeviceAudit(PmemDevice device)
 
             now += change;
             start = at;
+        }
+
+        foreach (string violation in OwnerViolations())
+        {
+            yield return violation;
+        }
+    }
+
+    /// <summary>What stands at places of the device is what the files have.</summary>
+    private IEnumerable<string> OwnerViolations()
+    {
+        var files = device.Files.Where(file => !file.HasEnded).ToDictionary(file => file.Number);
+        var extents = files.Values.SelectMany(file => file.Extents.Select(extent => (file.Number, extent))).ToHashSet();
+        int count = 0;
+        using var walk = device.Owners.On(0, device.Size);
+        while (walk.TryGetNext(out var owner))
+        {
+            count++;
+            var extent = files.TryGetValue(owner.File, out var file) ? file.ExtentOf(owner) : default;
+            if (extent.DeviceOffset != owner.Start || extent.DeviceEnd != owner.End || !extents.Remove((owner.File, extent)))
+            {
+                yield return $"the device's space from {owner.Start:x} to {owner.End:x} counts as extent {owner.Number} of file {owner.File}, which has {extent}";
+            }
+        }
+
+        foreach (var (number, extent) in extents)
+        {
+            yield return $"{extent} of '{files[number].Name}' is not found by its place";
+        }
+
+        if (count != device.Owners.Count)
+        {
+            yield return $"{count} extents are found by their places, and {device.Owners.Count} are counted";
         }
     }
 

@@ -60,6 +60,18 @@ public class DeviceRaces
     [Fact]
     public void A_truncation_in_pieces_beside_a_fault_and_a_write_back() => Explorer.Explore(TruncationBesideFaultAndWriteBack);
 
+    [Fact]
+    public void A_page_that_fails_while_its_extent_grows_is_shown_by_nobody() => Explorer.Explore(PoisonBesideGrowingExtent);
+
+    [Fact]
+    public void A_page_that_fails_while_it_moves_in_the_file_is_shown_by_nobody() => Explorer.Explore(PoisonBesideInsert);
+
+    [Fact]
+    public void A_page_that_fails_while_it_is_cloned_is_shown_by_nobody() => Explorer.Explore(PoisonBesideClone);
+
+    [Fact]
+    public void An_insert_beside_a_migration_of_what_moves_leaves_nothing_behind() => Explorer.Explore(InsertBesideMigration);
+
     internal static Scenario CloneBesideStores() => CloneBesideStores(0, 2 * Mebi);
 
     internal static Scenario CloneBesideStoresBackwards() => CloneBesideStores(2 * Mebi, 0);
@@ -321,6 +333,87 @@ public class DeviceRaces
             () => Succeeds(world.Device.Poison(place)),
             () => Assert.True(world.Device.Migrate(place, 4 * Page) is Errno.None or Errno.EIO),
             () => Succeeds(file.PunchHole(Page, Page)));
+    }
+
+    internal static Scenario PoisonBesideGrowingExtent()
+    {
+        // The second page gets the place behind the first: their extent is another than that which was found.
+        var world = new RaceWorld();
+        var file = world.Known(world.Device.CreateFile("file", 2 * Page, [new FileExtent(0, 0, Page)]));
+        var space = world.Space(MapRequest.SharedFile(file, Rights.ReadWrite));
+        Resolves(space, 0, AccessKind.Write);
+        return world.Race(
+            () =>
+            {
+                Assert.Null(world.Shown(space, 0));
+                Assert.Equal(new FileExtent(0, 0, 2 * Page), Assert.Single(file.Extents));
+            },
+            () => Succeeds(world.Device.Poison(0)),
+            () => Resolves(space, Page, AccessKind.Write));
+    }
+
+    internal static Scenario PoisonBesideInsert()
+    {
+        var world = new RaceWorld();
+        var file = world.DaxFile(2 * Page);
+        var space = world.Space(MapRequest.SharedFile(file, Rights.Read) with { Length = 3 * Page });
+        long place = file.Extents[0].DeviceOffset;
+        return world.Race(
+            () =>
+            {
+                Assert.Equal(world.Device.Start + place + Page, file.Locate(2 * Page));
+                Assert.Null(world.Shown(space, 2 * Page));
+                Assert.Equal(FaultKind.HardwarePoison, space.Fault(At + (2 * Page), AccessKind.Read).Kind);
+            },
+            () => Succeeds(world.Device.Poison(place + Page)),
+            () => Succeeds(file.InsertRange(0, Page)),
+            () =>
+            {
+                space.Fault(At + Page, AccessKind.Read);
+                space.Fault(At + (2 * Page), AccessKind.Read);
+            });
+    }
+
+    internal static Scenario PoisonBesideClone()
+    {
+        var world = new RaceWorld();
+        var (source, target) = (world.DaxFile(2 * Page), world.Holes(2 * Page));
+        var (one, two) = (world.Space(MapRequest.SharedFile(source, Rights.Read)), world.Space(MapRequest.SharedFile(target, Rights.Read)));
+        Resolves(one, Page, AccessKind.Read);
+        long place = source.Extents[0].DeviceOffset;
+        return world.Race(
+            () =>
+            {
+                Assert.Equal(source.Locate(Page), target.Locate(Page));
+                Assert.Null(world.Shown(one, Page));
+                Assert.Null(world.Shown(two, Page));
+            },
+            () => Succeeds(world.Device.Poison(place + Page)),
+            () =>
+            {
+                Succeeds(target.CloneRange(source, 0, 2 * Page, 0));
+                two.Fault(At + Page, AccessKind.Read);
+            });
+    }
+
+    internal static Scenario InsertBesideMigration()
+    {
+        var world = new RaceWorld();
+        var file = world.DaxFile(3 * Page);
+        world.ByteOf(file, 2 * Page) = 5;
+        long place = file.Extents[0].DeviceOffset;
+        return world.Race(
+            () =>
+            {
+                Assert.Equal(5, world.ByteOf(file, 4 * Page));
+                Assert.DoesNotContain(file.Extents, extent => extent.DeviceOffset < place + (3 * Page) && place + Page < extent.DeviceEnd);
+            },
+            () => Succeeds(world.Device.Migrate(place + Page, 2 * Page)),
+            () =>
+            {
+                Succeeds(file.InsertRange(2 * Page, Page));
+                Succeeds(file.InsertRange(Page, Page));
+            });
     }
 
     internal static Scenario ShiftBesideMigration()

@@ -51,6 +51,10 @@ public class SpoiltEngineTests
         () => UserFaultChangeRaces.Make(WatchedKind.SharedFile, "loads of what is not shown", "copy", "a hole of a page"));
 
     [Fact]
+    public void A_look_for_extents_in_a_place_that_is_not_told_of_those_behind_it() =>
+        Finds(ProtocolPart.ExtentsMissed, DeviceRaces.PoisonBesideGrowingExtent);
+
+    [Fact]
     public void A_flush_that_is_left_out() => Finds(null, () =>
     {
         var scenario = ProcessorRaces.StoreBesideProtect();

@@ -1,4 +1,5 @@
 using Pando.Files;
+using Pando.Intervals;
 using Pando.Tests.Support;
 using static Pando.Tests.Support.OperationBench;
 
@@ -51,6 +52,32 @@ public sealed class DeviceAuditTests : IDisposable
     {
         Space.GiveLeft(0, Page);
         Reports("files have it, and it is free");
+    }
+
+    [Fact]
+    public void An_extent_that_is_not_found_by_its_place_or_found_where_it_is_not()
+    {
+        ExtentOwner owner;
+        using (var walk = _bench.Device.Owners.On(0, _bench.Device.Size))
+        {
+            Assert.True(walk.TryGetNext(out owner));
+        }
+
+        Change(removed: owner);
+        Reports("is not found by its place");
+        var other = owner with { End = owner.End + Page };
+        Change(added: other);
+        Reports("counts as extent");
+        Change(removed: other);
+        Change(added: owner);
+        _bench.Sound();
+
+        void Change(ExtentOwner? added = null, ExtentOwner? removed = null)
+        {
+            var changes = new NativeArray<ExtentOwners.Change>();
+            changes[changes.Add()] = new((added ?? removed)!.Value, added.HasValue);
+            _bench.Device.Owners.Apply(changes, 1);
+        }
     }
 
     [Fact]

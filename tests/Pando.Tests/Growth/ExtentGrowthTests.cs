@@ -97,6 +97,17 @@ public class ExtentGrowthTests
             return () => Does(clone.CloneRange(file, n / 2 * 2 * Page, Page, 0));
         }),
         ["grow"] = n => OfFile(n, (_, file) => () => Does(file.SetSize(file.Size + Page))),
+        ["fail"] = n => OfFile(n, (world, _) => () => Does(world.Device.Poison(n / 2 * 2 * Page))),
+        ["fail after moves"] = n => OfFile(n, (world, file) =>
+        {
+            for (int i = 0; i < 50; i++)
+            {
+                Does(file.InsertRange(2L * i * Page, Page));
+            }
+
+            return () => Does(world.Device.Poison(n / 2 * 2 * Page));
+        }),
+        ["migrate"] = n => OfFile(n, (world, _) => () => Does(world.Device.Migrate(n / 2 * 2 * Page, 64 * Page))),
     };
 
     [Theory]

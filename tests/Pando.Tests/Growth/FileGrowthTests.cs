@@ -184,6 +184,31 @@ public class FileGrowthTests
         })));
 
     [Fact]
+    public void A_page_that_fails_among_the_files_of_a_device() => Growth.AssertOfOne(200, n => OfDevice(n, (device, file) => Does(device.Poison(file.Extents[0].DeviceOffset))));
+
+    [Fact]
+    public void A_part_of_a_device_that_is_left_among_its_files() => Growth.AssertOfOne(200, n => OfDevice(n, (device, file) =>
+    {
+        long start = file.Extents[0].DeviceOffset;
+        Does(device.Migrate(start, 16 * Page));
+        Assert.DoesNotContain(file.Extents, extent => extent.DeviceOffset < start + (16 * Page) && start < extent.DeviceEnd);
+    }));
+
+    [Fact]
+    public void Files_of_a_device_that_come_and_go() => Growth.AssertOfAll(200, n =>
+    {
+        var machine = new Machine(new MachineOptions { Ram = 256 << 20 });
+        var device = machine.AddPmem(4L * n * Page);
+        return new Measured(
+            () =>
+            {
+                var files = Enumerable.Range(0, n).Select(_ => device.CreateFile("file", Page)).ToList();
+                files.ForEach(file => file.Dispose());
+            },
+            machine);
+    });
+
+    [Fact]
     public void Files_that_come_and_go_in_a_space() => Growth.AssertOfAll(200, n =>
     {
         var machine = new Machine(new MachineOptions { Ram = 256 << 20 });
@@ -252,6 +277,15 @@ public class FileGrowthTests
         }
 
         return (machine, file, space);
+    }
+
+    /// <summary>A device with so many files; one in the middle is changed.</summary>
+    private static Measured OfDevice(int n, Action<PmemDevice, DaxFile> run)
+    {
+        var machine = new Machine(new MachineOptions { Ram = 256 << 20 });
+        var device = machine.AddPmem((n + 100L) * Page);
+        var files = Enumerable.Range(0, n).Select(_ => device.CreateFile("file", Page)).ToArray();
+        return new Measured(() => run(device, files[n / 2]), machine);
     }
 
     /// <summary>Spaces that are attached to the tables of one file.</summary>

@@ -16,12 +16,14 @@ public class IntervalTreeTests
         for (int seed = 0; seed < 300; seed++)
         {
             var random = new Random(seed);
-            var tree = new IntervalTree<Place, Longest>(hasReaders ? new Epochs() : null);
+            var watcher = new Watcher();
+            var tree = new IntervalTree<Place, Longest>(hasReaders ? new Epochs() : null, watcher);
             var model = new long?[Numbers];
             for (int step = 0; step < 60; step++)
             {
-                string what = $"seed {seed}, step {step}: {Change(random, tree, model)}";
+                string what = $"seed {seed}, step {step}: {Change(random, tree, model, watcher)}";
                 Compare(tree, model, what);
+                watcher.Compare(tree, what);
             }
         }
     }
@@ -204,7 +206,7 @@ public class IntervalTreeTests
         Assert.Equal(10, tree.Count);
     }
 
-    private static string Change(Random random, IntervalTree<Place, Longest> tree, long?[] model)
+    private static string Change(Random random, IntervalTree<Place, Longest> tree, long?[] model, Watcher watcher)
     {
         int start = random.Next(Numbers - 1);
         int end = start + random.Next(Math.Min(Numbers - start, random.Next(3) == 0 ? Numbers : 12));
@@ -225,7 +227,7 @@ public class IntervalTreeTests
                 return $"remove {start} to {end}";
             case 8:
                 var cut = tree.CutOut(start, end);
-                CompareAndDrop(tree, cut, model, start, end);
+                CompareAndDrop(tree, cut, model, start, end, watcher);
                 Array.Clear(model, start, end - start);
                 return $"cut out {start} to {end}";
             case 9:
@@ -245,7 +247,7 @@ public class IntervalTreeTests
                     at = next + random.Next(3);
                 }
 
-                CompareAndDrop(tree, tree.Replace(start, end, part), before, start, end);
+                CompareAndDrop(tree, tree.Replace(start, end, part), before, start, end, watcher);
                 return $"replace {start} to {end}";
             case 6:
                 // What moves past the end of the model is taken out first.
@@ -265,7 +267,7 @@ public class IntervalTreeTests
     }
 
     /// <summary>A part that was cut out says what the map said before, also when the map has been changed since.</summary>
-    private static void CompareAndDrop(IntervalTree<Place, Longest> tree, IntervalTree<Place, Longest>.Part part, long?[] before, int start, int end)
+    private static void CompareAndDrop(IntervalTree<Place, Longest> tree, IntervalTree<Place, Longest>.Part part, long?[] before, int start, int end, Watcher watcher)
     {
         tree.Set(-20, -10, new Place(0));
         tree.Shift(-15, 2);
@@ -273,6 +275,7 @@ public class IntervalTreeTests
         tree.Remove(-20, 0);
         tree.Shift(0, 10);
         tree.Shift(10, -10);
+        watcher.CompareParts(tree);
         var said = new long?[Numbers];
         for (long at = long.MinValue; tree.TryGetNext(part, at, out var interval); at = interval.End)
         {
@@ -329,6 +332,66 @@ public class IntervalTreeTests
             var first = expected.FirstOrDefault(e => e.End - e.Start >= length);
             Assert.True(has == (first.End > 0) && (!has || found.Start == first.Start), what);
         }
+    }
+
+    /// <summary>Knows of each number of an interval where that lies: what a watcher can know.</summary>
+    private sealed class Watcher : IItemWatcher<Interval<Place>>
+    {
+        private readonly Dictionary<int, (long At, long Length)> _said = [];
+
+        public void MakeRoom()
+        {
+        }
+
+        public void Added(int number, in Interval<Place> item) => _said.Add(number, Said(item));
+
+        public void Changed(int number, in Interval<Place> before, in Interval<Place> now)
+        {
+            Assert.Equal(Said(before), _said[number]);
+            _said[number] = Said(now);
+        }
+
+        public void Removed(int number, in Interval<Place> item)
+        {
+            Assert.Equal(Said(item), _said[number]);
+            _said.Remove(number);
+        }
+
+        public void Dropped(int number, in Interval<Place> item) => Removed(number, item);
+
+        public void Committed()
+        {
+        }
+
+        public void Compare(IntervalTree<Place, Longest> tree, string what)
+        {
+            var found = new List<Interval<Place>>();
+            foreach (var (number, said) in _said)
+            {
+                Assert.True(tree.TryGetNumbered(number, out var interval) && said == Said(interval), what);
+                found.Add(interval);
+            }
+
+            Assert.True(found.OrderBy(interval => interval.Start).SequenceEqual(tree), what);
+        }
+
+        /// <summary>What has a number is in the tree, as the number says, or in a part.</summary>
+        public void CompareParts(IntervalTree<Place, Longest> tree)
+        {
+            var found = new List<Interval<Place>>();
+            foreach (var (number, said) in _said)
+            {
+                if (tree.TryGetNumbered(number, out var interval))
+                {
+                    Assert.Equal(said, Said(interval));
+                    found.Add(interval);
+                }
+            }
+
+            Assert.True(found.OrderBy(interval => interval.Start).SequenceEqual(tree));
+        }
+
+        private static (long At, long Length) Said(in Interval<Place> interval) => (interval.Value.At, interval.Length);
     }
 
     private readonly record struct Place(long At) : IIntervalValue<Place>
