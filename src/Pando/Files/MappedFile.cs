@@ -6,7 +6,7 @@ namespace Pando.Files;
 
 /// <summary>
 /// Something that address spaces can map: a file on a memory device (<see cref="DaxFile"/>) or in RAM
-/// (<see cref="MemoryFile"/>). It owns the page tables through which it is shown.
+/// (<see cref="MemoryFile"/>), also one of a kind of one's own (ProvidedFile, in Pando.Platforms). It owns the page tables through which it is shown.
 /// </summary>
 /// <remarks>
 /// <para>
@@ -143,6 +143,16 @@ public abstract partial class MappedFile : IDisposable
     internal virtual PageStatus Allocate(long offset) => PageStatus.Found;
 
     /// <summary>
+    /// Has the page at an offset made by whoever provides the file's pages, after <see cref="Find"/> has asked for it by
+    /// <see cref="PageStatus.MustProvide"/>. The caller keeps the file, holds no lock and is in no epoch.
+    /// </summary>
+    /// <returns>Found where it may be looked for again: it is there, or the layout has changed meanwhile.</returns>
+    internal virtual PageStatus ProvidePage(long offset) => PageStatus.Found;
+
+    /// <summary>Whether this thread is in a call of the file's that may not use the file, since it is made under the file's locks.</summary>
+    private protected virtual bool IsInCall => false;
+
+    /// <summary>
     /// Whether the page at an offset lies where other files lie too, so that it must be given storage of its own by
     /// <see cref="Allocate"/> before a store. True until the sequence moves.
     /// </summary>
@@ -167,8 +177,14 @@ public abstract partial class MappedFile : IDisposable
     }
 
     /// <summary>The same for somebody who only knows that the file existed a moment ago. False where it has ended.</summary>
+    /// <exception cref="InvalidOperationException">This thread is in a call of the file's that may not use it: it would wait for itself.</exception>
     internal bool TryAddUser()
     {
+        if (IsInCall)
+        {
+            throw new InvalidOperationException($"'{Name}' is being written back by this thread, which may not use the file meanwhile: it holds its locks.");
+        }
+
         int users = Volatile.Read(ref _users);
         while (users > 0)
         {

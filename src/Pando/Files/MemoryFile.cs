@@ -9,7 +9,7 @@ namespace Pando.Files;
 /// A file in RAM: a memfd, or shared anonymous memory. A page's frame is allocated, zeroed, at the first touch by
 /// anybody.
 /// </summary>
-public sealed class MemoryFile : MappedFile
+public class MemoryFile : MappedFile
 {
     // How many pages are taken away while others wait.
     private const int MostInPiece = 1024;
@@ -242,15 +242,8 @@ public sealed class MemoryFile : MappedFile
         }
 
         using var epoch = Store.Epochs.Enter();
-        long index = offset >> Geometry.EntryShift(_pageLevel);
-        if (!_pages.TryMake(index, out var cell))
+        if (TryGetPage(offset >> Geometry.EntryShift(_pageLevel), makes: false, out _))
         {
-            return Errno.ENOMEM;
-        }
-
-        if (Volatile.Read(ref _pages.At(cell)) != 0)
-        {
-            _pages.Release(index, cell);
             return Errno.EEXIST;
         }
 
@@ -258,16 +251,42 @@ public sealed class MemoryFile : MappedFile
             ? !Store.Frames.TryAllocate(FrameKind.FileData, zero: false, out var frame)
             : !Store.Frames.TryAllocateBlock(FrameKind.FileData, out frame))
         {
-            _pages.Release(index, cell);
             return Errno.ENOMEM;
         }
 
         Schedule.Reach(SchedulePoint.Bytes);
         contents.CopyTo(Store.Memory.Bytes(Store.Memory.AddressOf(frame), contents.Length));
+        var error = Put(offset, frame);
+        if (error != Errno.None)
+        {
+            Store.Frames.Free(frame);
+        }
+
+        return error;
+    }
+
+    /// <summary>
+    /// Makes a frame, or a block of 2 MiB, with its contents the page at an offset, where there is none. Under the invalidate lock, which keeps
+    /// the size, and inside an epoch.
+    /// </summary>
+    /// <returns>EEXIST if there is a page; EFAULT past the end; ENOMEM. Then the frame stays the caller's.</returns>
+    private protected Errno Put(long offset, Frame frame)
+    {
+        Epochs.AssertInside();
+        if (IsPastEnd(offset))
+        {
+            return Errno.EFAULT;
+        }
+
+        long index = offset >> Geometry.EntryShift(_pageLevel);
+        if (!_pages.TryMake(index, out var cell))
+        {
+            return Errno.ENOMEM;
+        }
+
         Schedule.Reach(SchedulePoint.EntryWrite, cell.Node.Word(cell.Index));
         if (Interlocked.CompareExchange(ref _pages.At(cell), (ulong)frame.Number, 0) != 0)
         {
-            Store.Frames.Free(frame);
             _pages.Release(index, cell);
             return Errno.EEXIST;
         }

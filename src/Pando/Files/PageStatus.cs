@@ -26,4 +26,7 @@ internal enum PageStatus
 
     /// <summary>A store goes to where the file has no storage of its own: it must be allocated first, which changes the layout.</summary>
     MustAllocate,
+
+    /// <summary>Whoever provides the file's pages must be asked for this one first, with nothing locked.</summary>
+    MustProvide,
 }

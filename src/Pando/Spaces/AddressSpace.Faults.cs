@@ -107,16 +107,30 @@ public sealed partial class AddressSpace
                 Epochs.AssertOutside();
 
                 // Others may undo what a handler has resolved, but not this many times in a row: it resolves nothing.
-                if (!asks || ++asked > MostQuestions || !open.Handler.Handle(this, open.Page, open.Kind, access))
+                kind = ++asked > MostQuestions ? FaultKind.BusError
+                    : open.Provider is { } file ? Provide(file, open.Offset)
+                    : asks && open.Handler!.Handle(this, open.Page, open.Kind, access) ? FaultKind.Spurious
+                    : FaultKind.BusError;
+                if (kind == FaultKind.Spurious)
                 {
-                    return FaultKind.BusError;
+                    continue;
                 }
             }
-            else if (kind != FaultKind.OutOfMemory || !shortage.MakesRoom())
+
+            if (kind != FaultKind.OutOfMemory || !shortage.MakesRoom())
             {
                 return kind;
             }
         }
+    }
+
+    /// <summary>Has a file's page provided. With nothing locked; Spurious where the fault may look again.</summary>
+    private static FaultKind Provide(MappedFile file, long offset)
+    {
+        // Whoever mapped it may have unmapped it since: the fault will see.
+        using var use = FileUse.Try(file, out bool ended);
+        var status = ended ? PageStatus.Found : file.ProvidePage(offset);
+        return status == PageStatus.Found ? FaultKind.Spurious : FailureFor(status);
     }
 
     /// <param name="address">The address.</param>
@@ -125,7 +139,7 @@ public sealed partial class AddressSpace
     /// <param name="purpose">What it is done for.</param>
     /// <param name="provided">The frame of a private page that a user-fault handler provides.</param>
     /// <param name="advanced">Bytes from the address on that are done with: more than 0 where the fault is resolved and nobody must be asked.</param>
-    /// <param name="question">What a user-fault handler must be asked before the fault can go on; null where it has ended.</param>
+    /// <param name="question">What a user-fault handler, or who provides the file's pages, must be asked before the fault can go on; null where it has ended.</param>
     /// <param name="keys">The protection-key rights of who accesses; a user-fault handler's own operations ask none.</param>
     private FaultKind Resolve(
         VirtualAddress address,
@@ -201,6 +215,9 @@ public sealed partial class AddressSpace
                     break;
                 case FaultStep.MustAskUser:
                     question = new Question(area.Traits.UserFaults!, fault.Question, address.AlignDown(area.File?.MappingAlignment ?? _geometry.PageSize));
+                    return FaultKind.Spurious;
+                case FaultStep.MustProvide:
+                    question = new Question(null, default, default, area.File, (long)address.Value + area.Delta);
                     return FaultKind.Spurious;
                 case FaultStep.MustAllocate:
                     var status = area.File!.Allocate((long)address.Value + area.Delta);
@@ -347,11 +364,13 @@ public sealed partial class AddressSpace
         Provide,
     }
 
-    /// <summary>What a user-fault handler is to be asked.</summary>
+    /// <summary>What a user-fault handler is to be asked; or a file's provider, for a page.</summary>
     /// <param name="Handler">The handler.</param>
     /// <param name="Kind">What for.</param>
     /// <param name="Page">The start of the page.</param>
-    private readonly record struct Question(IUserFaultHandler Handler, UserFaultKind Kind, VirtualAddress Page);
+    /// <param name="Provider">The file; then the rest says nothing.</param>
+    /// <param name="Offset">The page's offset in that file.</param>
+    private readonly record struct Question(IUserFaultHandler? Handler, UserFaultKind Kind, VirtualAddress Page, MappedFile? Provider = null, long Offset = 0);
 
     /// <summary>What one attempt to resolve a fault came to.</summary>
     private enum FaultStep
@@ -367,6 +386,9 @@ public sealed partial class AddressSpace
 
         /// <summary>The file must be given storage first.</summary>
         MustAllocate,
+
+        /// <summary>Whoever provides the file's pages must be asked first.</summary>
+        MustProvide,
 
         /// <summary>What was stored to the page must be made durable first, and the metadata that lead to it.</summary>
         MustCommit,

@@ -59,7 +59,12 @@ public sealed partial class AddressSpace
 
         if (page.Status != PageStatus.Found)
         {
-            return page.Status == PageStatus.MustAllocate ? FaultStep.MustAllocate : fault.Fail(FailureFor(page.Status));
+            return page.Status switch
+            {
+                PageStatus.MustAllocate => FaultStep.MustAllocate,
+                PageStatus.MustProvide => FaultStep.MustProvide,
+                _ => fault.Fail(FailureFor(page.Status)),
+            };
         }
 
         if (fault.CopiesOnWrite)
