@@ -14,9 +14,13 @@ internal static class Layering
     public static Layers Kvm { get; } = new("Pando.Kvm", "Pando.Kvm",
         ["Native", "Programs", "Physical", "Processor", "Guests", "Engine"]);
 
+    /// <summary>src/Pando.FileSystems: XFS and ext4 read from an image.</summary>
+    public static Layers FileSystems { get; } = new("Pando.FileSystems", "Pando.FileSystems",
+        ["", "Native", "Images", "Nodes", "Xfs", "Ext4", "Volumes"]);
+
     /// <summary>src/Pando.Linux: a live Linux.</summary>
     public static Layers Linux { get; } = new("Pando.Linux", "Pando.Linux",
         ["Text", "Snapshot", "Native", "Report", "Analysis", "Proc"]);
 
-    public static IReadOnlyList<Layers> All => [Library, Kvm, Linux];
+    public static IReadOnlyList<Layers> All => [Library, Kvm, FileSystems, Linux];
 }

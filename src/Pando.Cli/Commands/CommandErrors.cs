@@ -1,5 +1,6 @@
 using System.CommandLine;
 using Pando.Cli.Views;
+using Pando.FileSystems;
 using Pando.Linux.Analysis;
 using Pando.Linux.Snapshot;
 
@@ -32,7 +33,7 @@ internal static class CommandErrors
         {
             return action();
         }
-        catch (Exception e) when (e is ReportException or SnapshotException or IOException or UnauthorizedAccessException)
+        catch (Exception e) when (e is ReportException or SnapshotException or FileSystemException or IOException or UnauthorizedAccessException)
         {
             return Fail(e.Message);
         }

@@ -53,6 +53,25 @@ internal static unsafe class FileFacts
         return LibC.StatExtended(file, "", EmptyPath, ExtendedStatus.BasicStatus, &status) == 0 ? DeviceNumber.Of(status.DeviceMajor, status.DeviceMinor) : null;
     }
 
+    /// <summary>The device number of an ordinary file's file system; null if it is none, or cannot be opened.</summary>
+    public static uint? TryFileSystem(string path)
+    {
+        var file = LibC.Open(path, LibC.ReadOnly | LibC.CloseOnExec | LibC.NoWaiting);
+        if (file < 0)
+        {
+            return null;
+        }
+
+        try
+        {
+            return IsPlain(file) ? DeviceOf(file) : null;
+        }
+        finally
+        {
+            _ = LibC.Close(file);
+        }
+    }
+
     private static string Handle(string path)
     {
         foreach (var flags in (ReadOnlySpan<int>)[FollowLink | IdentityOnly, FollowLink])

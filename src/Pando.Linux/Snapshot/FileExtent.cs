@@ -7,6 +7,9 @@ public readonly record struct FileExtent(ulong Logical, ulong Physical, ulong Le
     /// <summary>FIEMAP_EXTENT_UNWRITTEN: allocated, but reads as zeros until written.</summary>
     public const uint Unwritten = 0x800;
 
+    /// <summary>FIEMAP_EXTENT_SHARED: other files have it too.</summary>
+    public const uint Shared = 0x2000;
+
     /// <summary>FIEMAP_EXTENT_UNKNOWN, DELALLOC, ENCODED, NOT_ALIGNED, DATA_INLINE: no place on the device that a
     /// page table could point at.</summary>
     public const uint NoPlace = 0x2 | 0x4 | 0x8 | 0x100 | 0x200;

@@ -27,6 +27,12 @@ public enum SmallPageReason
     /// <summary>The extent lies on the device at an address that differs from the file offset modulo 2 MiB.</summary>
     ExtentMisaligned,
 
+    /// <summary>The 2 MiB lie well, but a part of them was written before and a part not, which are two extents to the file system.</summary>
+    PartlyWritten,
+
+    /// <summary>The 2 MiB lie well, but a part of them is shared with other files (reflink) and a part not.</summary>
+    PartlyShared,
+
     /// <summary>A part of the 2 MiB lies on memory that has failed; the rest stays usable in small pages.</summary>
     Poisoned,
 

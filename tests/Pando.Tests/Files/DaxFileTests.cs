@@ -105,6 +105,7 @@ public sealed class DaxFileTests : IDisposable
             SmallPageReason.None, SmallPageReason.ExtentMisaligned, SmallPageReason.ExtentTooShort, SmallPageReason.Hole, SmallPageReason.EndOfFile,
             SmallPageReason.NotCongruent, SmallPageReason.Disabled, SmallPageReason.PrivateWrite, SmallPageReason.SmallTable, SmallPageReason.MappingEdge,
             SmallPageReason.FilePageSize, SmallPageReason.Poisoned, SmallPageReason.UserFaults,
+            SmallPageReason.PartlyWritten, SmallPageReason.PartlyShared, // WindowJudgeTests
         ];
         Assert.Equal(Enum.GetValues<SmallPageReason>(), tested.Order());
     }

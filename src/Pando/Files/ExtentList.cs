@@ -1,0 +1,25 @@
+namespace Pando.Files;
+
+/// <summary>Extents in a list, in the order of the file, which do not overlap. Found by halving: a large file has many.</summary>
+public readonly struct ExtentList(IReadOnlyList<PlacedExtent> extents) : IExtents
+{
+    /// <inheritdoc/>
+    public PlacedExtent FirstFrom(long offset)
+    {
+        int low = 0;
+        for (int high = extents.Count; low < high;)
+        {
+            int middle = (low + high) / 2;
+            if (extents[middle].FileEnd <= offset)
+            {
+                low = middle + 1;
+            }
+            else
+            {
+                high = middle;
+            }
+        }
+
+        return low < extents.Count ? extents[low] : default;
+    }
+}
