@@ -7,6 +7,7 @@ internal sealed record FileMap
 {
     public const long PmdLeaf = 2L << 20;
     public const long PudLeaf = 1L << 30;
+    private const long Page = 4096;
 
     public required string Path { get; init; }
 
@@ -68,6 +69,6 @@ internal sealed record FileMap
         };
 
         // A size so near to 2^63 has no whole window behind it, and no mapping either.
-        WindowTotals? Totals(long leaf) => size <= long.MaxValue - leaf ? WindowTotals.Of(extents, size, leaf, deviceStart) : null;
+        WindowTotals? Totals(long leaf) => size <= long.MaxValue - leaf ? WindowTotals.Of(extents, (size + Page - 1) & -Page, leaf, deviceStart) : null;
     }
 }

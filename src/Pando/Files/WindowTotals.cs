@@ -1,5 +1,3 @@
-using Pando.Hardware;
-
 namespace Pando.Files;
 
 /// <summary>How much of a file could be shown by leaves of one size.</summary>
@@ -25,18 +23,17 @@ public sealed record WindowTotals
 
     /// <summary>Counts the windows of a file. Takes time by the extents, not by the windows.</summary>
     /// <param name="extents">Where it lies, in the order of the file.</param>
-    /// <param name="fileSize">Bytes of the file; its last page counts as whole, as in Linux.</param>
-    /// <param name="leafSize">Bytes of a leaf: a power of two, at least 4 KiB.</param>
+    /// <param name="fileEnd">The first offset past the file's last page, which counts as whole.</param>
+    /// <param name="leafSize">Bytes of a leaf: a power of two.</param>
     /// <param name="deviceStart">The physical address at which the device begins.</param>
     /// <exception cref="ArgumentOutOfRangeException">A size that cannot be.</exception>
-    public static WindowTotals Of(IReadOnlyList<PlacedExtent> extents, long fileSize, long leafSize, ulong deviceStart = 0)
+    public static WindowTotals Of(IReadOnlyList<PlacedExtent> extents, long fileEnd, long leafSize, ulong deviceStart = 0)
     {
         ArgumentNullException.ThrowIfNull(extents);
-        ArgumentOutOfRangeException.ThrowIfNegative(fileSize);
-        ArgumentOutOfRangeException.ThrowIfGreaterThan(fileSize, long.MaxValue - leafSize);
-        ArgumentOutOfRangeException.ThrowIfLessThan(leafSize, Level.PageSize);
+        ArgumentOutOfRangeException.ThrowIfNegative(fileEnd);
+        ArgumentOutOfRangeException.ThrowIfLessThan(leafSize, 1);
+        ArgumentOutOfRangeException.ThrowIfGreaterThan(fileEnd, long.MaxValue - leafSize);
         var list = new ExtentList(extents);
-        long fileEnd = (fileSize + Level.PageSize - 1) & -Level.PageSize;
         var refused = new SortedDictionary<SmallPageReason, long>();
         var found = new long[Enum.GetValues<ExtentState>().Length];
         for (long start = 0; start < fileEnd;)
