@@ -3,13 +3,14 @@ using Pando.Files;
 namespace Pando.Tests.Model;
 
 /// <summary>What the model knows of a file: its size, which pages have storage, and its bytes.</summary>
+/// <param name="paging">The pages.</param>
 /// <param name="name">For messages.</param>
 /// <param name="size">Bytes.</param>
 /// <param name="device">Where the file's storage comes from, if it can run out.</param>
 /// <param name="storage">Which page of the device each page of the file has; null where storage never runs out.</param>
-internal sealed class ModelFile(string name, long size, ModelDevice? device, Dictionary<long, long>? storage)
+internal sealed class ModelFile(ModelPage paging, string name, long size, ModelDevice? device, Dictionary<long, long>? storage)
 {
-    private const long BlockPages = 512;
+    private long BlockPages => paging.InBlock;
 
     private Dictionary<long, byte[]> _contents = [];
     private Dictionary<long, long>? _storage = storage;
@@ -25,7 +26,7 @@ internal sealed class ModelFile(string name, long size, ModelDevice? device, Dic
     public bool IsClosed { get; set; }
 
     /// <summary>The first offset past the last page.</summary>
-    public long End => (Size + ModelPage.Size - 1) / ModelPage.Size * ModelPage.Size;
+    public long End => (Size + paging.Size - 1) / paging.Size * paging.Size;
 
     /// <summary>Whether an offset lies past the last page: a bus error.</summary>
     public bool IsPastEnd(long offset) => offset >= End;
@@ -56,7 +57,7 @@ internal sealed class ModelFile(string name, long size, ModelDevice? device, Dic
 
         // The file system of the engine's DAX files gives a whole 2 MiB where the hole and the device have room.
         long block = page / BlockPages * BlockPages;
-        if ((block + BlockPages) * ModelPage.Size <= Size
+        if ((block + BlockPages) * paging.Size <= Size
             && !Enumerable.Range(0, (int)BlockPages).Any(i => _storage.ContainsKey(block + i))
             && device!.Take(BlockPages, BlockPages) is >= 0 and var first)
         {
@@ -79,19 +80,19 @@ internal sealed class ModelFile(string name, long size, ModelDevice? device, Dic
         if (size < before)
         {
             Zero(size, End);
-            Drop(End / ModelPage.Size, long.MaxValue / ModelPage.Size);
+            Drop(End / paging.Size, long.MaxValue / paging.Size);
         }
         else
         {
             // What was stored past the end, in the page that the end cut, is no part of the file.
-            Zero(before, Math.Min(size, (before + ModelPage.Size - 1) / ModelPage.Size * ModelPage.Size));
+            Zero(before, Math.Min(size, (before + paging.Size - 1) / paging.Size * paging.Size));
         }
     }
 
     public void Punch(long offset, long length)
     {
-        long first = (offset + ModelPage.Size - 1) / ModelPage.Size;
-        long last = (offset + length) / ModelPage.Size;
+        long first = (offset + paging.Size - 1) / paging.Size;
+        long last = (offset + length) / paging.Size;
         Zero(offset, offset + length);
         Drop(first, last);
     }
@@ -99,8 +100,8 @@ internal sealed class ModelFile(string name, long size, ModelDevice? device, Dic
     /// <summary>Takes whole pages out, or puts a hole of whole pages in.</summary>
     public void Shift(long offset, long length, bool inserts)
     {
-        long from = offset / ModelPage.Size;
-        long pages = length / ModelPage.Size;
+        long from = offset / paging.Size;
+        long pages = length / paging.Size;
         if (!inserts)
         {
             Drop(from, from + pages);
@@ -116,9 +117,9 @@ internal sealed class ModelFile(string name, long size, ModelDevice? device, Dic
     /// <summary>Shows what another file shows; both go their own ways from here on.</summary>
     public void Clone(ModelFile source, long sourceOffset, long offset, long length)
     {
-        for (long i = 0; i < length / ModelPage.Size; i++)
+        for (long i = 0; i < length / paging.Size; i++)
         {
-            _contents[(offset / ModelPage.Size) + i] = [.. source.Read((sourceOffset / ModelPage.Size) + i)];
+            _contents[(offset / paging.Size) + i] = [.. source.Read((sourceOffset / paging.Size) + i)];
         }
     }
 
@@ -128,7 +129,7 @@ internal sealed class ModelFile(string name, long size, ModelDevice? device, Dic
         {
             for (int place = 0; place < ModelPage.Places; place++)
             {
-                long at = (page * ModelPage.Size) + (place * ModelPage.PlaceSize);
+                long at = (page * paging.Size) + (place * paging.PlaceSize);
                 bytes[place] = at >= start && at < end ? (byte)0 : bytes[place];
             }
         }

@@ -11,7 +11,7 @@ internal sealed partial class ModelSpace
 
     public Errno Protect(ulong address, long length, Rights rights, int key = -1)
     {
-        if (address % ModelPage.Size != 0)
+        if (paging.OffsetIn(address) != 0)
         {
             return Errno.EINVAL;
         }
@@ -47,7 +47,7 @@ internal sealed partial class ModelSpace
 
     public Errno Advise(ulong address, long length, Advice advice)
     {
-        if (address % ModelPage.Size != 0 || length < 0)
+        if (paging.OffsetIn(address) != 0 || length < 0)
         {
             return Errno.EINVAL;
         }
@@ -143,9 +143,9 @@ internal sealed partial class ModelSpace
 
     public Errno Lock(ulong address, long length, bool locked, bool onFault)
     {
-        ulong start = address / ModelPage.Size * ModelPage.Size;
+        ulong start = paging.StartOf(address);
         ulong end = address + (ulong)length;
-        end = (end + (ulong)ModelPage.Size - 1) / (ulong)ModelPage.Size * (ulong)ModelPage.Size;
+        end = (end + (ulong)paging.Size - 1) / (ulong)paging.Size * (ulong)paging.Size;
         if (length == 0 && start == end)
         {
             return Errno.None;

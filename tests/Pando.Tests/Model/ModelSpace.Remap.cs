@@ -12,7 +12,7 @@ internal sealed partial class ModelSpace
         bool leaves = (flags & RemapFlags.DontUnmap) != 0;
         ulong oldBytes = RoundUp(oldLength);
         ulong newBytes = RoundUp(newLength);
-        if (old % ModelPage.Size != 0 || newLength <= 0 || oldLength < 0 || (ulong)newLength > userEnd)
+        if (paging.OffsetIn(old) != 0 || newLength <= 0 || oldLength < 0 || (ulong)newLength > userEnd)
         {
             return new ModelRemap(Errno.EINVAL);
         }
@@ -20,7 +20,7 @@ internal sealed partial class ModelSpace
         if (isFixed || leaves)
         {
             bool overlaps = newAddress < old + oldBytes && old < newAddress + newBytes;
-            if (newAddress % ModelPage.Size != 0 || !IsUser(newAddress, newBytes) || !mayMove || (leaves && oldBytes != newBytes) || overlaps)
+            if (paging.OffsetIn(newAddress) != 0 || !IsUser(newAddress, newBytes) || !mayMove || (leaves && oldBytes != newBytes) || overlaps)
             {
                 return new ModelRemap(Errno.EINVAL);
             }

@@ -8,7 +8,7 @@ namespace Pando.Tests.Model;
 /// A process's memory as Linux's manual pages tell it, with neither tables nor faults: a list of areas, and the
 /// private pages that have been written. Slow and simple, so that it can be believed.
 /// </summary>
-internal sealed partial class ModelSpace(ulong userEnd, bool executeOnlyByKey, bool executeImpliesRead, int protectionKeys)
+internal sealed partial class ModelSpace(ModelPage paging, ulong userEnd, bool executeOnlyByKey, bool executeImpliesRead, int protectionKeys)
 {
     private const ulong Lowest = AddressSpace.LowestAddress;
 
@@ -35,7 +35,7 @@ internal sealed partial class ModelSpace(ulong userEnd, bool executeOnlyByKey, b
     /// </summary>
     public (Errno Error, ulong? Address) PlanMap(long length, long offset, bool hasFile, ulong address, MapPlacement placement)
     {
-        if (length == 0 || offset % ModelPage.Size != 0)
+        if (length == 0 || offset % paging.Size != 0)
         {
             return (Errno.EINVAL, null);
         }
@@ -59,7 +59,7 @@ internal sealed partial class ModelSpace(ulong userEnd, bool executeOnlyByKey, b
                 return (Errno.ENOMEM, null);
             }
 
-            if (address % ModelPage.Size != 0)
+            if (paging.OffsetIn(address) != 0)
             {
                 return (Errno.EINVAL, null);
             }
@@ -72,7 +72,7 @@ internal sealed partial class ModelSpace(ulong userEnd, bool executeOnlyByKey, b
             return placement == MapPlacement.FixedNoReplace && !IsFree(address, bytes) ? (Errno.EEXIST, null) : (Errno.None, address);
         }
 
-        ulong hint = address / ModelPage.Size * ModelPage.Size;
+        ulong hint = paging.StartOf(address);
         if (hint != 0)
         {
             hint = Math.Max(hint, Lowest);
@@ -87,7 +87,7 @@ internal sealed partial class ModelSpace(ulong userEnd, bool executeOnlyByKey, b
 
     /// <summary>Whether a range that the engine chose is one that it may choose.</summary>
     public bool MayChoose(ulong address, long length) =>
-        address % ModelPage.Size == 0 && address >= Lowest && address + RoundUp(length) <= userEnd && IsFree(address, RoundUp(length));
+        paging.OffsetIn(address) == 0 && address >= Lowest && address + RoundUp(length) <= userEnd && IsFree(address, RoundUp(length));
 
     public void Map(ModelArea area)
     {
@@ -98,7 +98,7 @@ internal sealed partial class ModelSpace(ulong userEnd, bool executeOnlyByKey, b
 
     public Errno Unmap(ulong address, long length)
     {
-        if (address % ModelPage.Size != 0 || length <= 0 || address >= userEnd || RoundUp(length) > userEnd - address)
+        if (paging.OffsetIn(address) != 0 || length <= 0 || address >= userEnd || RoundUp(length) > userEnd - address)
         {
             return Errno.EINVAL;
         }
@@ -110,7 +110,7 @@ internal sealed partial class ModelSpace(ulong userEnd, bool executeOnlyByKey, b
     public ModelSpace Fork()
     {
         // Locks and user-fault handlers are not inherited.
-        var child = new ModelSpace(userEnd, executeOnlyByKey, executeImpliesRead, protectionKeys)
+        var child = new ModelSpace(paging, userEnd, executeOnlyByKey, executeImpliesRead, protectionKeys)
         {
             ExecuteOnlyKey = ExecuteOnlyKey,
             Areas = [.. Areas.Where(area => (area.Flags & AreaFlags.DontFork) == 0).Select(area => area with { Flags = area.Flags & ~(AnyLock | AreaTraits.AnyUserFault) })],
@@ -152,7 +152,7 @@ internal sealed partial class ModelSpace(ulong userEnd, bool executeOnlyByKey, b
             return Touch.NotAllowed;
         }
 
-        ulong page = address / ModelPage.Size * ModelPage.Size;
+        ulong page = paging.StartOf(address);
         long offset = area.Offset + (long)(page - area.Start);
         if (area.File is { } file && file.IsPastEnd(offset))
         {
@@ -166,14 +166,14 @@ internal sealed partial class ModelSpace(ulong userEnd, bool executeOnlyByKey, b
 
         if (area.Shared)
         {
-            if (!area.File!.TryAllocate(offset / ModelPage.Size))
+            if (!area.File!.TryAllocate(offset / paging.Size))
             {
                 return Touch.BusError;
             }
 
             if (value is { } stored)
             {
-                area.File.Write(offset / ModelPage.Size, ModelPage.PlaceOf(address), stored);
+                area.File.Write(offset / paging.Size, paging.PlaceOf(address), stored);
             }
 
             return Touch.Allowed;
@@ -182,12 +182,12 @@ internal sealed partial class ModelSpace(ulong userEnd, bool executeOnlyByKey, b
         // The first store to a private page takes a copy of what it shows at that moment.
         if (!_privatePages.TryGetValue(page, out byte[]? bytes))
         {
-            _privatePages[page] = bytes = area.File is { } source ? [.. source.Read(offset / ModelPage.Size)] : new byte[ModelPage.Places];
+            _privatePages[page] = bytes = area.File is { } source ? [.. source.Read(offset / paging.Size)] : new byte[ModelPage.Places];
         }
 
         if (value is { } own)
         {
-            bytes[ModelPage.PlaceOf(address)] = own;
+            bytes[paging.PlaceOf(address)] = own;
         }
 
         return Touch.Allowed;
@@ -197,20 +197,20 @@ internal sealed partial class ModelSpace(ulong userEnd, bool executeOnlyByKey, b
     public byte Read(ulong address)
     {
         var area = Find(address)!.Value;
-        ulong page = address / ModelPage.Size * ModelPage.Size;
-        int place = ModelPage.PlaceOf(address);
+        ulong page = paging.StartOf(address);
+        int place = paging.PlaceOf(address);
         if (!area.Shared && _privatePages.TryGetValue(page, out byte[]? bytes))
         {
             return bytes[place];
         }
 
-        return area.File is { } file ? file.Read((area.Offset + (long)(page - area.Start)) / ModelPage.Size)[place] : (byte)0;
+        return area.File is { } file ? file.Read((area.Offset + (long)(page - area.Start)) / paging.Size)[place] : (byte)0;
     }
 
     /// <summary>Touches every page of a range in order; where it cannot go on, says where and why.</summary>
     public (Touch Outcome, ulong At) Populate(ulong start, ulong end, AccessKind access)
     {
-        for (ulong page = start; page < end; page += (ulong)ModelPage.Size)
+        for (ulong page = start; page < end; page += (ulong)paging.Size)
         {
             var outcome = Access(page, access);
             if (outcome != Touch.Allowed)
@@ -222,7 +222,7 @@ internal sealed partial class ModelSpace(ulong userEnd, bool executeOnlyByKey, b
         return (Touch.Allowed, start);
     }
 
-    private static ulong RoundUp(long length) => ((ulong)length + (ulong)ModelPage.Size - 1) / (ulong)ModelPage.Size * (ulong)ModelPage.Size;
+    private ulong RoundUp(long length) => ((ulong)length + (ulong)paging.Size - 1) / (ulong)paging.Size * (ulong)paging.Size;
 
     private bool IsFree(ulong start, ulong length) => !Areas.Any(area => area.Start < start + length && start < area.End);
 

@@ -1,3 +1,4 @@
+using System.Numerics;
 using Pando.Hardware;
 using Pando.Spaces;
 
@@ -24,12 +25,12 @@ internal sealed partial class RandomRun
         < 32 => _random.Next(8) == 0 ? new ClearAll(space) : new ReclaimAll(),
         < 36 => Resize(world),
         < 41 => new Punch(_random.Next(World.Files), Offset(), _random.Next(3) == 0 ? _random.Next(1, 20000) : Length()),
-        < 43 => new Shift(_random.Next(3), Offset() & -4096, _random.Next(1, 1500) * 4096L, _random.Next(2) == 0),
+        < 43 => new Shift(_random.Next(3), Offset() & -_page, _random.Next(1, 1500) * _page, _random.Next(2) == 0),
         < 45 => Clone(),
         < 48 => new SyncFile(_random.Next(World.Files), _random.Next(2) == 0 ? 0 : Offset(), _random.Next(2) == 0 ? 1L << 40 : Length()),
         48 => new TakeKey(space, Rights.ReadWrite),
         49 => _random.Next(4) == 0 ? new GiveKey(space, _random.Next(-1, 17)) : new TakeKey(space, Rights.ReadWrite),
-        _ => new MigrateAt(_random.Next(0, 4096) * 4096L, _random.Next(1, 600) * 4096L),
+        _ => new MigrateAt(_random.Next(0, 4096) * _page, _random.Next(1, 600) * _page),
     };
 
     private ProtectAt Protect(World world, int space)
@@ -82,7 +83,7 @@ internal sealed partial class RandomRun
             1 => _random.Next(4) == 0 ? 0 : room,
             _ => room,
         };
-        long renewed = _random.Next(4) switch { 0 => Length(), 1 => Math.Max(4096, old / 2), _ => Math.Max(4096, old) };
+        long renewed = _random.Next(4) switch { 0 => Length(), 1 => Math.Max(_page, old / 2), _ => Math.Max(_page, old) };
         var flags = _random.Next(8) switch
         {
             < 1 => RemapFlags.None,
@@ -96,10 +97,10 @@ internal sealed partial class RandomRun
         }
 
         // What is locked is faulted in at once: not a gigabyte of it.
-        renewed = (area.Flags & AreaFlags.Locked) != 0 ? Math.Min(renewed, Math.Max(4096, Math.Min(old, 8L << 20))) : renewed;
+        renewed = (area.Flags & AreaFlags.Locked) != 0 ? Math.Min(renewed, Math.Max(_page, Math.Min(old, 8L << 20))) : renewed;
 
         // Often a place in line with the old one, so that slots can move as they are.
-        ulong target = _random.Next(2) == 0 ? Address() : start + ((ulong)_random.Next(1, 5) << (_random.Next(2) == 0 ? 21 : 30));
+        ulong target = _random.Next(2) == 0 ? Address() : start + ((ulong)_random.Next(1, 5) << (BitOperations.Log2(_random.Next(2) == 0 ? _large : _larger)));
         bool named = (flags & RemapFlags.DontUnmap) == 0 || _random.Next(2) == 0;
         return new RemapAt(space, start, old, renewed, flags, named ? target : 0);
     }
@@ -113,26 +114,26 @@ internal sealed partial class RandomRun
         ulong start = _random.Next(3) == 0 ? InArea(areas[first]) : areas[first].Start;
         ulong end = _random.Next(4) switch
         {
-            0 => InArea(areas[last]) + Kibi4,
-            1 => areas[last].End + ((ulong)_random.Next(1, 4) * Kibi4),
+            0 => InArea(areas[last]) + (ulong)_page,
+            1 => areas[last].End + ((ulong)_random.Next(1, 4) * (ulong)_page),
             _ => areas[last].End,
         };
 
         // Now and then it begins in a gap, which is an error.
-        start = _random.Next(20) == 0 ? start - Kibi4 : start;
-        long length = (long)(Math.Max(end, start + Kibi4) - start);
-        ulong span = _random.Next(4) switch { 0 => Gibi512, 1 => Gibi, 2 => Mebi2, _ => Kibi4 };
+        start = _random.Next(20) == 0 ? start - (ulong)_page : start;
+        long length = (long)(Math.Max(end, start + (ulong)_page) - start);
+        ulong span = _random.Next(4) switch { 0 => _largest, 1 => _larger, 2 => _large, _ => (ulong)_page };
         ulong beyond = (((ulong)length / span) + (ulong)_random.Next(1, 3)) * span;
         ulong target = _random.Next(4) switch
         {
             0 => Address(),
-            1 when start > beyond + Arena => start - beyond,
+            1 when start > beyond + _arena => start - beyond,
             _ => start + beyond,
         };
         return _random.Next(6) switch
         {
-            0 => new RemapAt(space, start, length, _random.Next(1, 5) * 4096L, RemapFlags.None, 0),
-            1 => new RemapAt(space, start, length, _random.Next(1, 5) * 4096L, RemapFlags.MayMove | RemapFlags.Fixed, target),
+            0 => new RemapAt(space, start, length, _random.Next(1, 5) * _page, RemapFlags.None, 0),
+            1 => new RemapAt(space, start, length, _random.Next(1, 5) * _page, RemapFlags.MayMove | RemapFlags.Fixed, target),
             2 => new RemapAt(space, start, length, length, RemapFlags.MayMove | RemapFlags.Fixed | RemapFlags.DontUnmap, target),
             _ => new RemapAt(space, start, length, length, RemapFlags.MayMove | RemapFlags.Fixed, target),
         };
@@ -141,7 +142,7 @@ internal sealed partial class RandomRun
     private AdviseAt Advise(World world, int space)
     {
         var advice = Advices[_random.Next(Advices.Length)];
-        long length = advice is Advice.PopulateRead or Advice.PopulateWrite ? _random.Next(1, 40) * 4096L : Length();
+        long length = advice is Advice.PopulateRead or Advice.PopulateWrite ? _random.Next(1, 40) * _page : Length();
         return new AdviseAt(space, Place(world, space), length, advice);
     }
 
@@ -151,12 +152,12 @@ internal sealed partial class RandomRun
         long size = world.FileAt(file).Size;
         long renewed = _random.Next(4) switch
         {
-            0 => size + _random.Next(-300, 300) * 4096L,
+            0 => size + _random.Next(-300, 300) * _page,
             1 => _random.Next(0, 16 << 20),
-            2 => (size & -(2L << 20)) + _random.Next(-1, 3) * (2L << 20),
+            2 => (size & -(long)_large) + _random.Next(-1, 3) * (long)_large,
             _ => size + _random.Next(-9000, 9000),
         };
-        return new Resize(file, Math.Clamp(renewed, 0, 4L << 30));
+        return new Resize(file, Math.Clamp(renewed, 0, _format == ModelFormat.LargeGranule ? (long)_larger + (long)(4 * _large) : (long)(4 * _larger)));
     }
 
     /// <summary>Between the two files of the large device, or within one of them.</summary>
@@ -164,7 +165,7 @@ internal sealed partial class RandomRun
     {
         int source = _random.Next(2) == 0 ? 0 : 5;
         int file = _random.Next(2) == 0 ? 0 : 5;
-        return new Clone(source, Offset() & -4096, file, Offset() & -4096, _random.Next(1, source == 5 || file == 5 ? 11 : 1200) * 4096L);
+        return new Clone(source, Offset() & -_page, file, Offset() & -_page, _random.Next(1, source == 5 || file == 5 ? 11 : 1200) * _page);
     }
 
     private ulong Place(World world, int space)
@@ -177,8 +178,8 @@ internal sealed partial class RandomRun
     {
         0 => _random.Next(0, 20000),
         1 => _random.Next(0, 16 << 20),
-        2 => _random.Next(0, 8) * (2L << 20),
-        3 => _random.Next(0, 2048) * 4096L,
+        2 => _random.Next(0, 8) * (long)_large,
+        3 => _random.Next(0, 2048) * _page,
         _ => 0,
     };
 #pragma warning restore CA5394

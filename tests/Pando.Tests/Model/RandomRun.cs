@@ -4,26 +4,45 @@ using Pando.Spaces;
 namespace Pando.Tests.Model;
 
 /// <summary>Makes up operations from a seed: it looks at the model's areas, so that most of them hit something.</summary>
-internal sealed partial class RandomRun(int seed, bool toyFormat = false)
+internal sealed partial class RandomRun(int seed, ModelFormat format = ModelFormat.X64)
 {
-    private const ulong Kibi4 = 4096;
-    private const ulong Mebi2 = 2UL << 20;
-    private const ulong Gibi = 1UL << 30;
-    private const ulong Gibi512 = 1UL << 39;
+    private static readonly WorldOptions s_x64 = new(4, SharingLevels.All, true);
+    private static readonly WorldOptions s_largeGranule = s_x64 with { Format = ModelFormat.LargeGranule };
 
-    // Where mappings are put: at and around the edges of the spans of tables of every level.
-    private const ulong Arena = 64 * Gibi512;
+    private readonly ModelFormat _format = format;
+    private readonly ModelPage _paging = ShapeOf(format).Page;
+    private readonly long _page = ShapeOf(format).Page.Size;
+    private readonly ulong _large = (ulong)ShapeOf(format).Large;
+    private readonly ulong _larger = (ulong)ShapeOf(format).Larger;
+    private readonly ulong _largest = LargestOf(format);
+    private readonly ulong _arena = ArenaOf(format);
+    private readonly ulong[] _anchors = AnchorsOf(format);
+    private readonly long[] _residues = ResiduesOf(ShapeOf(format).Page.Size, ShapeOf(format).Large);
 
-    private static readonly ulong[] Anchors =
-    [
-        Arena, Arena + Mebi2, Arena + (2 * Mebi2), Arena + (3 * Mebi2), Arena + (5 * Mebi2), Arena + Gibi - Mebi2, Arena + Gibi, Arena + Gibi + (2 * Mebi2),
-        Arena + (2 * Gibi), Arena + Gibi512, Arena + Gibi512 + Gibi, Arena + (2 * Gibi512),
-    ];
+    private static WorldOptions ShapeOf(ModelFormat format) => format == ModelFormat.LargeGranule ? s_largeGranule : s_x64;
 
-    // The same in a space of 256 GiB; there is no span of 512 GiB.
-    private static readonly ulong[] SmallAnchors = [.. Anchors.Select(anchor => (64 * Gibi) + ((anchor - Arena) % Gibi512) + ((anchor - Arena) / Gibi512 * 16 * Gibi))];
+    // What a PUD table spans, where there is one below the root.
+    private static ulong LargestOf(ModelFormat format) => format == ModelFormat.LargeGranule ? 1UL << 44 : 1UL << 39;
 
-    private static readonly long[] Residues = [0, 0, 0, 0, 4096, 8192, 0x10000, 0x100000, 0x1ff000, -4096, -8192, -0x100000];
+    private static ulong ArenaOf(ModelFormat format) => format switch
+    {
+        ModelFormat.NoSlotRights => 1UL << 36,
+        ModelFormat.LargeGranule => 1UL << 45,
+        _ => 1UL << 45,
+    };
+
+    // Where mappings are put: at and around the edges of the spans of tables of every level. (There is no span of 512 GiB in a space of 256 GiB.)
+    private static ulong[] AnchorsOf(ModelFormat format)
+    {
+        ulong large = (ulong)ShapeOf(format).Large;
+        ulong larger = (ulong)ShapeOf(format).Larger;
+        ulong far = format == ModelFormat.NoSlotRights ? 1UL << 34 : LargestOf(format);
+        ulong[] distances = [0, large, 2 * large, 3 * large, 5 * large, larger - large, larger, larger + (2 * large), 2 * larger, far, far + larger, 2 * far];
+        return [.. distances.Select(distance => ArenaOf(format) + distance)];
+    }
+
+    private static long[] ResiduesOf(long page, long large) =>
+        [0, 0, 0, 0, page, 2 * page, 16 * page, 256 * page, large - page, -page, -2 * page, -256 * page];
 
     private static readonly SharingLevels[] Sharings =
     [
@@ -33,13 +52,12 @@ internal sealed partial class RandomRun(int seed, bool toyFormat = false)
 
 #pragma warning disable CA5394 // A test wants a sequence that it can have again, not one that nobody can guess.
     private readonly Random _random = new(seed);
-    private readonly bool _toy = toyFormat;
-
+    
     /// <summary>The world of the seed.</summary>
     public WorldOptions Options()
     {
         int levels = _random.Next(3) == 0 ? 5 : 4;
-        return new WorldOptions(_toy ? 3 : levels, Sharings[_random.Next(Sharings.Length)], _random.Next(4) != 0, _random.Next(2) == 0, _random.Next(2) == 0 && !_toy);
+        return new WorldOptions(_format == ModelFormat.X64 ? levels : 3, Sharings[_random.Next(Sharings.Length)], _random.Next(4) != 0, _random.Next(2) == 0, _random.Next(2) == 0 && _format == ModelFormat.X64, _format);
     }
 
     /// <summary>The next operation for a world.</summary>
@@ -84,10 +102,10 @@ internal sealed partial class RandomRun(int seed, bool toyFormat = false)
         // Mostly in line with the address, so that mappings of several processes, and pieces of one, belong together.
         long offset = _random.Next(10) switch
         {
-            < 5 => (long)(address & (Gibi - 1)) & -4096,
-            < 7 => (long)(address & (Mebi2 - 1)) & -4096,
+            < 5 => (long)(address & (_larger - 1)) & -_page,
+            < 7 => (long)(address & (_large - 1)) & -_page,
             < 8 => 0,
-            _ => _random.Next(0, 4096) * 4096L,
+            _ => _random.Next(0, 4096) * _page,
         };
 
         // Pieces that continue what is there.
@@ -97,7 +115,7 @@ internal sealed partial class RandomRun(int seed, bool toyFormat = false)
             var area = areas[_random.Next(areas.Count)];
             int known = Enumerable.Range(0, World.Files).FirstOrDefault(i => area.File is not null && world.FileAt(i) == area.File, -1);
             bool before = _random.Next(3) == 0;
-            ulong at = before ? area.Start - Kibi4 : _random.Next(2) == 0 ? area.End : InArea(area);
+            ulong at = before ? area.Start - (ulong)_page : _random.Next(2) == 0 ? area.End : InArea(area);
             long continued = area.Offset + (long)(at - area.Start);
             if (continued >= 0 && at >= AddressSpace.LowestAddress && (known >= 0 || area.File is null))
             {
@@ -124,7 +142,7 @@ internal sealed partial class RandomRun(int seed, bool toyFormat = false)
             < 11 => Rights.Write,
             _ => _random.Next(2) == 0 ? Rights.None : Rights.Execute,
         };
-        var populate = length > 3L << 20 ? PopulateKind.None : _random.Next(8) switch
+        var populate = length > 768 * _page ? PopulateKind.None : _random.Next(8) switch
         {
             0 => PopulateKind.Read,
             1 => PopulateKind.Write,
@@ -144,7 +162,7 @@ internal sealed partial class RandomRun(int seed, bool toyFormat = false)
 
         var area = world.AreasOf(other)[_random.Next(world.AreasOf(other).Count)];
         int file = Enumerable.Range(0, World.Files).FirstOrDefault(i => area.File is not null && world.FileAt(i) == area.File, -1);
-        ulong shift = _random.Next(4) switch { 0 => Gibi512, 1 => Gibi, _ => 0 };
+        ulong shift = _random.Next(4) switch { 0 => _largest, 1 => _larger, _ => 0 };
         return file < 0 ? null : new MapAt(
             space, file, area.Offset, (long)(area.End - area.Start), area.Rights, _random.Next(5) == 0 ? !area.Shared : area.Shared,
             MapPlacement.Fixed, Math.Min(area.Start, 1UL << 46) + shift, PopulateKind.None);
@@ -156,14 +174,14 @@ internal sealed partial class RandomRun(int seed, bool toyFormat = false)
         0 => (address, 0, offset),
         1 => (address + 1, length, offset),
         2 => (address, length, offset + 1),
-        3 => ((1UL << 47) - 8192, 4096, offset),
-        4 => ((1UL << 47) - 8192, 8192, offset),
+        3 => ((1UL << (_format == ModelFormat.LargeGranule ? 48 : 47)) - (2 * (ulong)_page), _page, offset),
+        4 => ((1UL << (_format == ModelFormat.LargeGranule ? 48 : 47)) - (2 * (ulong)_page), 2 * _page, offset),
         5 => (0x1000, length, offset),
-        6 => (0x10000, 4096, offset),
+        6 => (0x10000, _page, offset),
         7 => (address, 1L << 62, offset),
         8 => (address, length, long.MaxValue - 4095),
         9 => ((1UL << 56) - 4096 - (1 << 20), 1 << 20, offset),
-        10 => (address, length, -4096),
+        10 => (address, length, -_page),
         11 => (address, -1, offset),
         12 => (address, long.MinValue + length, offset),
         13 => (address, -(long)address, offset),
@@ -180,7 +198,7 @@ internal sealed partial class RandomRun(int seed, bool toyFormat = false)
             {
                 0 => new UnmapAt(space, area.Start, (long)(area.End - area.Start)),
                 1 => new UnmapAt(space, area.Start, (long)Math.Min(area.End - area.Start, (ulong)Length())),
-                2 => new UnmapAt(space, InArea(area), (long)Mebi2),
+                2 => new UnmapAt(space, InArea(area), (long)_large),
                 _ => new UnmapAt(space, InArea(area), Length()),
             };
         }
@@ -193,47 +211,47 @@ internal sealed partial class RandomRun(int seed, bool toyFormat = false)
         var areas = world.AreasOf(space);
         ulong address = areas.Count > 0 && _random.Next(12) != 0 ? InArea(areas[_random.Next(areas.Count)]) : Address();
         var access = _random.Next(8) switch { < 3 => AccessKind.Read, < 7 => AccessKind.Write, _ => AccessKind.Execute };
-        return new TouchAt(space, address + (ulong)(_random.Next(ModelPage.Places) * ModelPage.PlaceSize), access, (byte)_random.Next(1, 256));
+        return new TouchAt(space, address + (ulong)(_random.Next(ModelPage.Places) * _paging.PlaceSize), access, (byte)_random.Next(1, 256));
     }
 
     private PopulateAt Populate(World world, int space)
     {
         var areas = world.AreasOf(space);
         ulong address = areas.Count > 0 && _random.Next(12) != 0 ? InArea(areas[_random.Next(areas.Count)]) : Address();
-        long length = (_random.Next(10) == 0 ? _random.Next(1, 1300) : _random.Next(1, 20)) * 4096L;
+        long length = (_random.Next(10) == 0 ? _random.Next(1, 1300) : _random.Next(1, 20)) * _page;
         return new PopulateAt(space, address, length, _random.Next(2) == 0 ? AccessKind.Read : AccessKind.Write);
     }
 
     private ulong Address()
     {
-        ulong anchor = (_toy ? SmallAnchors : Anchors)[_random.Next(Anchors.Length)] + (ulong)Residues[_random.Next(Residues.Length)];
-        return _random.Next(3) == 0 ? anchor + ((ulong)_random.Next(8) * Kibi4) : anchor;
+        ulong anchor = _anchors[_random.Next(_anchors.Length)] + (ulong)_residues[_random.Next(_residues.Length)];
+        return _random.Next(3) == 0 ? anchor + ((ulong)_random.Next(8) * (ulong)_page) : anchor;
     }
 
     /// <summary>A page of an area, mostly near one of its ends or near an edge of a span.</summary>
     private ulong InArea(ModelArea area)
     {
-        ulong pages = (area.End - area.Start) / Kibi4;
+        ulong pages = (area.End - area.Start) / (ulong)_page;
         ulong page = _random.Next(4) switch
         {
             0 => (ulong)_random.Next((int)Math.Min(pages, 4)),
             1 => pages - 1 - (ulong)_random.Next((int)Math.Min(pages, 4)),
             2 => (ulong)_random.NextInt64((long)pages),
-            _ => Math.Min(pages - 1, ((((area.Start / Mebi2) + 1 + (ulong)_random.Next(3)) * Mebi2) - area.Start) / Kibi4),
+            _ => Math.Min(pages - 1, ((((area.Start / _large) + 1 + (ulong)_random.Next(3)) * _large) - area.Start) / (ulong)_page),
         };
-        return area.Start + (page * Kibi4);
+        return area.Start + (page * (ulong)_page);
     }
 
     private long Length() => _random.Next(20) switch
     {
-        < 6 => _random.Next(1, 9) * 4096L,
+        < 6 => _random.Next(1, 9) * _page,
         < 7 => _random.Next(1, 20000),
-        < 12 => (_random.Next(1, 4) * (long)Mebi2) + Residues[_random.Next(Residues.Length - 3)],
-        < 14 => _random.Next(1, 4) * (long)Mebi2,
-        < 16 => (long)Gibi + Residues[_random.Next(Residues.Length)],
-        < 18 => (_random.Next(1, 4) * (long)Gibi),
-        < 19 => (long)Gibi + (long)Mebi2,
-        _ => _random.Next(12) == 0 ? (long)Gibi512 + (Residues[_random.Next(Residues.Length)] * 3) : 4096,
+        < 12 => (_random.Next(1, 4) * (long)_large) + _residues[_random.Next(_residues.Length - 3)],
+        < 14 => _random.Next(1, 4) * (long)_large,
+        < 16 => (long)_larger + _residues[_random.Next(_residues.Length)],
+        < 18 => (_random.Next(1, 4) * (long)_larger),
+        < 19 => (long)_larger + (long)_large,
+        _ => _random.Next(12) == 0 ? (long)_largest + (_residues[_random.Next(_residues.Length)] * 3) : _page,
     };
 #pragma warning restore CA5394
 }

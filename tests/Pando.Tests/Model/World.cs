@@ -17,8 +17,6 @@ internal sealed partial class World : IDisposable
     public const int Spaces = 4;
     public const int Files = 6;
 
-    private const long Mebi = 1L << 20;
-
     private readonly WorldOptions _options;
     private readonly ITranslator _translator;
     private readonly RememberingCache _cache;
@@ -35,9 +33,14 @@ internal sealed partial class World : IDisposable
         _options = options;
         Machine = new Machine(new MachineOptions
         {
-            Ram = 2048 * Mebi,
-            Format = options.Levels switch { 3 => ToyRiscV.Sv39, 4 => X64Format.FourLevels, _ => X64Format.FiveLevels },
-            MarksByFault = options.Levels == 3,
+            Ram = options.Page.Size << 19,
+            Format = options.Format switch
+            {
+                ModelFormat.NoSlotRights => ToyRiscV.Sv39,
+                ModelFormat.LargeGranule => ToyLargeGranule.Instance,
+                _ => options.Levels == 4 ? X64Format.FourLevels : X64Format.FiveLevels,
+            },
+            MarksByFault = options.Format == ModelFormat.NoSlotRights,
             Sharing = options.Sharing,
             LargePages = options.LargePages,
             ExecuteOnlyByKey = options.ExecuteOnlyByKey,
@@ -49,6 +52,8 @@ internal sealed partial class World : IDisposable
     }
 
     public Machine Machine { get; }
+
+    public WorldOptions Options => _options;
 
     /// <summary>A test's hook: called after each operation, before the comparison; it may damage the engine.</summary>
     public Action<World, int>? AfterStep { get; set; }
@@ -104,7 +109,7 @@ internal sealed partial class World : IDisposable
             case Create create when !Has(create.Space):
                 _engine[create.Space] = Machine.CreateSpace();
                 _engine[create.Space]!.MarkLoadedOn(_processor);
-                _model[create.Space] = new ModelSpace(Machine.Format.Geometry.UserEnd.Value, _options.ExecuteOnlyByKey, _options.ExecuteImpliesRead, Machine.Format.ProtectionKeys);
+                _model[create.Space] = new ModelSpace(_options.Page, Machine.Format.Geometry.UserEnd.Value, _options.ExecuteOnlyByKey, _options.ExecuteImpliesRead, Machine.Format.ProtectionKeys);
                 break;
             case MapAt map when Has(map.Space) && (map.File < 0 || IsOpen(map.File)):
                 Map(map);
@@ -232,10 +237,10 @@ internal sealed partial class World : IDisposable
             throw new MismatchException($"the engine chose 0x{start:x}, which is not free or not allowed");
         }
 
-        long length = (map.Length + ModelPage.Size - 1) / ModelPage.Size * ModelPage.Size;
+        long length = (map.Length + _options.Page.Size - 1) / _options.Page.Size * _options.Page.Size;
         if (file is null && map.Shared)
         {
-            file = new ModelFile("shared anonymous memory", length, null, null)
+            file = new ModelFile(_options.Page, "shared anonymous memory", length, null, null)
             {
                 Engine = _engine[map.Space]!.Areas.Single(area => area.Range.Contains(result.Address)).File,
             };
@@ -299,7 +304,7 @@ internal sealed partial class World : IDisposable
         var (outcome, at) = _model[populate.Space]!.Populate(populate.Address, end, populate.Access);
         Same(outcome, OutcomeOf(result.Kind), $"the outcome ({result.Kind})");
         Same($"0x{at:x}", $"0x{result.Address.Value:x}", "where populating ended");
-        for (ulong page = populate.Address; outcome == Touch.Allowed && page < end; page += (ulong)ModelPage.Size)
+        for (ulong page = populate.Address; outcome == Touch.Allowed && page < end; page += (ulong)_options.Page.Size)
         {
             if (_translator.Translate(_engine[populate.Space]!, new VirtualAddress(page), populate.Access) is null)
             {
@@ -346,10 +351,13 @@ internal sealed partial class World : IDisposable
 
     private ModelFile[] MakeFiles()
     {
-        const long Gibi = 1L << 30;
-        var large = _large = AddDevice(8 * Gibi);
-        var small = AddDevice(24 * Mebi);
-        var tight = AddDevice(5 * Mebi);
+        // Half of what a large leaf shows: 1 MiB of x86-64.
+        long unit = _options.Large / 2;
+        long page = _options.Page.Size;
+        long most = _options.Format == ModelFormat.LargeGranule ? _options.Larger + (2 * unit) : 3 * _options.Larger;
+        var large = _large = AddDevice(most + (_options.Format == ModelFormat.LargeGranule ? 1L << 40 : 5 * _options.Larger));
+        var small = AddDevice(24 * unit);
+        var tight = AddDevice(5 * unit);
 
         // Changes of these files are made in pieces.
         (large.MostInPiece, small.MostInPiece, tight.MostInPiece) = (2, 1, 3);
@@ -357,36 +365,36 @@ internal sealed partial class World : IDisposable
         // Device offsets of the pieces of a file that is cut up: in line, out of line by one page, a hole, too short.
         FileExtent[] pieces =
         [
-            new(0, 0, 2 * Mebi),
-            new(2 * Mebi, 4 * Mebi + 4096, 2 * Mebi),
-            new(6 * Mebi, 8 * Mebi, Mebi),
-            new(7 * Mebi, 12 * Mebi, 3 * Mebi),
-            new(10 * Mebi, 16 * Mebi, 2 * Mebi),
+            new(0, 0, 2 * unit),
+            new(2 * unit, (4 * unit) + page, 2 * unit),
+            new(6 * unit, 8 * unit, unit),
+            new(7 * unit, 12 * unit, 3 * unit),
+            new(10 * unit, 16 * unit, 2 * unit),
         ];
-        var pieceDevice = new ModelDevice(24 * Mebi / ModelPage.Size);
+        var pieceDevice = new ModelDevice(24 * unit / page);
         var piecePages = new Dictionary<long, long>();
         foreach (var piece in pieces)
         {
-            pieceDevice.TakeAt(piece.DeviceOffset / ModelPage.Size, piece.Length / ModelPage.Size);
-            for (long at = 0; at < piece.Length; at += ModelPage.Size)
+            pieceDevice.TakeAt(piece.DeviceOffset / page, piece.Length / page);
+            for (long at = 0; at < piece.Length; at += page)
             {
-                piecePages.Add((piece.FileOffset + at) / ModelPage.Size, (piece.DeviceOffset + at) / ModelPage.Size);
+                piecePages.Add((piece.FileOffset + at) / page, (piece.DeviceOffset + at) / page);
             }
         }
 
-        var tightDevice = new ModelDevice(5 * Mebi / ModelPage.Size);
+        var tightDevice = new ModelDevice(5 * unit / page);
         return
         [
-            Make("contiguous", 3 * Gibi, large.CreateFile("contiguous", 3 * Gibi), null, null),
-            Make("pieces", (12 * Mebi) + 5000, small.CreateFile("pieces", (12 * Mebi) + 5000, pieces), pieceDevice, piecePages),
-            Make("sparse", 16 * Mebi, tight.CreateFile("sparse", 16 * Mebi, []), tightDevice, []),
-            Make("memory", (6 * Mebi) + 100, Machine.CreateMemoryFile("memory", (6 * Mebi) + 100), null, null),
-            Make("huge", 8 * Mebi, Machine.CreateMemoryFile("huge", 8 * Mebi, 2 * Mebi), null, null),
-            Make("odd", 40960, large.CreateFile("odd", 40960), null, null),
+            Make("contiguous", most, large.CreateFile("contiguous", most), null, null),
+            Make("pieces", (12 * unit) + 5000, small.CreateFile("pieces", (12 * unit) + 5000, pieces), pieceDevice, piecePages),
+            Make("sparse", 16 * unit, tight.CreateFile("sparse", 16 * unit, []), tightDevice, []),
+            Make("memory", (6 * unit) + 100, Machine.CreateMemoryFile("memory", (6 * unit) + 100), null, null),
+            Make("huge", 8 * unit, Machine.CreateMemoryFile("huge", 8 * unit, _options.Format == ModelFormat.LargeGranule ? page : 2 * unit), null, null),
+            Make("odd", 10 * page, large.CreateFile("odd", 10 * page), null, null),
         ];
 
-        static ModelFile Make(string name, long size, MappedFile engine, ModelDevice? device, Dictionary<long, long>? storage) =>
-            new(name, size, device, storage) { Engine = engine };
+        ModelFile Make(string name, long size, MappedFile engine, ModelDevice? device, Dictionary<long, long>? storage) =>
+            new(_options.Page, name, size, device, storage) { Engine = engine };
     }
 
     private PmemDevice AddDevice(long size)

@@ -3,15 +3,25 @@ using Pando.Spaces;
 namespace Pando.Tests.Model;
 
 /// <summary>What a run's world is made of.</summary>
-/// <param name="Levels">4 or 5 of x86-64, or 3 of a format without rights in slots, where faults set the marks.</param>
+/// <param name="Levels">4 or 5 of x86-64; 3 of the others.</param>
 /// <param name="Sharing">At which levels tables are shared.</param>
 /// <param name="LargePages">Whether there are leaves of 2 MiB.</param>
 /// <param name="Processors">Whether accesses are made by software processors.</param>
 /// <param name="ExecuteOnlyByKey">Whether execute-only memory has a protection key.</param>
-internal sealed record WorldOptions(int Levels, SharingLevels Sharing, bool LargePages, bool Processors = false, bool ExecuteOnlyByKey = false)
+/// <param name="Format">The format of the tables.</param>
+internal sealed record WorldOptions(int Levels, SharingLevels Sharing, bool LargePages, bool Processors = false, bool ExecuteOnlyByKey = false, ModelFormat Format = ModelFormat.X64)
 {
-    /// <summary>Whether the format lets load what may be executed: that of 3 levels does not.</summary>
-    public bool ExecuteImpliesRead => Levels != 3;
+    /// <summary>Whether the format lets load what may be executed.</summary>
+    public bool ExecuteImpliesRead => Format != ModelFormat.NoSlotRights;
 
-    public string ToCode() => $"new WorldOptions({Levels}, (SharingLevels){(int)Sharing}, {(LargePages ? "true" : "false")}, {(Processors ? "true" : "false")}, {(ExecuteOnlyByKey ? "true" : "false")})";
+    public string ToCode() => $"new WorldOptions({Levels}, (SharingLevels){(int)Sharing}, {(LargePages ? "true" : "false")}, {(Processors ? "true" : "false")}, {(ExecuteOnlyByKey ? "true" : "false")}{(Format == ModelFormat.X64 ? "" : $", ModelFormat.{Format}")})";
+
+    /// <summary>The pages, as the model sees them.</summary>
+    public ModelPage Page => Format == ModelFormat.LargeGranule ? new(1 << 16, 8192) : new(1 << 12, 512);
+
+    /// <summary>What an entry of level 2 covers: 2 MiB, 512 MiB.</summary>
+    public long Large => Page.Size * Page.InBlock;
+
+    /// <summary>What one of level 3 covers: 1 GiB, 4 TiB.</summary>
+    public long Larger => Large * Page.InBlock;
 }

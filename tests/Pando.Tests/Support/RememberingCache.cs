@@ -11,6 +11,7 @@ namespace Pando.Tests.Support;
 internal sealed class RememberingCache(TableReader reader) : ITranslationCache
 {
     private readonly TableReader _reader = reader;
+    private readonly EntryFormat _format = reader.Format;
     private readonly Dictionary<(SpaceTables Space, ulong Page), (PhysicalAddress Place, Rights Rights, int Key)> _held = [];
 
     /// <summary>Remembers how an address is translated, if it is.</summary>
@@ -18,7 +19,7 @@ internal sealed class RememberingCache(TableReader reader) : ITranslationCache
     {
         if (_reader.Walk(space, address) is { } found)
         {
-            _held[(space, X64.PageStart(address).Value)] = (Place(address, found), found.Rights, KeyOf(found));
+            _held[(space, _format.Geometry.PageStart(address).Value)] = (Place(address, found), found.Rights, KeyOf(found));
         }
     }
 
@@ -38,16 +39,16 @@ internal sealed class RememberingCache(TableReader reader) : ITranslationCache
     }
 
     public bool Drop(SpaceTables space, AddressRange range, bool tables) =>
-        Remove(key => key.Space == space && range.Overlaps(AddressRange.FromLength(new VirtualAddress(key.Page), X64.PageSize)));
+        Remove(key => key.Space == space && range.Overlaps(AddressRange.FromLength(new VirtualAddress(key.Page), _format.Geometry.PageSize)));
 
     public bool Forget(SpaceTables space) => Remove(key => key.Space == space);
 
     public bool DropShared(SharedTableOwner owner) => Remove(key => key.Space.MayShow(owner));
 
-    private static int KeyOf((Entry Leaf, int Level, Rights Rights) found) => X64Format.FourLevels.ProtectionKeyOf(found.Leaf, found.Level);
+    private int KeyOf((Entry Leaf, int Level, Rights Rights) found) => _format.ProtectionKeyOf(found.Leaf, found.Level);
 
-    private static PhysicalAddress Place(VirtualAddress address, (Entry Leaf, int Level, Rights Rights) found) =>
-        X64Format.FourLevels.TargetOf(found.Leaf, found.Level) + (long)(X64.PageStart(address).Value & (ulong)(X64.EntrySpan(found.Level) - 1));
+    private PhysicalAddress Place(VirtualAddress address, (Entry Leaf, int Level, Rights Rights) found) =>
+        _format.TargetOf(found.Leaf, found.Level) + (long)(_format.Geometry.PageStart(address).Value & (ulong)(_format.Geometry.EntrySpan(found.Level) - 1));
 
     private bool Remove(Predicate<(SpaceTables Space, ulong Page)> which)
     {

@@ -12,10 +12,12 @@ internal sealed class TableReader(EntryFormat format, PhysicalMemory memory) : I
     private readonly EntryFormat _format = format;
     private readonly PhysicalMemory _memory = memory;
 
+    public EntryFormat Format => _format;
+
     public PhysicalAddress? Translate(AddressSpace space, VirtualAddress address, AccessKind access) =>
         Walk(space, address) is var (leaf, level, rights) && (rights & Wanted(access)) != 0
         && (access == AccessKind.Execute || _format.ProtectionKeyOf(leaf, level) != space.ExecuteOnlyKey)
-            ? _format.TargetOf(leaf, level) + (long)(address.Value & (ulong)(X64.EntrySpan(level) - 1))
+            ? _format.TargetOf(leaf, level) + (long)(address.Value & (ulong)(_format.Geometry.EntrySpan(level) - 1))
             : null;
 
     /// <summary>The leaf that shows an address, the level of its table, and the rights of all entries on the way combined.</summary>
@@ -25,7 +27,7 @@ internal sealed class TableReader(EntryFormat format, PhysicalMemory memory) : I
         var table = space.Root;
         for (int level = _format.Geometry.Levels; level >= Level.Pte; level--)
         {
-            var entry = new Entry(_memory.EntryAt(table, X64.Index(address.Value, level)));
+            var entry = new Entry(_memory.EntryAt(table, _format.Geometry.Index(address.Value, level)));
             if (entry.IsNone)
             {
                 return null;
