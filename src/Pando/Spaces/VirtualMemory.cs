@@ -53,6 +53,11 @@ internal sealed class VirtualMemory
         get => _kernelEntry;
         set
         {
+            if (value is not null && !Store.Geometry.HasKernelInUserRoots)
+            {
+                throw new InvalidOperationException($"With {Store.Format} what lies above the user's addresses has a root of its own; those of spaces lead to no kernel.");
+            }
+
             if (value is { } kernel)
             {
                 int last = Store.Geometry.Index((Store.Geometry.UserEnd - 1).Value, Store.Geometry.Levels);
@@ -66,11 +71,6 @@ internal sealed class VirtualMemory
                 {
                     throw new ArgumentOutOfRangeException(nameof(value), kernel.Entry, "The kernel's entry leads somewhere.");
                 }
-            }
-
-            if (value is not null && !Store.Geometry.HasKernelInUserRoots)
-            {
-                throw new InvalidOperationException($"With {Store.Format} what lies above the user's addresses has a root of its own; those of spaces lead to no kernel.");
             }
 
             using (_lock.Hold())

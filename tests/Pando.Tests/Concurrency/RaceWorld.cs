@@ -22,14 +22,14 @@ internal sealed class RaceWorld : IDisposable
     /// <summary>An address that is aligned to every level's span.</summary>
     public static readonly VirtualAddress At = new(0x4000_0000_0000);
 
-    private const long DeviceSize = 16 * Mebi;
-
     private readonly List<MappedFile> _files = [];
     private PmemDevice? _device;
 
     public RaceWorld(SharingLevels sharing = SharingLevels.UpTo1GiB, bool largePages = false, long ram = 4 * Mebi, EntryFormat? format = null)
     {
-        Machine = new Machine(new MachineOptions { Ram = ram, Sharing = sharing, LargePages = largePages, Format = format ?? X64Format.FourLevels, MarksByFault = format is ToyRiscV });
+        format ??= X64Format.FourLevels;
+        Unit = format.Geometry.EntrySpan(Level.Pmd) / 2;
+        Machine = new Machine(new MachineOptions { Ram = ram / Page * format.Geometry.PageSize, Sharing = sharing, LargePages = largePages, Format = format, MarksByFault = format is ToyRiscV });
         Tables = new TableReader(Machine.Format, Machine.Memory);
     }
 
@@ -43,6 +43,9 @@ internal sealed class RaceWorld : IDisposable
 
     public Machine Machine { get; }
 
+    /// <summary>Half of what a table of PTEs spans: 1 MiB of x86-64.</summary>
+    public long Unit { get; }
+
     /// <summary>Reads the tables as a processor would, and leaves nothing behind.</summary>
     public TableReader Tables { get; }
 
@@ -53,7 +56,7 @@ internal sealed class RaceWorld : IDisposable
         {
             if (_device is null)
             {
-                _device = Machine.AddPmem(DeviceSize, Storage = new FailingStorage(DeviceSize));
+                _device = Machine.AddPmem(16 * Unit, Storage = new FailingStorage(16 * Unit));
                 _device.MostInPiece = 1;
             }
 
@@ -74,12 +77,12 @@ internal sealed class RaceWorld : IDisposable
     }
 
     /// <summary>A file in one piece.</summary>
-    public DaxFile DaxFile(long size = 4 * Mebi) => Known(Device.CreateFile("data", size));
+    public DaxFile DaxFile(long? size = null) => Known(Device.CreateFile("data", size ?? (4 * Unit)));
 
     /// <summary>A file without storage.</summary>
-    public DaxFile Holes(long size = 4 * Mebi) => Known(Device.CreateFile("holes", size, []));
+    public DaxFile Holes(long? size = null) => Known(Device.CreateFile("holes", size ?? (4 * Unit), []));
 
-    public MemoryFile MemoryFile(long size = 4 * Mebi) => Known(Machine.CreateMemoryFile("memory", size));
+    public MemoryFile MemoryFile(long? size = null) => Known(Machine.CreateMemoryFile("memory", size ?? (4 * Unit)));
 
     /// <summary>Sees to it that a file is closed at the end.</summary>
     public T Known<T>(T file)

@@ -70,8 +70,9 @@ public class RandomRaces
     {
         var random = new Random(seed);
 
-        // Every third on a format without rights in slots, whose marks are set by faults.
-        return new Chance(random, new RaceWorld(Sharings[random.Next(Sharings.Length)], largePages: random.Next(3) == 0, format: seed % 3 == 0 ? ToyRiscV.Sv48 : null));
+        // Every third on a format without rights in slots, whose marks are set by faults; every seventh on one of 64 KiB pages.
+        EntryFormat? format = seed % 3 == 0 ? ToyRiscV.Sv48 : seed % 7 == 0 ? ToyLargeGranule.Instance : null;
+        return new Chance(random, new RaceWorld(Sharings[random.Next(Sharings.Length)], largePages: random.Next(3) == 0, format: format));
     }
 
     private static string Describe(int seed, bool fails)
@@ -96,7 +97,9 @@ public class RandomRaces
     /// <summary>One scenario in the making.</summary>
     private sealed class Chance(Random random, RaceWorld world)
     {
-        private static readonly long[] Pages = [0, Page, 2 * Page, 2 * Mebi, (2 * Mebi) + Page];
+        private readonly long _page = world.Machine.Format.Geometry.PageSize;
+        private readonly long _unit = world.Unit;
+        private readonly long[] _pages = PagesOf(world.Machine.Format.Geometry.PageSize, world.Unit);
 
         private readonly Random _random = random;
         private readonly RaceWorld _world = world;
@@ -113,6 +116,8 @@ public class RandomRaces
 
         /// <summary>What the threads do, in words.</summary>
         public List<string> Names { get; } = [];
+
+        private static long[] PagesOf(long page, long unit) => [0, page, 2 * page, 2 * unit, (2 * unit) + page];
 
         public Scenario Make() => _world.Race(() => { }, Threads());
 
@@ -179,7 +184,7 @@ public class RandomRaces
 
         private Action[] Threads()
         {
-            _daxFiles = [_world.DaxFile(), _world.Holes(2 * Mebi)];
+            _daxFiles = [_world.DaxFile(), _world.Holes(2 * _unit)];
             _files = [.. _daxFiles, _world.MemoryFile()];
             var main = _files[_random.Next(_fails == Failing.Storage ? _daxFiles.Length : _files.Length)];
             _spaces = [.. Enumerable.Range(0, 3).Select(_ =>
@@ -187,7 +192,7 @@ public class RandomRaces
                 var space = _world.Machine.CreateSpace();
                 var rights = _random.Next(4) == 0 ? Rights.Read : Rights.ReadWrite;
                 Map(space, _random.Next(2) == 0 ? MapRequest.SharedFile(main, rights) : MapRequest.PrivateFile(main, rights));
-                Map(space, MapRequest.Anonymous(Mebi, Rights.ReadWrite), 8 * Mebi);
+                Map(space, MapRequest.Anonymous(_unit, Rights.ReadWrite), 8 * _unit);
                 return (space, _world.Processor(space));
             })];
             for (int i = _random.Next(6); i > 0; i--)
@@ -197,7 +202,7 @@ public class RandomRaces
 
             if (_fails == Failing.Storage)
             {
-                foreach (long at in (ReadOnlySpan<long>)[0, Page])
+                foreach (long at in (ReadOnlySpan<long>)[0, _page])
                 {
                     _spaces[0].Processor.TryWrite(At + at, (byte)1);
                 }
@@ -220,11 +225,11 @@ public class RandomRaces
         {
             var (space, _) = _spaces[_random.Next(_spaces.Length)];
             var processor = _spaces[processors < _spaces.Length ? processors : _random.Next(_spaces.Length)].Processor;
-            long at = Pages[_random.Next(Pages.Length)] + (_random.Next(4) == 0 || (calls && _fails == Failing.Handlers) ? 8 * Mebi : 0);
-            long length = _random.Next(3) == 0 ? 2 * Mebi : Page;
+            long at = _pages[_random.Next(_pages.Length)] + (_random.Next(4) == 0 || (calls && _fails == Failing.Handlers) ? 8 * _unit : 0);
+            long length = _random.Next(3) == 0 ? 2 * _unit : _page;
             var file = _files[_random.Next(_files.Length)];
             var (dax, other) = (_daxFiles[_random.Next(2)], _daxFiles[_random.Next(2)]);
-            long offset = Pages[_random.Next(Pages.Length)];
+            long offset = _pages[_random.Next(_pages.Length)];
             var request = _random.Next(2) == 0 ? MapRequest.SharedFile(file, Rights.ReadWrite) : MapRequest.PrivateFile(file, Rights.ReadWrite);
             long part = offset + 100;
             int operation = !calls ? _random.Next(24) : _fails == Failing.Storage ? OfStorage[_random.Next(OfStorage.Length)] : Store;
@@ -249,10 +254,10 @@ public class RandomRaces
                 19 => Named($"migrate {offset:x}+{length:x}", () => OfFile(_world.Device.Migrate(offset, length))),
                 20 => Named($"clone {other.Name} to {dax.Name} {offset:x}+{length:x}", () => OfFile(dax.CloneRange(other, offset, length, offset))),
                 21 => Named($"don't need {space} {at:x}+{length:x}", () => space.Advise(At + at, length, Advice.DontNeed)),
-                22 => Named($"move {space} {at:x}+{length:x}", () => space.Remap(At + at, length, length, RemapFlags.MayMove | RemapFlags.Fixed, At + at + (16 * Mebi)).Error),
+                22 => Named($"move {space} {at:x}+{length:x}", () => space.Remap(At + at, length, length, RemapFlags.MayMove | RemapFlags.Fixed, At + at + (16 * _unit)).Error),
                 _ => _random.Next(2) == 0
-                    ? Named($"collapse {dax.Name} {offset:x}", () => OfFile(dax.CollapseRange(offset, Page)))
-                    : Named($"insert {dax.Name} {offset:x}", () => OfFile(dax.InsertRange(offset, Page))),
+                    ? Named($"collapse {dax.Name} {offset:x}", () => OfFile(dax.CollapseRange(offset, _page)))
+                    : Named($"insert {dax.Name} {offset:x}", () => OfFile(dax.InsertRange(offset, _page))),
             };
         }
 
@@ -289,7 +294,7 @@ public class RandomRaces
             }
 
             var area = space.Areas.FirstOrDefault(area => area.Range.Contains(At + at));
-            return area.File is { } file && (file.IsPastEnd(area.Offset + (At + at - area.Range.Start)) || _world.Device.FreeBytes < 4 * Mebi) ? null : kind;
+            return area.File is { } file && (file.IsPastEnd(area.Offset + (At + at - area.Range.Start)) || _world.Device.FreeBytes < 4 * _unit) ? null : kind;
         }
 
         private static object OfFile(Errno error) => error == Errno.ENOMEM ? FaultKind.OutOfMemory : error;

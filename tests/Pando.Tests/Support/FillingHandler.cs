@@ -51,8 +51,8 @@ internal sealed class FillingHandler : IUserFaultHandler
 
     private static Errno Fill(AddressSpace space, VirtualAddress page, UserFaultKind kind) => kind switch
     {
-        UserFaultKind.Missing => space.UserZero(page, X64.PageSize),
-        UserFaultKind.Minor => space.UserContinue(page, X64.PageSize),
-        _ => space.UserWriteProtect(page, X64.PageSize, protect: false),
+        UserFaultKind.Missing => space.UserZero(page, space.Store.Geometry.PageSize),
+        UserFaultKind.Minor => space.UserContinue(page, space.Store.Geometry.PageSize),
+        _ => space.UserWriteProtect(page, space.Store.Geometry.PageSize, protect: false),
     };
 }
