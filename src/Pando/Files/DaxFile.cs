@@ -14,6 +14,9 @@ public sealed partial class DaxFile : MappedFile
     // How much of the file is changed while others wait: small leaves may show it, which are taken away one by one.
     private const long MostBytesInPiece = 256L << 20;
 
+    // How much of what a file has left is given up by one who has made its metadata durable.
+    private const int MostGiven = 256;
+
     private readonly DirtySet _dirty;
 
     // What a fault takes space with. Under the invalidate lock.
@@ -172,8 +175,12 @@ public sealed partial class DaxFile : MappedFile
     internal override bool MustCopyToStore(long offset) => ExtentAt(offset).IsShared || AwaitsClone(offset);
 
     /// <inheritdoc/>
-    internal override Errno CommitMetadata()
+    internal override Errno CommitMetadata() => CommitMetadata(out _);
+
+    /// <summary>The same, and whether some of what the file had left was given up.</summary>
+    internal Errno CommitMetadata(out bool hasGiven)
     {
+        hasGiven = false;
         // The version is read before what it stands for is made durable.
         Schedule.Reach(SchedulePoint.SharedWord);
         long version = Volatile.Read(ref _metadataVersion);
@@ -193,7 +200,7 @@ public sealed partial class DaxFile : MappedFile
             durable = Volatile.Read(ref _durableVersion);
         }
 
-        GiveLeft(version);
+        hasGiven = GiveLeft(version);
         return Errno.None;
     }
 
@@ -418,9 +425,16 @@ public sealed partial class DaxFile : MappedFile
         using var held = _cutting.Hold();
     }
 
-    private void GiveLeft(long version)
+    /// <summary>
+    /// Gives up some of the pieces that the file has left by changes that are durable, at most <see cref="MostGiven"/>: a fault or a
+    /// write-back may be the first that could, after another's change of any number of extents. The rest is as good as free; who
+    /// finds no other space asks again.
+    /// </summary>
+    /// <returns>Whether there was anything.</returns>
+    private bool GiveLeft(long version)
     {
-        while (true)
+        int given = 0;
+        for (; given < MostGiven; given++)
         {
             FileExtent piece;
             using (WordLock.Hold(ref _leftLock, LockRank.FileStorage))
@@ -439,6 +453,7 @@ public sealed partial class DaxFile : MappedFile
         }
 
         Device.NoLongerLeaving(this);
+        return given > 0;
     }
 
     /// <summary>

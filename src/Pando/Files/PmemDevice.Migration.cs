@@ -37,7 +37,7 @@ public sealed partial class PmemDevice
         }
         while (ForEachOwner(offset, offset + length, (file, owner) => file.CanMove(owner, offset, offset + length) ? Errno.EAGAIN : Errno.None) == Errno.EAGAIN);
 
-        var committed = IsLeftOut(DurabilityPart.CommitMigration) ? Errno.None : CommitLeft();
+        var committed = IsLeftOut(DurabilityPart.CommitMigration) ? Errno.None : CommitLeft(out _);
         return committed != Errno.None ? committed
             : ForEachOwner(offset, offset + length, (file, owner) => file.HasFailedOn(owner, offset, offset + length) ? Errno.EIO : Errno.None);
     }

@@ -445,10 +445,15 @@ public sealed partial class PmemDevice : IDisposable
         }
     }
 
-    /// <summary>Makes the metadata durable of all files that have left space, so that it can be used again.</summary>
+    /// <summary>
+    /// Makes the metadata durable of all files that have left space, and gives some of it up, so that it can be used again: where there is
+    /// more, the next call does.
+    /// </summary>
+    /// <param name="hasGiven">Whether any was given up.</param>
     /// <returns>EIO where the storage fails; then some may be durable.</returns>
-    internal Errno CommitLeft()
+    internal Errno CommitLeft(out bool hasGiven)
     {
+        hasGiven = false;
         DaxFile[] files;
         Schedule.Reach(SchedulePoint.SharedWord);
         using (_lock.Hold())
@@ -460,7 +465,8 @@ public sealed partial class PmemDevice : IDisposable
         foreach (var file in files)
         {
             file.WaitForCut();
-            var outcome = file.CommitMetadata();
+            var outcome = file.CommitMetadata(out bool given);
+            hasGiven |= given;
             error = error == Errno.None ? outcome : error;
         }
 
@@ -472,7 +478,7 @@ public sealed partial class PmemDevice : IDisposable
         if (Volatile.Read(ref _leavingCount) > MostLeaving)
         {
             // Where it cannot be done now, there is another time.
-            _ = CommitLeft();
+            _ = CommitLeft(out _);
         }
     }
 

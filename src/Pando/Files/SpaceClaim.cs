@@ -38,10 +38,11 @@ internal sealed class SpaceClaim(PmemDevice device, DaxFile? file) : IDisposable
         // Room first: what was taken must be in the list.
         _pieces.EnsureCapacity(_pieces.Count + 1);
         Begin();
-        var error = device.Space.TryTake(length, alignment, out start) ? Errno.None : CommitLeft();
-        if (error == Errno.EAGAIN)
+        start = 0;
+        var error = Errno.None;
+        for (bool isLast = false; error == Errno.None && !device.Space.TryTake(length, alignment, out start);)
         {
-            error = device.Space.TryTake(length, alignment, out start) ? Errno.None : Errno.ENOSPC;
+            error = isLast ? Errno.ENOSPC : CommitLeft(out isLast);
         }
 
         if (error == Errno.None)
@@ -58,10 +59,10 @@ internal sealed class SpaceClaim(PmemDevice device, DaxFile? file) : IDisposable
     {
         _pieces.EnsureCapacity(_pieces.Count + 1);
         Begin();
-        var error = device.Space.TryTakeAt(piece.DeviceOffset, piece.Length) ? Errno.None : CommitLeft();
-        if (error == Errno.EAGAIN)
+        var error = Errno.None;
+        for (bool isLast = false; error == Errno.None && !device.Space.TryTakeAt(piece.DeviceOffset, piece.Length);)
         {
-            error = device.Space.TryTakeAt(piece.DeviceOffset, piece.Length) ? Errno.None : Errno.ENOSPC;
+            error = isLast ? Errno.ENOSPC : CommitLeft(out isLast);
         }
 
         if (error == Errno.None)
@@ -122,10 +123,18 @@ internal sealed class SpaceClaim(PmemDevice device, DaxFile? file) : IDisposable
         }
     }
 
-    /// <returns>EAGAIN where something may have come free; ENOSPC where nothing can; EIO.</returns>
-    private Errno CommitLeft()
+    /// <param name="isLast">Whether nothing more will come free.</param>
+    /// <returns>ENOSPC where nothing can come free; EIO.</returns>
+    private Errno CommitLeft(out bool isLast)
     {
-        var error = device.IsAnyLeaving ? device.CommitLeft() : Errno.ENOSPC;
-        return error == Errno.None ? Errno.EAGAIN : error;
+        isLast = true;
+        if (!device.IsAnyLeaving)
+        {
+            return Errno.ENOSPC;
+        }
+
+        var error = device.CommitLeft(out bool hasGiven);
+        isLast = !hasGiven;
+        return error;
     }
 }

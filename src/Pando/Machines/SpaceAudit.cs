@@ -52,17 +52,23 @@ internal sealed class SpaceAudit(AuditState audit)
     /// <summary>What is protected lies where it may be, and counts right; leaves are looked at one by one.</summary>
     private void CheckProtectedPages(AddressSpace space)
     {
+        // Frames with bits for 128 MiB each, and below five others that lead there.
+        const int MostFrames = 6;
         long count = 0;
         var pages = space.ProtectedPages;
+        var frames = new HashSet<ulong>();
         pages.ForEach(page =>
         {
             count++;
+            frames.Add(page.Value >> 27);
             var area = space.AreaSet.Find(page);
             audit.Expect(area is not null && (area.Traits.Flags & AreaFlags.UserWriteProtect) != 0, $"{space}: {page} is protected, where nothing is registered for it");
             audit.Expect(area is not { File: null } || !space.OwnLeaf(page).IsNone, $"{space}: {page} is protected, but the private page does not exist");
         });
         audit.Expect(count == pages.Count, $"{space}: {count} pages are protected, but it counts {pages.Count}");
-        audit.Expect(count > 0 || pages.FrameCount == 0, $"{space}: no page is protected, but {pages.FrameCount} frames are kept for it");
+        audit.Expect(
+            pages.FrameCount >= frames.Count && pages.FrameCount <= MostFrames * frames.Count,
+            $"{space}: pages are protected in {frames.Count} times 128 MiB, but {pages.FrameCount} frames are kept for it");
     }
 
     private void CheckSpaceTable(AddressSpace space, Frame table, int level, VirtualAddress start, int[] found)

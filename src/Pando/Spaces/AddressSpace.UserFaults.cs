@@ -151,11 +151,11 @@ public sealed partial class AddressSpace
         FlushGather.State state = default;
         using var gather = new FlushGather(Store, this, ref state);
         var parts = PagesToProtect(range, in gather);
-        foreach (var part in parts)
+        for (int i = 0; i < parts.Count; i++)
         {
-            if (!_protectedPages.TryMakeRoom(part))
+            if (!_protectedPages.TryMakeRoom(parts[i]))
             {
-                _protectedPages.GiveBackUnused();
+                parts[..i].ForEach(_protectedPages.GiveRoomBack);
                 return Errno.ENOMEM;
             }
         }

@@ -324,20 +324,18 @@ public sealed partial class AddressSpace
             _pages = pages;
             _page = page;
             _was = pages.Has(page.Start);
-            IsMade = !isAlone || !isProtected || pages.TryMakeRoom(page);
-            _changes = isAlone && IsMade && _was != isProtected;
-            if (!_changes)
-            {
-                return;
-            }
 
-            if (isProtected)
+            // Where it was protected, room for that to come back.
+            bool changes = isAlone && _was != isProtected;
+            IsMade = !changes || pages.TryMakeRoom(page);
+            _changes = changes && IsMade;
+            if (_changes && isProtected)
             {
                 pages.Add(page);
             }
-            else
+            else if (_changes)
             {
-                pages.Take(page);
+                pages.Remove(page);
             }
         }
 
@@ -349,19 +347,22 @@ public sealed partial class AddressSpace
 
         public void Dispose()
         {
-            if (_changes && !_kept && _was)
+            if (!_changes || (_kept && !_was))
+            {
+                return;
+            }
+
+            if (_kept)
+            {
+                _pages.GiveRoomBack(_page);
+            }
+            else if (_was)
             {
                 _pages.Add(_page);
             }
-            else if (_changes && !_kept)
+            else
             {
-                _pages.Take(_page);
-            }
-
-            // Under the lock for reading others may be looking.
-            if (_changes || !IsMade)
-            {
-                _pages.GiveBackUnused();
+                _pages.Remove(_page);
             }
         }
     }

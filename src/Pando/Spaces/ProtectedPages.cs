@@ -12,7 +12,8 @@ namespace Pando.Spaces;
 /// </summary>
 /// <remarks>
 /// Protected by the space's lock: held for writing by those who change it, for reading by those who ask. The bits stand in frames of
-/// the machine's RAM: 4 KiB of them for 128 MiB that are protected. Taking bits away needs no memory.
+/// the machine's RAM: 4 KiB of them for 128 MiB that are protected. A frame is there as long as it has bits. Taking bits away needs no
+/// memory.
 /// </remarks>
 internal sealed class ProtectedPages(TableStore store)
 {
@@ -59,14 +60,19 @@ internal sealed class ProtectedPages(TableStore store)
         return found;
     }
 
-    /// <summary>Makes room for the bits of a range, so that <see cref="Add"/> cannot fail. False where memory is out.</summary>
+    /// <summary>
+    /// Makes room for the bits of a range, so that <see cref="Add"/> cannot fail; it is followed by that, or by
+    /// <see cref="GiveRoomBack"/>. False where memory is out: then there is no room.
+    /// </summary>
     public bool TryMakeRoom(AddressRange range)
     {
-        for (long first = NumberOf(range.Start), end = NumberOf(range.End); first < end; first += Next(first, end).Count)
+        using var epoch = store.Epochs.Enter();
+        long start = NumberOf(range.Start);
+        for (long first = start, end = NumberOf(range.End); first < end; first += Next(first, end).Count)
         {
-            // Its frame is held until all are given back.
-            if (_words.Find(first / BitsInWord).IsNone && !_words.TryMake(first / BitsInWord, out _))
+            if (!_words.TryMake(first / BitsInWord, out _))
             {
+                Release(start, first);
                 return false;
             }
         }
@@ -74,47 +80,56 @@ internal sealed class ProtectedPages(TableStore store)
         return true;
     }
 
+    /// <summary>Gives room back that was made for a range and is not used.</summary>
+    public void GiveRoomBack(AddressRange range)
+    {
+        using var epoch = store.Epochs.Enter();
+        Release(NumberOf(range.Start), NumberOf(range.End));
+    }
+
+    private void Release(long first, long end)
+    {
+        for (; first < end; first += Next(first, end).Count)
+        {
+            _words.Release(first / BitsInWord, _words.Find(first / BitsInWord));
+        }
+    }
+
     /// <summary>Protects all pages of a range. Room has been made.</summary>
     public void Add(AddressRange range)
     {
+        using var epoch = store.Epochs.Enter();
         for (long first = NumberOf(range.Start), end = NumberOf(range.End); first < end;)
         {
             var (count, mask) = Next(first, end);
-            ref ulong word = ref _words.At(_words.Find(first / BitsInWord));
+            var cell = _words.Find(first / BitsInWord);
+            ref ulong word = ref _words.At(cell);
             _count += BitOperations.PopCount(mask & ~word);
+            bool isHeld = word != 0;
             word |= mask;
+            if (isHeld)
+            {
+                // A word with bits has one holder.
+                _words.Release(first / BitsInWord, cell);
+            }
+
             first += count;
         }
     }
 
-    /// <summary>Stops the protection of a range. With the last page the frames are given back.</summary>
+    /// <summary>Stops the protection of a range. Frames in which no bit is left are given back.</summary>
     public void Remove(AddressRange range)
-    {
-        Take(range);
-        GiveBackUnused();
-    }
-
-    /// <summary>Stops the protection of a range, and keeps the room.</summary>
-    public void Take(AddressRange range)
     {
         if (_count == 0 || range.IsEmpty)
         {
             return;
         }
 
+        using var epoch = store.Epochs.Enter();
         long first = NumberOf(range.Start);
         long end = NumberOf(range.End);
         var take = new TakeVisitor(this, first, end);
         _words.ForEach(first / BitsInWord, (end - 1) / BitsInWord, ref take);
-    }
-
-    /// <summary>Gives the frames back if no page is protected.</summary>
-    public void GiveBackUnused()
-    {
-        if (_count == 0)
-        {
-            _words.Free();
-        }
     }
 
     /// <summary>Gives everything back: the space has ended.</summary>
@@ -151,6 +166,10 @@ internal sealed class ProtectedPages(TableStore store)
             ref ulong here = ref pages._words.At(cell);
             pages._count -= BitOperations.PopCount(mask & here);
             here &= ~mask;
+            if (here == 0)
+            {
+                pages._words.Release(index, cell);
+            }
         }
     }
 }

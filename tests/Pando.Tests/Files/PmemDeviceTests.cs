@@ -47,6 +47,37 @@ public sealed class PmemDeviceTests : IDisposable
     }
 
     [Fact]
+    public void All_of_many_pieces_that_a_file_has_left_is_there_for_who_needs_it()
+    {
+        const int Pieces = 1000;
+        const long Page = 4096;
+        var device = _machine.AddPmem(2 * Pieces * Page);
+        var file = device.CreateFile("file", 2 * Pieces * Page, [.. Enumerable.Range(0, Pieces).Select(i => new FileExtent(2L * i * Page, 2L * i * Page, Page))]);
+        device.CreateFile("rest", Pieces * Page, [.. Enumerable.Range(0, Pieces).Select(i => new FileExtent(i * Page, ((2L * i) + 1) * Page, Page))]);
+        Assert.Equal(Errno.None, file.SetSize(0));
+        Assert.Equal(Errno.None, file.WriteBack());
+        Assert.Equal(Pieces * Page, device.FreeBytes);
+
+        // The last of them first: who wants a certain piece waits for all before it.
+        using (var last = device.CreateFile("last", Page, [new FileExtent(0, 2 * (Pieces - 1) * Page, Page)]))
+        {
+            Assert.Equal((Pieces - 1) * Page, device.FreeBytes);
+        }
+
+        var sparse = device.CreateFile("sparse", 2 * Pieces * Page, []);
+        var space = _machine.CreateSpace();
+        var at = space.Map(MapRequest.SharedFile(sparse, Rights.ReadWrite)).Value;
+        for (int i = 0; i < Pieces; i++)
+        {
+            Assert.True(space.Fault(at + (2 * i * Page), AccessKind.Write).IsResolved);
+        }
+
+        Assert.Equal(0, device.FreeBytes);
+        Assert.Equal(FaultKind.BusError, space.Fault(at + Page, AccessKind.Write).Kind);
+        Assert.True(_machine.Audit().IsSound);
+    }
+
+    [Fact]
     public void A_backing_file_that_is_too_small_is_refused_and_left_as_it_is()
     {
         File.WriteAllBytes(_path, new byte[8192]);

@@ -107,6 +107,18 @@ public class ExtentGrowthTests
 
             return () => Does(world.Device.Poison(n / 2 * 2 * Page));
         }),
+        ["write back after a truncation"] = n => OfFile(n, (_, file) =>
+        {
+            Does(file.SetSize(1));
+            return () => Does(file.WriteBack());
+        }),
+        ["synchronous store after a truncation"] = n => OfFile(n, (world, file) =>
+        {
+            var space = world.Machine.CreateSpace();
+            var at = space.Map(MapRequest.SharedFile(file, Rights.ReadWrite) with { Synchronous = true }).Value;
+            Does(file.SetSize(1));
+            return () => Assert.True(space.Fault(at, AccessKind.Write).IsResolved);
+        }),
         ["migrate"] = n => OfFile(n, (world, _) => () => Does(world.Device.Migrate(n / 2 * 2 * Page, 64 * Page))),
     };
 

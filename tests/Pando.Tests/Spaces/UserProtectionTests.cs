@@ -209,6 +209,26 @@ public sealed class UserProtectionTests
     }
 
     [Fact]
+    public void Marks_are_given_back_as_pages_are_unprotected()
+    {
+        using var bench = new OperationBench();
+        var process = bench.Start();
+        process.Map(MapRequest.SharedFile(bench.MemoryFile(8 * Gibi), Rights.ReadWrite));
+        bench.Does(process.Space.RegisterUserFaults(At, 8 * Gibi, UserFaultModes.WriteProtect, new UserFaultRecorder()));
+        bench.Does(process.Space.UserWriteProtect(At, 8 * Gibi, true));
+        int all = process.Space.ProtectedPages.FrameCount;
+        bench.Does(process.Space.UserWriteProtect(At + (32 * Page), Page, true));
+        bench.Does(process.Space.UserWriteProtect(At, 4 * Gibi, false));
+        Assert.Equal(all - 32, process.Space.ProtectedPages.FrameCount);
+        bench.Does(process.Space.Unmap(At + (4 * Gibi) + Page, (4 * Gibi) - Page));
+        Assert.Equal(1, process.Space.ProtectedPages.Count);
+        Assert.InRange(process.Space.ProtectedPages.FrameCount, 1, all - 63);
+        bench.Does(process.Space.UserWriteProtect(At + (4 * Gibi), Page, false));
+        Assert.Equal(0, process.Space.ProtectedPages.FrameCount);
+        bench.Sound();
+    }
+
+    [Fact]
     public void Where_memory_is_out_nothing_is_protected()
     {
         using var bench = new OperationBench();
