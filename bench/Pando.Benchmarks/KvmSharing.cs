@@ -38,7 +38,7 @@ internal static class KvmSharing
             return 1;
         }
 
-        using (var machine = new Pando.Machines.Machine(new MachineOptions()))
+        using (var machine = new Machine(new MachineOptions()))
         using (var kvm = new KvmMachine(machine))
         {
             Console.WriteLine($"the CPU walks: {(kvm.Translation == TranslationKind.Shadow ? "a shadow of the tables" : "the tables themselves")}");
@@ -88,7 +88,7 @@ internal static class KvmSharing
 
     private static void MeasurePando(long size, int count, SharingLevels sharing, string tables)
     {
-        using var machine = new Pando.Machines.Machine(new MachineOptions { Ram = 2L << 30, Sharing = sharing });
+        using var machine = new Machine(new MachineOptions { Ram = 2L << 30, Sharing = sharing });
         using var kvm = new KvmMachine(machine);
         using var file = machine.AddPmem(size << 30).CreateFile("data", size << 30);
         var spaces = new AddressSpace[count];

@@ -1,4 +1,5 @@
 using Pando.Cli.Run;
+using Pando.Linux.Text;
 
 namespace Pando.Cli.Tests;
 
@@ -44,7 +45,7 @@ public class ByteSizeTests
     [InlineData(5000, "4.88 KiB", "5000")]
     public void A_size_is_written_for_people_and_for_options(long bytes, string people, string option)
     {
-        Assert.Equal(people, ByteSize.Format(bytes));
+        Assert.Equal(people, ByteText.Precise(bytes));
         Assert.Equal(option, ByteSize.Exact(bytes));
         Assert.Equal(bytes, ByteSize.Parse("--memory", option));
     }

@@ -31,7 +31,7 @@ public class HostileNamesTests
             new(0, ObjectKind.Anonymous, "[anonymous]", "", 0),
             new(1, ObjectKind.SharedMemory, $"/mnt/{evil}/file", "00:20", 7, 0, "tmpfs"),
             new(2, ObjectKind.Memfd, $"/memfd:{evil} (deleted)", "00:01", 8, 0, "tmpfs"),
-            new(3, ObjectKind.DaxFile, $"/pmem/{evil}", "103:1", 9, 0, "xfs", new DaxFacts(1 << 20, (long)GiB, "xfs", [new FileExtent(0, 2 << 20, GiB, 0)])),
+            new(3, ObjectKind.DaxFile, $"/pmem/{evil}", "103:1", 9, 0, "xfs", new DaxFacts(1 << 20, (long)GiB, "xfs", [new PhysicalExtent(0, 2 << 20, GiB, 0)])),
             new(4, ObjectKind.Hugetlb, $"/huge/{evil}", "00:30", 10, 2 << 20, "hugetlbfs"),
         ];
         ProcessFacts Process(int pid) => new(pid, evil, 0, $"/{evil.Replace("\n", "", StringComparison.Ordinal)}", (4 * 514) * 4096, 0, 0,

@@ -64,7 +64,7 @@ public class RunCommandTests
             world.EnumerateObject().Select(field => field.Name));
         Assert.Equal(3 * 512, world.GetProperty("leafFaults").GetInt64());
         Assert.Equal(20 * 3, world.GetProperty("proof").GetProperty("auditedSlots").GetInt64());
-        Assert.Equal(["P4D", "PUD", "PMD"], world.GetProperty("levels").EnumerateArray().Select(level => level.GetProperty("level").GetString()!));
+        Assert.Equal(["PGD", "PUD", "PMD"], world.GetProperty("levels").EnumerateArray().Select(level => level.GetProperty("level").GetString()!));
     }
 
     [Fact]

@@ -27,7 +27,7 @@ public class RunWorkTests
     [MemberData(nameof(SmallWorlds))]
     public void A_small_world_is_built_as_planned_and_proved_right(string memory, string page, string share, string levels)
     {
-        var options = new RunInput { Memory = memory, Page = page, Share = [share], Levels = levels, Processes = "7" }.Validate(HostMemory.Available);
+        var options = new RunInput { Memory = memory, Page = page, Share = [share], Levels = levels, Processes = "7" }.Validate(MemoryUse.Available);
         var report = RunWork.Run(options, new LineProgress(TextWriter.Null), TestContext.Current.CancellationToken);
 
         var world = Assert.Single(report.Worlds);
@@ -47,7 +47,7 @@ public class RunWorkTests
     [Fact]
     public void Of_a_world_that_exceeds_the_budget_as_much_is_built_as_fits()
     {
-        var options = new RunInput { Memory = "16GiB", Processes = "1000", Share = ["none"], Budget = "1MiB" }.Validate(HostMemory.Available);
+        var options = new RunInput { Memory = "16GiB", Processes = "1000", Share = ["none"], Budget = "1MiB" }.Validate(MemoryUse.Available);
         var world = RunWork.Run(options, new LineProgress(TextWriter.Null), TestContext.Current.CancellationToken).Worlds[0];
 
         // 16 PMD tables, a PUD table and the root: 72 KiB.
@@ -61,7 +61,7 @@ public class RunWorkTests
     public void What_was_stored_is_in_the_file_afterwards()
     {
         using var directory = new TemporaryDirectory();
-        var options = new RunInput { Memory = "3GiB", Processes = "5", Pmem = directory["pmem.img"] }.Validate(HostMemory.Available);
+        var options = new RunInput { Memory = "3GiB", Processes = "5", Pmem = directory["pmem.img"] }.Validate(MemoryUse.Available);
         var report = RunWork.Run(options, new LineProgress(TextWriter.Null), TestContext.Current.CancellationToken);
 
         Assert.True(report.Passed);
@@ -83,7 +83,7 @@ public class RunWorkTests
     {
         using var directory = new TemporaryDirectory();
         using var cancel = new CancellationTokenSource();
-        var options = new RunInput { Memory = "3GiB", Processes = "5", Pmem = directory["pmem.img"] }.Validate(HostMemory.Available);
+        var options = new RunInput { Memory = "3GiB", Processes = "5", Pmem = directory["pmem.img"] }.Validate(MemoryUse.Available);
         cancel.Cancel();
         Assert.Throws<OperationCanceledException>(() => RunWork.Run(options, new LineProgress(TextWriter.Null), cancel.Token));
         Assert.Empty(directory.Names);

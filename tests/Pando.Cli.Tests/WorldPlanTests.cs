@@ -1,4 +1,5 @@
 using Pando.Cli.Run;
+using Pando.Linux.Text;
 
 namespace Pando.Cli.Tests;
 
@@ -12,7 +13,7 @@ public class WorldPlanTests
         var plan = WorldPlan.For(Thread, ShareLevel.None);
         Assert.Equal(6144 + 12 + 1, plan.TablesPerProcess);
         Assert.Equal(0, plan.FileTables);
-        Assert.Equal("234.9 GiB", ByteSize.Format(plan.BytesFor(10_000)));
+        Assert.Equal("234.9 GiB", ByteText.Precise(plan.BytesFor(10_000)));
         Assert.Equal(42, plan.ProcessesToBuild);
     }
 

@@ -8,7 +8,7 @@ public class WorldProofTests
     [Fact]
     public void A_world_with_two_slots_of_one_process_exchanged_fails_by_its_bytes_and_by_the_audit()
     {
-        var options = new RunInput { Memory = "1TiB", Processes = "5", Share = ["512GiB"] }.Validate(HostMemory.Available);
+        var options = new RunInput { Memory = "1TiB", Processes = "5", Share = ["512GiB"] }.Validate(MemoryUse.Available);
         using var world = World.Create(WorldPlan.For(options, options.Shares[0]), null);
         world.Build(new LineProgress(TextWriter.Null), TestContext.Current.CancellationToken);
         var root = MemoryMarshal.Cast<byte, ulong>(world.Machine.Memory.Bytes(world.Spaces[2].RootAddress, 4096));

@@ -26,12 +26,12 @@ internal sealed class JoinedMachine : IDisposable
 
     internal JoinedMachine(int processors = 1, SharingLevels sharing = SharingLevels.All, long device = 4 * Gibi, long ram = 128 * Mebi, bool largePages = true, bool? parks = null, EntryFormat? format = null)
     {
-        Machine = new Machines.Machine(new MachineOptions { Ram = ram, Sharing = sharing, LargePages = largePages, Format = format ?? X64Format.FourLevels });
+        Machine = new Machine(new MachineOptions { Ram = ram, Sharing = sharing, LargePages = largePages, Format = format ?? X64Format.FourLevels });
         Kvm = new KvmMachine(Machine, processors, parks);
         Device = Machine.AddPmem(device);
     }
 
-    internal Machines.Machine Machine { get; }
+    internal Machine Machine { get; }
 
     internal KvmMachine Kvm { get; }
 

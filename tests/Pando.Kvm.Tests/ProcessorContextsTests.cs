@@ -9,7 +9,7 @@ namespace Pando.Kvm.Tests;
 /// <summary>The PCIDs that a vCPU's spaces have. No KVM is needed.</summary>
 public sealed class ProcessorContextsTests : IDisposable
 {
-    private readonly Machines.Machine _machine = new(new MachineOptions { Ram = 64 << 20 });
+    private readonly Machine _machine = new(new MachineOptions { Ram = 64 << 20 });
     private readonly ProcessorContexts _contexts = new();
 
     [Fact]

@@ -50,7 +50,7 @@ public class SpaceRoundTests
     [Fact]
     public void A_machine_that_keeps_loads_away_by_keys_is_refused()
     {
-        using var machine = new Machines.Machine(new MachineOptions { Ram = 16 << 20, ExecuteOnlyByKey = true });
+        using var machine = new Machine(new MachineOptions { Ram = 16 << 20, ExecuteOnlyByKey = true });
         Assert.Contains("CR4.PKE", Assert.Throws<ArgumentException>(() => new KvmMachine(machine)).Message, StringComparison.Ordinal);
         machine.CreateSpace().Exit();
         machine.Audit().ThrowIfUnsound();
@@ -59,7 +59,7 @@ public class SpaceRoundTests
     [Fact]
     public void A_machine_whose_vcpus_could_not_be_made_is_as_it_was()
     {
-        using var machine = new Machines.Machine(new MachineOptions { Ram = 16 << 20 });
+        using var machine = new Machine(new MachineOptions { Ram = 16 << 20 });
         Assert.Throws<KvmException>(() => new KvmMachine(machine, KvmMachine.MostProcessors + 1));
         var space = machine.CreateSpace();
         var at = space.Map(MapRequest.Anonymous(4096, Rights.ReadWrite)).Value;

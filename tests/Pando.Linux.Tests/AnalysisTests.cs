@@ -28,7 +28,7 @@ public class AnalysisTests
     public void Six_TiB_of_persistent_memory_cost_234_GiB_at_ten_thousand_processes_and_24_MiB_once()
     {
         var file = new ObjectFacts(1, ObjectKind.DaxFile, "/pmem/db", "103:0", 7, 0, "xfs",
-            new DaxFacts(0, (long)(6 * TiB), "xfs", [new FileExtent(0, 2 << 20, 6 * TiB, 0)]));
+            new DaxFacts(0, (long)(6 * TiB), "xfs", [new PhysicalExtent(0, 2 << 20, 6 * TiB, 0)]));
         var mapping = new MappingFacts(TiB, 7 * TiB, 0, ReadWrite, 1);
 
         var report = ScanAnalysis.Analyse(
@@ -50,7 +50,7 @@ public class AnalysisTests
     {
         const ulong GiB = 1UL << 30;
         var file = new ObjectFacts(1, ObjectKind.DaxFile, "/pmem/db", "103:1", 7, 0, "xfs",
-            new DaxFacts(1 << 20, (long)GiB, "xfs", [new FileExtent(0, 2 << 20, GiB, 0)]));
+            new DaxFacts(1 << 20, (long)GiB, "xfs", [new PhysicalExtent(0, 2 << 20, GiB, 0)]));
 
         var report = ScanAnalysis.Analyse(Machine([Anonymous, file], [Mapper(1, new MappingFacts(GiB, 2 * GiB, 0, ReadWrite, 1), 0, 514)]), new ReportOptions());
 

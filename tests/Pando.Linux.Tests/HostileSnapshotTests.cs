@@ -1,5 +1,6 @@
 using System.Globalization;
 using System.IO.Compression;
+using System.IO.Hashing;
 using System.Text;
 using System.Text.Json;
 using System.Text.Json.Nodes;
@@ -31,7 +32,7 @@ public class HostileSnapshotTests
     private static MemoryStream WithHeader(ReadOnlySpan<byte> body)
     {
         var file = new MemoryStream();
-        file.Write(Encoding.ASCII.GetBytes(string.Create(CultureInfo.InvariantCulture, $"pando-scan-snapshot 1 {body.Length} {Crc32.Of(body):x8}\n")));
+        file.Write(Encoding.ASCII.GetBytes(string.Create(CultureInfo.InvariantCulture, $"pando-scan-snapshot 1 {body.Length} {Crc32.HashToUInt32(body):x8}\n")));
         file.Write(body);
         file.Position = 0;
         return file;

@@ -22,7 +22,7 @@ internal static class RichMachine
             new(3, ObjectKind.SystemV, "/SYSV00000000 (deleted)", "00:01", 8, 0, "tmpfs", Scope: "ipc:[2]"),
             new(4, ObjectKind.SharedMemory, $"/dev/shm/{name}", "00:1b", 9, 0, "tmpfs", SizeBytes: 64 << 20, AllocatedBytes: 2 << 20,
                 Mount: new MountFacts("/dev/shm", $"rw,size=1024k,huge=never,{name}", 12, 1 << 30, 1 << 29, 4)),
-            new(5, ObjectKind.DaxFile, $"/pmem/{name}", "103:1", 10, 0, "xfs", new DaxFacts(1 << 20, (long)GiB, "xfs", [new FileExtent(0, 2 << 20, 16 * MiB, 0), new FileExtent(16 * MiB, 40 << 20, 16 * MiB, FileExtent.Unwritten), new FileExtent(40 * MiB, GiB, 24 * MiB, 0)])),
+            new(5, ObjectKind.DaxFile, $"/pmem/{name}", "103:1", 10, 0, "xfs", new DaxFacts(1 << 20, (long)GiB, "xfs", [new PhysicalExtent(0, 2 << 20, 16 * MiB, 0), new PhysicalExtent(16 * MiB, 40 << 20, 16 * MiB, PhysicalExtent.Unwritten), new PhysicalExtent(40 * MiB, GiB, 24 * MiB, 0)])),
             new(6, ObjectKind.Hugetlb, $"/huge/{name}", "00:30", 11, 2 * MiB, "hugetlbfs", SizeBytes: (long)(2 * GiB), AllocatedBytes: (long)(2 * GiB)),
             new(7, ObjectKind.Hugetlb, "/anon_hugepage (deleted)", "00:31", 12, GiB, "hugetlbfs"),
             new(8, ObjectKind.Memfd, $"/memfd:{name} (deleted)", "00:01", 13, 0, "tmpfs"),

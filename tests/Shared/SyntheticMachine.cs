@@ -150,7 +150,7 @@ internal static class SyntheticMachine
 
     private static MachineSnapshot Extents(int n)
     {
-        var extents = Enumerable.Range(0, n).Select(i => new FileExtent((ulong)i * MiB, ((ulong)i * 3 * MiB) + (2 * MiB), MiB, 0)).ToArray();
+        var extents = Enumerable.Range(0, n).Select(i => new PhysicalExtent((ulong)i * MiB, ((ulong)i * 3 * MiB) + (2 * MiB), MiB, 0)).ToArray();
         var file = File(1, ObjectKind.DaxFile, "/pmem/db") with { Dax = new DaxFacts(0, n * (long)MiB, "xfs", extents) };
         var start = 1UL << 40;
         return Machine([Anonymous, file], [.. Enumerable.Range(1, 2).Select(p => Process(p, [new MappingFacts(start, start + ((ulong)n * MiB), 0, Shared, 1)], isRead: true))]);

@@ -68,7 +68,7 @@ internal static class RunCommand
         using var terminate = PosixSignalRegistration.Create(PosixSignal.SIGTERM, Stop);
         try
         {
-            var options = ReadInput(parsed).Validate(HostMemory.Available);
+            var options = ReadInput(parsed).Validate(MemoryUse.Available);
             var report = RunWork.Run(options, CreateProgress(), cancel.Token);
             if (parsed.GetValue(Json))
             {

@@ -2,7 +2,7 @@ using System.Globalization;
 
 namespace Pando.Cli.Run;
 
-/// <summary>Sizes as people write them: 6TiB, 512GiB, 1.5MiB, or plain bytes.</summary>
+/// <summary>Sizes as options take them: 6TiB, 512GiB, 1.5MiB, or plain bytes.</summary>
 internal static class ByteSize
 {
     private static readonly string[] Units = ["bytes", "KiB", "MiB", "GiB", "TiB", "PiB"];
@@ -34,21 +34,6 @@ internal static class ByteSize
         }
 
         return (long)bytes;
-    }
-
-    /// <summary>A size in the largest unit of which it has at least one, as in "24.05 MiB".</summary>
-    public static string Format(long bytes)
-    {
-        int unit = 0;
-        double value = bytes;
-        while (value >= 1024 && unit < Units.Length - 1)
-        {
-            value /= 1024;
-            unit++;
-        }
-
-        string number = value.ToString(value == Math.Truncate(value) ? "N0" : value < 100 ? "N2" : "N1", CultureInfo.InvariantCulture);
-        return unit == 0 ? $"{number} bytes" : $"{number} {Units[unit]}";
     }
 
     /// <summary>A size as an option takes it back, as in "24MiB"; exact.</summary>

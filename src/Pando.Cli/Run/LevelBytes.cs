@@ -1,7 +1,7 @@
 namespace Pando.Cli.Run;
 
 /// <summary>Bytes of page tables of one level, as counted.</summary>
-/// <param name="Level">PTE, PMD, PUD, P4D, PGD.</param>
+/// <param name="Level">PTE, PMD, PUD, P4D (with five levels), and PGD for the root.</param>
 /// <param name="PerProcess">Those of each process's own.</param>
 /// <param name="File">Those of the file: once for all.</param>
 /// <param name="Total">All of the processes that were built, and the file's.</param>

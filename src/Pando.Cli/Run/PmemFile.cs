@@ -1,4 +1,5 @@
 using System.Buffers.Binary;
+using Pando.Linux.Text;
 
 namespace Pando.Cli.Run;
 
@@ -55,14 +56,14 @@ internal sealed class PmemFile : IDisposable
 
             if (info.Length > 0 && info.Length < memory)
             {
-                throw new InputException($"--pmem: '{path}' has {ByteSize.Format(info.Length)}, the memory has {ByteSize.Format(memory)}; use --memory {ByteSize.Exact(info.Length)} or less, or a file that does not exist yet (it is made sparse)");
+                throw new InputException($"--pmem: '{path}' has {ByteText.Precise(info.Length)}, the memory has {ByteText.Precise(memory)}; use --memory {ByteSize.Exact(info.Length)} or less, or a file that does not exist yet (it is made sparse)");
             }
         }
 
         long free = new DriveInfo(directory).AvailableFreeSpace;
         if (free < SpaceForSamples)
         {
-            throw new InputException($"--pmem: the disk of '{path}' has {ByteSize.Format(free)} left, the proof stores up to {ByteSize.Format(SpaceForSamples)}; use another disk");
+            throw new InputException($"--pmem: the disk of '{path}' has {ByteText.Precise(free)} left, the proof stores up to {ByteText.Precise(SpaceForSamples)}; use another disk");
         }
     }
 
@@ -85,7 +86,7 @@ internal sealed class PmemFile : IDisposable
         catch (Exception e) when (e is IOException or UnauthorizedAccessException or NotSupportedException or ArgumentException)
         {
             file.Dispose();
-            throw new InputException($"--pmem: '{path}' cannot be used as {ByteSize.Format(memory)} of memory ({FirstSentence(e.Message)}); use another disk or less --memory");
+            throw new InputException($"--pmem: '{path}' cannot be used as {ByteText.Precise(memory)} of memory ({FirstSentence(e.Message)}); use another disk or less --memory");
         }
     }
 

@@ -1,5 +1,6 @@
 using System.Globalization;
 using Pando.Hardware;
+using Pando.Linux.Text;
 
 namespace Pando.Cli.Run;
 
@@ -117,7 +118,7 @@ internal sealed record RunInput
         long budget = ByteSize.Parse("--budget", Budget);
         if (budget > available)
         {
-            throw new InputException($"--budget: this host has {ByteSize.Format(available)} of RAM to give, '{Budget}' is more; use less");
+            throw new InputException($"--budget: this host has {ByteText.Precise(available)} of RAM to give, '{Budget}' is more; use less");
         }
 
         return budget;

@@ -1,3 +1,5 @@
+using Pando.Linux.Text;
+
 namespace Pando.Cli.Run;
 
 /// <summary>What has to be said below the table.</summary>
@@ -13,7 +15,7 @@ internal static class RunNotes
         foreach (var world in report.Worlds.Where(world => world.Extrapolated))
         {
             string same = world.AllCostTheSame
-                ? $"every one has {ByteSize.Format(world.PerProcessBytes)} of page tables of its own"
+                ? $"every one has {ByteText.Precise(world.PerProcessBytes)} of page tables of its own"
                 : "NOT every one costs the same, so the total cannot be trusted";
             yield return FormattableString.Invariant(
                 $"* {(world.Share == ShareLevel.None.Name ? "nothing shared" : "shared at " + world.Share)}: extrapolated. {world.ProcessesBuilt:N0} of {report.Processes:N0} processes were built (--budget {ByteSize.Exact(report.BudgetBytes)}); {same}.");
@@ -21,7 +23,7 @@ internal static class RunNotes
 
         foreach (string share in report.LeftOut)
         {
-            yield return $"  {share}: left out, the budget of {ByteSize.Format(report.BudgetBytes)} does not hold two such processes; give --budget, or --share {share} to see what it takes.";
+            yield return $"  {share}: left out, the budget of {ByteText.Precise(report.BudgetBytes)} does not hold two such processes; give --budget, or --share {share} to see what it takes.";
         }
 
         var unshared = report.Worlds.FirstOrDefault(world => world.Share == ShareLevel.None.Name);
@@ -30,7 +32,7 @@ internal static class RunNotes
             var pmd = unshared.Levels.First(level => level.Level == "PMD");
             long rounded = report.MemoryBytes / report.PageBytes * sizeof(ulong) / (1 << 20) * report.Processes / 1000;
             yield return FormattableString.Invariant(
-                $"  {ByteSize.Format(unshared.TotalBytesOfAll)} is with all levels. The thread's {rounded} GiB counts the PMD pages alone ({ByteSize.Format(pmd.TotalOfAll)}), with 1000 MiB to a GiB.");
+                $"  {ByteText.Precise(unshared.TotalBytesOfAll)} is with all levels. The thread's {rounded} GiB counts the PMD pages alone ({ByteText.Precise(pmd.TotalOfAll)}), with 1000 MiB to a GiB.");
         }
 
         foreach (string note in ProgramRows.Notes(report.Worlds))
@@ -42,7 +44,7 @@ internal static class RunNotes
         {
             if (!world.Proof.HasBytes)
             {
-                yield return $"  {world.Share}: this host has no {ByteSize.Format(report.MemoryBytes)} of addresses for the memory's bytes, so translations were compared with where the file lies.";
+                yield return $"  {world.Share}: this host has no {ByteText.Precise(report.MemoryBytes)} of addresses for the memory's bytes, so translations were compared with where the file lies.";
             }
 
             if (world.Proof.FirstWrong is { } wrong)

@@ -1,4 +1,5 @@
 using System.Globalization;
+using Pando.Linux.Text;
 using Spectre.Console;
 
 namespace Pando.Cli.Run;
@@ -38,15 +39,15 @@ internal static class RunTable
 
         Row(table, "processes built", worlds, world => Count(world.ProcessesBuilt));
         table.AddEmptyRow();
-        Row(table, "page tables of each process", worlds, world => ByteSize.Format(world.PerProcessBytes));
+        Row(table, "page tables of each process", worlds, world => ByteText.Precise(world.PerProcessBytes));
         LevelRows(table, worlds, level => level.PerProcess);
-        Row(table, "page tables of the file, once", worlds, world => ByteSize.Format(world.FileBytes));
+        Row(table, "page tables of the file, once", worlds, world => ByteText.Precise(world.FileBytes));
         LevelRows(table, worlds, level => level.File);
-        Row(table, Invariant($"page tables of {report.Processes:N0} processes in all"), worlds, world => $"{(world.Extrapolated ? "* " : "")}{ByteSize.Format(world.TotalBytesOfAll)}");
+        Row(table, Invariant($"page tables of {report.Processes:N0} processes in all"), worlds, world => $"{(world.Extrapolated ? "* " : "")}{ByteText.Precise(world.TotalBytesOfAll)}");
         LevelRows(table, worlds, level => level.TotalOfAll);
         if (worlds.Any(world => world.Extrapolated))
         {
-            Row(table, "  of which built and counted", worlds, world => ByteSize.Format(world.TotalBytes));
+            Row(table, "  of which built and counted", worlds, world => ByteText.Precise(world.TotalBytes));
         }
 
         table.AddEmptyRow();
@@ -57,8 +58,8 @@ internal static class RunTable
         Row(table, "  each of the others", worlds, world => world.MicrosecondsPerProcess is { } each ? Invariant($"{each:N1} µs") : "-");
         Row(table, "  each attach of the others", worlds, world => world.NanosecondsPerAttach is { } each ? Invariant($"{each:N1} ns") : "-");
         Row(table, "exit of one process", worlds, world => world.ExitMicroseconds is { } exit ? Invariant($"{exit:N0} µs") : "-");
-        Row(table, "memory of this command (VmRSS)", worlds, world => ByteSize.Format(world.ResidentBytes));
-        Row(table, "  the most so far (VmHWM)", worlds, world => ByteSize.Format(world.ResidentPeakBytes));
+        Row(table, "memory of this command (VmRSS)", worlds, world => ByteText.Precise(world.ResidentBytes));
+        Row(table, "  the most so far (VmHWM)", worlds, world => ByteText.Precise(world.ResidentPeakBytes));
         table.AddEmptyRow();
         ProgramRows.Write(worlds, (name, cell) => Row(table, name, worlds, cell));
         table.AddEmptyRow();
@@ -85,7 +86,7 @@ internal static class RunTable
     }
 
     private static string Title(RunReport report) =>
-        Invariant($"{report.Processes:N0} processes, each mapping all {ByteSize.Format(report.MemoryBytes)} in {ByteSize.Format(report.PageBytes)} pages; {report.PageTableLevels} levels of tables, {report.Threads} {(report.Threads == 1 ? "thread" : "threads")}");
+        Invariant($"{report.Processes:N0} processes, each mapping all {ByteText.Precise(report.MemoryBytes)} in {ByteText.Precise(report.PageBytes)} pages; {report.PageTableLevels} levels of tables, {report.Threads} {(report.Threads == 1 ? "thread" : "threads")}");
 
     private static string Heading(WorldReport world) => world.Share == ShareLevel.None.Name ? "nothing shared" : $"shared at {world.Share}";
 
@@ -99,7 +100,7 @@ internal static class RunTable
             int at = i;
             if (worlds.Any(world => bytes(world.Levels[at]) > 0))
             {
-                Row(table, $"  {worlds[0].Levels[i].Level}", worlds, world => bytes(world.Levels[at]) is > 0 and var value ? ByteSize.Format(value) : "-");
+                Row(table, $"  {worlds[0].Levels[i].Level}", worlds, world => bytes(world.Levels[at]) is > 0 and var value ? ByteText.Precise(value) : "-");
             }
         }
     }

@@ -3,6 +3,7 @@ using Pando.Files;
 using Pando.Hardware;
 using Pando.Kvm.Engine;
 using Pando.Kvm.Native;
+using Pando.Linux.Text;
 using Pando.Machines;
 using Pando.Spaces;
 using Pando.Tables;
@@ -118,7 +119,7 @@ internal sealed class World : IDisposable
     public void Build(IRunProgress progress, CancellationToken cancellation)
     {
         string share = Plan.Share.Describe;
-        progress.Begin($"{share}: the first process faults in {ByteSize.Format(Plan.Options.Memory)}", Plan.Options.Memory);
+        progress.Begin($"{share}: the first process faults in {ByteText.Precise(Plan.Options.Memory)}", Plan.Options.Memory);
         var watch = Stopwatch.StartNew();
         Spaces[0] = Machine.CreateSpace();
         Start = Spaces[0].Map(_request).Value;

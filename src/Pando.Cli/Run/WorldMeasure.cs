@@ -1,5 +1,4 @@
 using System.Diagnostics;
-using Pando.Hardware;
 using Pando.Tables;
 
 namespace Pando.Cli.Run;
@@ -18,8 +17,8 @@ internal static class WorldMeasure
         var levels = CountLevels(world, out bool same);
         long leafFaults = world.Machine.Count(TableEvent.LeafPopulated);
         long attaches = world.Machine.Count(TableEvent.Attached);
-        long resident = HostMemory.Resident;
-        long peak = HostMemory.ResidentPeak;
+        long resident = MemoryUse.Resident;
+        long peak = MemoryUse.ResidentPeak;
         var program = ProgramRun.Run(world, pmem, progress, cancellation);
         var proof = WorldProof.Prove(world, pmem, progress, cancellation);
         cancellation.ThrowIfCancellationRequested();
@@ -62,7 +61,7 @@ internal static class WorldMeasure
             long perProcess = (long)tables * world.Plan.Options.Format.Geometry.PageSize;
             long file = totals.Files[level] * world.Plan.Options.Format.Geometry.PageSize;
             result.Add(new LevelBytes(
-                Level.Name(level), perProcess, file, totals.At(level) * world.Plan.Options.Format.Geometry.PageSize, Extrapolate(file, perProcess, world.Plan.Options.Processes)));
+                world.Plan.Options.Format.Geometry.NameOf(level), perProcess, file, totals.At(level) * world.Plan.Options.Format.Geometry.PageSize, Extrapolate(file, perProcess, world.Plan.Options.Processes)));
         }
 
         return result;

@@ -1,4 +1,5 @@
 using Pando.Hardware;
+using Pando.Linux.Text;
 
 namespace Pando.Cli.Run;
 
@@ -68,8 +69,8 @@ internal sealed record WorldPlan(RunOptions Options, ShareLevel Share, long File
         }
 
         long need = BytesFor(least);
-        string budget = need <= available ? $"use --budget {ByteSize.Exact((need + (1 << 20) - 1) >> 20 << 20)} or more, or" : $"this host has {ByteSize.Format(available)} to give; use";
+        string budget = need <= available ? $"use --budget {ByteSize.Exact((need + (1 << 20) - 1) >> 20 << 20)} or more, or" : $"this host has {ByteText.Precise(available)} to give; use";
         throw new InputException(
-            $"not enough RAM: with {(Share.Level == 0 ? "no sharing" : $"sharing at {Share.Name}")}, the page tables of {(least == 1 ? "one process" : "two processes")} take {ByteSize.Format(need)}, the budget is {ByteSize.Format(Options.Budget)}; {budget} less --memory{(Options.LeafLevel == Level.Pte && Options.Memory % Options.Format.Geometry.EntrySpan(Level.Pmd) == 0 ? " or --page 2MiB" : "")}");
+            $"not enough RAM: with {(Share.Level == 0 ? "no sharing" : $"sharing at {Share.Name}")}, the page tables of {(least == 1 ? "one process" : "two processes")} take {ByteText.Precise(need)}, the budget is {ByteText.Precise(Options.Budget)}; {budget} less --memory{(Options.LeafLevel == Level.Pte && Options.Memory % Options.Format.Geometry.EntrySpan(Level.Pmd) == 0 ? " or --page 2MiB" : "")}");
     }
 }

@@ -115,7 +115,7 @@ public static class DaxGranularity
             return index >= extents.Count || extents[index].Logical > reach ? DaxRefusal.Hole : DaxRefusal.ExtentTooShort;
         }
 
-        return (first.Flags & FileExtent.NoPlace) != 0 ? DaxRefusal.ExtentTooShort
+        return (first.Flags & PhysicalExtent.NoPlace) != 0 ? DaxRefusal.ExtentTooShort
             : ((dax.DeviceStart ?? 0) + place + offset) % Window != 0 ? DaxRefusal.PhysicalNotAligned
             : isCut ? DaxRefusal.PartlyWritten
             : DaxRefusal.None;
@@ -123,7 +123,7 @@ public static class DaxGranularity
 
     /// <summary>The extent that holds the byte, or the complement of the first one behind it, by halving: a large
     /// file has many.</summary>
-    private static int IndexOf(IReadOnlyList<FileExtent> extents, ulong offset)
+    private static int IndexOf(IReadOnlyList<PhysicalExtent> extents, ulong offset)
     {
         int low = 0, high = extents.Count - 1;
         while (low <= high)

@@ -97,7 +97,7 @@ internal static unsafe class FileFacts
     }
 
     /// <summary>The file's extents by FIEMAP, in ascending order; null if the file system has none to tell.</summary>
-    public static IReadOnlyList<FileExtent>? TryExtents(string path)
+    public static IReadOnlyList<PhysicalExtent>? TryExtents(string path)
     {
         var file = LibC.Open(path, LibC.ReadOnly | LibC.CloseOnExec | LibC.NoWaiting);
         if (file < 0)
@@ -107,7 +107,7 @@ internal static unsafe class FileFacts
 
         try
         {
-            var extents = new List<FileExtent>();
+            var extents = new List<PhysicalExtent>();
             var size = sizeof(FiemapHeader) + (ExtentsPerCall * sizeof(FiemapExtent));
             var memory = (byte*)NativeMemory.AllocZeroed((nuint)size);
             try
@@ -133,7 +133,7 @@ internal static unsafe class FileFacts
                     var extent = (FiemapExtent*)(memory + sizeof(FiemapHeader));
                     for (var i = 0; i < header->MappedExtents; i++, extent++)
                     {
-                        extents.Add(new FileExtent(extent->Logical, extent->Physical, extent->Length, extent->Flags & ~FiemapExtent.Last));
+                        extents.Add(new PhysicalExtent(extent->Logical, extent->Physical, extent->Length, extent->Flags & ~FiemapExtent.Last));
                         start = extent->Logical + extent->Length;
                         if ((extent->Flags & FiemapExtent.Last) != 0)
                         {

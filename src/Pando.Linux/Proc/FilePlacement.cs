@@ -1,6 +1,6 @@
 using Pando.Files;
 using Pando.Linux.Native;
-using FileExtent = Pando.Linux.Snapshot.FileExtent;
+using Pando.Linux.Snapshot;
 
 namespace Pando.Linux.Proc;
 
@@ -43,7 +43,7 @@ public sealed record FilePlacement(string FileSystem, long BlockSize, long Size,
             ? DeviceNodes.StartOf(sys, DeviceNumber.Of(answer.NodeMajor, answer.NodeMinor))
             : null;
 
-    private static List<PlacedExtent> Joined(IReadOnlyList<FileExtent> extents)
+    private static List<PlacedExtent> Joined(IReadOnlyList<PhysicalExtent> extents)
     {
         var joined = new List<PlacedExtent>(extents.Count);
         foreach (var extent in extents)
@@ -53,9 +53,9 @@ public sealed record FilePlacement(string FileSystem, long BlockSize, long Size,
                 throw new IOException($"The file system tells of an extent of {extent.Length} bytes at {extent.Logical}, which cannot be.");
             }
 
-            var state = (extent.Flags & FileExtent.NoPlace) != 0 ? ExtentState.NoPlace
-                : (extent.Flags & FileExtent.Unwritten) != 0 ? ExtentState.Unwritten
-                : (extent.Flags & FileExtent.Shared) != 0 ? ExtentState.Shared
+            var state = (extent.Flags & PhysicalExtent.NoPlace) != 0 ? ExtentState.NoPlace
+                : (extent.Flags & PhysicalExtent.Unwritten) != 0 ? ExtentState.Unwritten
+                : (extent.Flags & PhysicalExtent.Shared) != 0 ? ExtentState.Shared
                 : ExtentState.Written;
             var next = new PlacedExtent((long)extent.Logical, (long)extent.Physical, (long)extent.Length, state);
             if (joined.Count > 0 && next.TryJoin(joined[^1], out var both))

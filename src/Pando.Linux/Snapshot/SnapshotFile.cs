@@ -1,5 +1,6 @@
 using System.Globalization;
 using System.IO.Compression;
+using System.IO.Hashing;
 using System.Text;
 using System.Text.Json;
 
@@ -41,7 +42,7 @@ public static class SnapshotFile
         }
 
         var bytes = body.GetBuffer().AsSpan(0, (int)body.Length);
-        var header = string.Create(CultureInfo.InvariantCulture, $"{Magic} {Version} {bytes.Length} {Crc32.Of(bytes):x8}\n");
+        var header = string.Create(CultureInfo.InvariantCulture, $"{Magic} {Version} {bytes.Length} {Crc32.HashToUInt32(bytes):x8}\n");
 
         // A name that nobody can have taken (a link in /tmp would be followed), and for its owner alone: it says what all processes map.
         var temporary = $"{path}.{Path.GetRandomFileName()}";
@@ -91,7 +92,7 @@ public static class SnapshotFile
         }
 
         using var body = ReadBody(file, length, path);
-        if (Crc32.Of(body.GetBuffer().AsSpan(0, (int)body.Length)).ToString("x8", CultureInfo.InvariantCulture) != sum)
+        if (Crc32.HashToUInt32(body.GetBuffer().AsSpan(0, (int)body.Length)).ToString("x8", CultureInfo.InvariantCulture) != sum)
         {
             throw Damaged(path);
         }

@@ -111,7 +111,7 @@ public sealed partial class DaxFile
     }
 
     /// <inheritdoc/>
-    internal override PageStatus Allocate(long offset)
+    internal override PageStatus GiveStorage(long offset)
     {
         long block = offset & -Geometry.EntrySpan(Level.Pmd);
         using var steady = Tables.Invalidate.Hold();
@@ -134,11 +134,11 @@ public sealed partial class DaxFile
         }
 
         bool whole = TakesWholeBlock(offset);
-        var status = Allocate(steady, offset, present, whole);
+        var status = GiveStorage(steady, offset, present, whole);
         if (whole && status == PageStatus.Failed && !TakesWholeBlock(offset))
         {
             // Memory has failed beside the page.
-            status = Allocate(steady, offset, present, whole: false);
+            status = GiveStorage(steady, offset, present, whole: false);
         }
 
         if (status == PageStatus.OutOfSpace && present.IsShared)
@@ -151,7 +151,7 @@ public sealed partial class DaxFile
         return status;
     }
 
-    private PageStatus Allocate(InvalidateLock.Steady steady, long offset, FileExtent present, bool whole)
+    private PageStatus GiveStorage(InvalidateLock.Steady steady, long offset, FileExtent present, bool whole)
     {
         // One claim for all, which is empty in between: faults allocate nothing, and the layout is held.
         using var claim = _pageClaim;

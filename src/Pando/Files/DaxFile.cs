@@ -124,7 +124,7 @@ public sealed partial class DaxFile : MappedFile
         if (extent.Length == 0)
         {
             return write
-                ? FilePage.Failed(PageStatus.MustAllocate)
+                ? FilePage.Failed(PageStatus.MustGiveStorage)
                 : new FilePage(PageStatus.Found, Level.Pte, reason, start, Device.ZeroPageAddress, Geometry.PageSize, Writable: false);
         }
 
@@ -136,7 +136,7 @@ public sealed partial class DaxFile : MappedFile
 
         if (write && (extent.IsShared || AwaitsClone(offset)))
         {
-            return FilePage.Failed(PageStatus.MustAllocate);
+            return FilePage.Failed(PageStatus.MustGiveStorage);
         }
 
         // Small pages go on to the end of their 2 MiB at most: beyond, the answer may be another. With poison about,

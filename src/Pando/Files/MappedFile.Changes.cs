@@ -212,7 +212,7 @@ public abstract partial class MappedFile
     {
         foreach (long offset in cuts)
         {
-            var error = IsCut(offset) && MustCopyToStore(offset) ? ErrorOf(Allocate(offset)) : Errno.None;
+            var error = IsCut(offset) && MustCopyToStore(offset) ? ErrorOf(GiveStorage(offset)) : Errno.None;
             if (error != Errno.None)
             {
                 return error;

@@ -137,10 +137,10 @@ public abstract partial class MappedFile : IDisposable
     internal abstract FilePage Find(long offset, bool write, in LeafLimits limits, bool makes = true);
 
     /// <summary>
-    /// Gives a page storage of its own, after <see cref="Find"/> has asked for it by <see cref="PageStatus.MustAllocate"/>:
+    /// Gives a page storage of its own, after <see cref="Find"/> has asked for it by <see cref="PageStatus.MustGiveStorage"/>:
     /// it is a hole, or lies where other files lie too. The caller holds no lock from the file's invalidate lock on.
     /// </summary>
-    internal virtual PageStatus Allocate(long offset) => PageStatus.Found;
+    internal virtual PageStatus GiveStorage(long offset) => PageStatus.Found;
 
     /// <summary>
     /// Has the page at an offset made by whoever provides the file's pages, after <see cref="Find"/> has asked for it by
@@ -154,7 +154,7 @@ public abstract partial class MappedFile : IDisposable
 
     /// <summary>
     /// Whether the page at an offset lies where other files lie too, so that it must be given storage of its own by
-    /// <see cref="Allocate"/> before a store. True until the sequence moves.
+    /// <see cref="GiveStorage"/> before a store. True until the sequence moves.
     /// </summary>
     internal virtual bool MustCopyToStore(long offset) => false;
 

@@ -25,7 +25,7 @@ internal enum PageStatus
     Failed,
 
     /// <summary>A store goes to where the file has no storage of its own: it must be allocated first, which changes the layout.</summary>
-    MustAllocate,
+    MustGiveStorage,
 
     /// <summary>Whoever provides the file's pages must be asked for this one first, with nothing locked.</summary>
     MustProvide,

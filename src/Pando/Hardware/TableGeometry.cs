@@ -173,6 +173,10 @@ public sealed class TableGeometry
         return AddressRange.FromLength(address.AlignDown(span), span);
     }
 
+    /// <summary>The field's name of a table at <paramref name="level"/>: PGD for the root, PTE, PMD, PUD, P4D below it.</summary>
+    /// <exception cref="ArgumentOutOfRangeException">There is no such level.</exception>
+    public string NameOf(int level) => level == _levels ? Level.Name(Level.Pgd) : Level.Name(level);
+
     private ulong PageMask => ulong.MaxValue << _pageShift;
 
     /// <inheritdoc/>

@@ -85,7 +85,7 @@ internal sealed class PageWalk(TableStore store, TranslationCaches caches)
         {
             if (!_memory.IsRam(table))
             {
-                throw new InvalidOperationException($"The walk of {address} leads to a {Level.Name(level)} table at {table}, where no RAM is; tables lie in RAM.");
+                throw new InvalidOperationException($"The walk of {address} leads to a {_geometry.NameOf(level)} table at {table}, where no RAM is; tables lie in RAM.");
             }
 
             int index = _geometry.Index(address.Value, level);

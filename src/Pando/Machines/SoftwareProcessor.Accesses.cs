@@ -250,7 +250,7 @@ public sealed partial class SoftwareProcessor
         public AccessResult Make(TranslationUnit translations)
         {
             var result = translations.Locate(address, kind, needed, out nint host);
-            Value = host != 0 ? HostMemory.Read<T>(host) : default;
+            Value = host != 0 ? HostAccess.Read<T>(host) : default;
             return result;
         }
     }
@@ -266,7 +266,7 @@ public sealed partial class SoftwareProcessor
             var result = translations.Locate(address, AccessKind.Write, Rights.Write, out nint host);
             if (host != 0)
             {
-                HostMemory.Write(host, value);
+                HostAccess.Write(host, value);
             }
 
             return result;
@@ -282,7 +282,7 @@ public sealed partial class SoftwareProcessor
         public AccessResult Make(TranslationUnit translations)
         {
             var result = translations.Locate(address, AccessKind.Write, Rights.Write, out nint host);
-            Before = host != 0 ? HostMemory.Add(host, addend) : 0;
+            Before = host != 0 ? HostAccess.Add(host, addend) : 0;
             return result;
         }
     }
@@ -298,7 +298,7 @@ public sealed partial class SoftwareProcessor
             var result = translations.Locate(address, AccessKind.Read, Rights.Read, out nint host);
             if (host != 0)
             {
-                HostMemory.Read(host, _bytes);
+                HostAccess.Read(host, _bytes);
             }
 
             return result;
@@ -316,7 +316,7 @@ public sealed partial class SoftwareProcessor
             var result = translations.Locate(address, AccessKind.Write, Rights.Write, out nint host);
             if (host != 0)
             {
-                HostMemory.Write(host, _bytes);
+                HostAccess.Write(host, _bytes);
             }
 
             return result;
@@ -333,14 +333,14 @@ public sealed partial class SoftwareProcessor
         [MethodImpl(MethodImplOptions.NoInlining)]
         public AccessResult Make(TranslationUnit translations)
         {
-            var bytes = HostMemory.BytesOf(ref Value);
+            var bytes = HostAccess.BytesOf(ref Value);
             RequireOnePageAtMost(translations.Geometry, bytes.Length);
             var result = translations.LocateAcross(address, kind, out nint first, out nint second);
             if (result.IsCompleted)
             {
                 int inFirst = translations.Geometry.PageSize - translations.Geometry.OffsetInPage(address.Value);
-                HostMemory.Read(first, bytes[..inFirst]);
-                HostMemory.Read(second, bytes[inFirst..]);
+                HostAccess.Read(first, bytes[..inFirst]);
+                HostAccess.Read(second, bytes[inFirst..]);
             }
 
             return result;
@@ -357,14 +357,14 @@ public sealed partial class SoftwareProcessor
         [MethodImpl(MethodImplOptions.NoInlining)]
         public AccessResult Make(TranslationUnit translations)
         {
-            ReadOnlySpan<byte> bytes = HostMemory.BytesOf(ref _value);
+            ReadOnlySpan<byte> bytes = HostAccess.BytesOf(ref _value);
             RequireOnePageAtMost(translations.Geometry, bytes.Length);
             var result = translations.LocateAcross(address, AccessKind.Write, out nint first, out nint second);
             if (result.IsCompleted)
             {
                 int inFirst = translations.Geometry.PageSize - translations.Geometry.OffsetInPage(address.Value);
-                HostMemory.Write(first, bytes[..inFirst]);
-                HostMemory.Write(second, bytes[inFirst..]);
+                HostAccess.Write(first, bytes[..inFirst]);
+                HostAccess.Write(second, bytes[inFirst..]);
             }
 
             return result;

@@ -240,12 +240,12 @@ public sealed partial class SoftwareProcessor : ITranslationCache
         string text = WalkTrace.Describe(_format, space.RootAddress, address, entries[..count]);
         if (cached)
         {
-            text += $"{Environment.NewLine}  TLB: {Level.Name(leafLevel)} leaf to {leaf.Target}, {leaf.Rights}{(leaf.Dirty ? ", dirty" : "")}";
+            text += $"{Environment.NewLine}  TLB: {_format.Geometry.NameOf(leafLevel)} leaf to {leaf.Target}, {leaf.Rights}{(leaf.Dirty ? ", dirty" : "")}";
         }
 
         if (upperCached)
         {
-            text += $"{Environment.NewLine}  upper cache: {Level.Name(upperLevel)} entry to the table at {upper.Target}, {upper.Rights}";
+            text += $"{Environment.NewLine}  upper cache: {_format.Geometry.NameOf(upperLevel)} entry to the table at {upper.Target}, {upper.Rights}";
         }
 
         return text;

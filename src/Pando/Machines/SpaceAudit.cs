@@ -45,7 +45,7 @@ internal sealed class SpaceAudit(AuditState audit)
         CheckProtectedPages(space);
         for (int level = Level.Pte; level <= Level.Pgd; level++)
         {
-            audit.Expect(found[level] == space.TablesAt(level), $"{space} has {found[level]} {Level.Name(level)} tables, but counts {space.TablesAt(level)}");
+            audit.Expect(found[level] == space.TablesAt(level), $"{space} has {found[level]} {_store.Geometry.NameOf(level)} tables, but counts {space.TablesAt(level)}");
         }
     }
 
@@ -82,7 +82,7 @@ internal sealed class SpaceAudit(AuditState audit)
             $"{audit.Describe(table)} is not a free table of level {level} of {space} from {start}");
         audit.Expect(
             level == _geometry.Levels || !space.AreaSet.Overlapping(AddressRange.FromLength(start, _geometry.TableSpan(level))).IsEmpty,
-            $"{space}: the {Level.Name(level)} table from {start} spans nothing that is mapped");
+            $"{space}: the {_store.Geometry.NameOf(level)} table from {start} spans nothing that is mapped");
         CheckParts(space, table, level, AddressRange.FromLength(start, _geometry.TableSpan(level)));
         int anonymous = 0;
         foreach (int index in audit.UsedEntries(table))

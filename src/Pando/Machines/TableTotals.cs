@@ -9,7 +9,7 @@ public sealed record TableTotals
 
     internal TableTotals(IReadOnlyList<long> spaces, IReadOnlyList<long> files, int tableBytes) => (Spaces, Files, _tableBytes) = (spaces, files, tableBytes);
 
-    /// <summary>Tables that belong to address spaces; index = level (1 = PTE ... 5 = PGD), 0 unused.</summary>
+    /// <summary>Tables that belong to address spaces; index = level (1 = PTE, 2 = PMD, ... as in <see cref="Level"/>), 0 unused.</summary>
     public IReadOnlyList<long> Spaces { get; }
 
     /// <summary>Tables that belong to files, in the same way.</summary>

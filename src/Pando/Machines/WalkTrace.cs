@@ -42,7 +42,7 @@ internal static class WalkTrace
             int level = format.Geometry.Levels - i;
             var entry = entries[i];
             bool isLeaf = format.IsLeaf(entry, level);
-            text.AppendLine().Append("  ").Append(Level.Name(level)).Append('[').Append(format.Geometry.Index(address.Value, level)).Append("] ")
+            text.AppendLine().Append("  ").Append(format.Geometry.NameOf(level)).Append('[').Append(format.Geometry.Index(address.Value, level)).Append("] ")
                 .Append(entry).Append(": ");
             if (!isLeaf && !format.IsSlot(entry, level))
             {

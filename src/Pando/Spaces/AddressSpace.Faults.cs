@@ -219,8 +219,8 @@ public sealed partial class AddressSpace
                 case FaultStep.MustProvide:
                     question = new Question(null, default, default, area.File, (long)address.Value + area.Delta);
                     return FaultKind.Spurious;
-                case FaultStep.MustAllocate:
-                    var status = area.File!.Allocate((long)address.Value + area.Delta);
+                case FaultStep.MustGiveStorage:
+                    var status = area.File!.GiveStorage((long)address.Value + area.Delta);
                     if (status != PageStatus.Found)
                     {
                         return FailureFor(status);
@@ -274,7 +274,7 @@ public sealed partial class AddressSpace
                 return AtLeaf(ref fault, table, level, index, entry);
             }
 
-            if (fault.Shared is null && Store.IsAttached(entry, level))
+            if (fault.InTablesOf is null && Store.IsAttached(entry, level))
             {
                 if (fault.CopiesOnWrite)
                 {
@@ -306,7 +306,7 @@ public sealed partial class AddressSpace
         var area = fault.Area;
         long windowStart = fault.WindowStart;
         long windowEnd = fault.WindowEnd;
-        bool attach = fault.Shared is not null
+        bool attach = fault.InTablesOf is not null
             || (area.File is not null
                 && !fault.CopiesOnWrite
                 && _memory.MayShare(childLevel)
@@ -325,7 +325,7 @@ public sealed partial class AddressSpace
 
         // Another thread's store to this private mapping may have made the space leave the table meanwhile, and a
         // reclaim have freed it: then nobody would ever give up the slot.
-        var rights = fault.Shared is not null ? Rights.All : area.FileRights(Store.Format);
+        var rights = fault.InTablesOf is not null ? Rights.All : area.FileRights(Store.Format);
         bool dead;
         bool filled;
         using (Store.Lock(table, level))
@@ -385,7 +385,7 @@ public sealed partial class AddressSpace
         Again,
 
         /// <summary>The file must be given storage first.</summary>
-        MustAllocate,
+        MustGiveStorage,
 
         /// <summary>Whoever provides the file's pages must be asked first.</summary>
         MustProvide,
@@ -423,7 +423,7 @@ public sealed partial class AddressSpace
         public long Sequence;
 
         /// <summary>The file in whose tables the descent is; null in the space's own.</summary>
-        public FileTables? Shared;
+        public FileTables? InTablesOf;
 
         /// <summary>What may be shown of the file where the descent is.</summary>
         public long WindowStart;
@@ -455,9 +455,9 @@ public sealed partial class AddressSpace
             return FaultStep.MustAskUser;
         }
 
-        public void Enter(FileTables? shared, long windowStart, long windowEnd)
+        public void Enter(FileTables? file, long windowStart, long windowEnd)
         {
-            Shared = shared;
+            InTablesOf = file;
             WindowStart = windowStart;
             WindowEnd = windowEnd;
         }

@@ -61,7 +61,7 @@ public sealed partial class AddressSpace
         {
             return page.Status switch
             {
-                PageStatus.MustAllocate => FaultStep.MustAllocate,
+                PageStatus.MustGiveStorage => FaultStep.MustGiveStorage,
                 PageStatus.MustProvide => FaultStep.MustProvide,
                 _ => fault.Fail(FailureFor(page.Status)),
             };
@@ -85,7 +85,7 @@ public sealed partial class AddressSpace
         long wanted = Math.Min(Math.Min(page.Run, fault.End.AlignUp(leafSize) - start), (_geometry.Entries(level) - index) * leafSize);
         int count = area.Traits.UserFaults is not null ? 1 : (int)Math.Max(1, Math.Min(wanted, fault.WindowEnd - page.Offset) / leafSize);
 
-        var rights = fault.Shared is not null ? area.ClassFor(Store.Format).LeafRights : area.FileRights(Store.Format);
+        var rights = fault.InTablesOf is not null ? area.ClassFor(Store.Format).LeafRights : area.FileRights(Store.Format);
         if (!page.Writable || isProtected)
         {
             rights &= ~Rights.Write;
@@ -101,7 +101,7 @@ public sealed partial class AddressSpace
         bool noted;
         using (Store.Lock(table, level))
         {
-            if (fault.Shared is null)
+            if (fault.InTablesOf is null)
             {
                 LetFind(area, table, level, start, count * leafSize);
             }
@@ -253,7 +253,7 @@ public sealed partial class AddressSpace
         var target = Store.Format.TargetOf(leaf, level);
         if (target == _memory.ZeroPageAddress || fault.Area.File!.MustCopyToStore((long)fault.Address.Value + fault.Area.Delta))
         {
-            return FaultStep.MustAllocate;
+            return FaultStep.MustGiveStorage;
         }
 
         // The first store to a page of a file: noted before any processor can make it, and under the same lock, so
@@ -265,7 +265,7 @@ public sealed partial class AddressSpace
             return fault.CommitFirst(offset, leafSize);
         }
 
-        var rights = fault.Shared is not null ? fault.Area.ClassFor(Store.Format).LeafRights : fault.Area.FileRights(Store.Format);
+        var rights = fault.InTablesOf is not null ? fault.Area.ClassFor(Store.Format).LeafRights : fault.Area.FileRights(Store.Format);
         bool same;
         bool noted;
         using (Store.Lock(table, level))

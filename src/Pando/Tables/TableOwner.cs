@@ -18,7 +18,7 @@ public abstract class TableOwner
     /// <summary>The number under which the owner stands in the records of its tables.</summary>
     internal int Id { get; set; }
 
-    /// <summary>How many tables of a level (1 = PTE ... 5 = PGD) belong to this owner. Safe for threads.</summary>
+    /// <summary>How many tables of a level (1 = PTE, 2 = PMD, ... as in <see cref="Level"/>) belong to this owner. Safe for threads.</summary>
     /// <exception cref="ArgumentOutOfRangeException">There is no such level.</exception>
     public int TablesAt(int level)
     {

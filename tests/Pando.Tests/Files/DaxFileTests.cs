@@ -121,23 +121,23 @@ public sealed class DaxFileTests : IDisposable
         Assert.Null(_file.Locate(-1));
         Assert.Equal(PageStatus.PastEnd, _file.Find((11 * Mebi) + 4096, false, Free).Status);
         Assert.Equal(PageStatus.PastEnd, _file.Find(-1, false, Free).Status);
-        Assert.Equal(PageStatus.MustAllocate, _file.Find(6 * Mebi, true, Free).Status);
+        Assert.Equal(PageStatus.MustGiveStorage, _file.Find(6 * Mebi, true, Free).Status);
     }
 
     [Fact]
     public void A_hole_gets_2_MiB_where_it_and_the_device_have_room_and_4_KiB_otherwise()
     {
-        Assert.Equal(PageStatus.Found, _file.Allocate((6 * Mebi) + 4096));
+        Assert.Equal(PageStatus.Found, _file.GiveStorage((6 * Mebi) + 4096));
         Assert.Equal(SmallPageReason.None, _file.WhySmall(6 * Mebi));
-        Assert.Equal(PageStatus.Found, _file.Allocate(5 * Mebi));
+        Assert.Equal(PageStatus.Found, _file.GiveStorage(5 * Mebi));
         Assert.Equal(SmallPageReason.Hole, _file.WhySmall((5 * Mebi) + 4096));
-        Assert.Equal(PageStatus.Found, _file.Allocate(5 * Mebi));
+        Assert.Equal(PageStatus.Found, _file.GiveStorage(5 * Mebi));
         Assert.Contains(new FileExtent(6 * Mebi, 0, 2 * Mebi), _file.Extents);
         Assert.Contains(_file.Extents, extent => extent.FileOffset == 5 * Mebi && extent.Length == 4096);
 
         // What continues what is there becomes one extent with it.
         long count = _file.Extents.Count;
-        Assert.Equal(PageStatus.Found, _file.Allocate((5 * Mebi) + 4096));
+        Assert.Equal(PageStatus.Found, _file.GiveStorage((5 * Mebi) + 4096));
         Assert.Equal(count, _file.Extents.Count);
     }
 

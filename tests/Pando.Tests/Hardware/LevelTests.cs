@@ -18,6 +18,13 @@ public class LevelTests
         Assert.Equal(entrySpan, 1L << X64Format.FiveLevels.Geometry.EntryShift(level));
     }
 
+    [Fact]
+    public void The_root_is_the_PGD_whatever_its_level_and_levels_that_are_not_there_are_folded()
+    {
+        Assert.Equal(["PTE", "PMD", "PUD", "PGD"], Enumerable.Range(1, 4).Select(X64Format.FourLevels.Geometry.NameOf));
+        Assert.Equal(["PTE", "PMD", "PUD", "P4D", "PGD"], Enumerable.Range(1, 5).Select(X64Format.FiveLevels.Geometry.NameOf));
+    }
+
     [Theory]
     [InlineData(0)]
     [InlineData(6)]

@@ -269,7 +269,7 @@ public sealed class SoftwareProcessorWalkTests : IDisposable
         string[] lines = _bench.Processor.DescribeWalk(Here).Split(Environment.NewLine);
         Assert.Equal(8, lines.Length);
         Assert.StartsWith($"walk of {Here} from the root at {_bench.Space.RootAddress} (x86-64, 4 levels)", lines[0], StringComparison.Ordinal);
-        Assert.Matches(@"^  P4D\[0\] 0x[0-9a-f]{16}: table at p0x[0-9a-f]+, All, accessed$", lines[1]);
+        Assert.Matches(@"^  PGD\[0\] 0x[0-9a-f]{16}: table at p0x[0-9a-f]+, All, accessed$", lines[1]);
         Assert.Matches(@"^  PMD\[418\] 0x[0-9a-f]{16}: table at p0x[0-9a-f]+, Read, accessed$", lines[3]);
         Assert.Matches(@"^  PTE\[359\] 0x[0-9a-f]{16}: leaf to p0x[0-9a-f]+, All, accessed$", lines[4]);
         Assert.Equal("  together: Read", lines[5]);

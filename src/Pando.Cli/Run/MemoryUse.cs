@@ -3,7 +3,7 @@ using System.Globalization;
 namespace Pando.Cli.Run;
 
 /// <summary>What the host says of its memory and of this command's (Linux: /proc; see proc(5)).</summary>
-internal static class HostMemory
+internal static class MemoryUse
 {
     /// <summary>RAM that can be had without swapping, in bytes.</summary>
     public static long Available => Read("/proc/meminfo", "MemAvailable:") ?? GC.GetGCMemoryInfo().TotalAvailableMemoryBytes;

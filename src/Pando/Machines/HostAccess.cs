@@ -8,7 +8,7 @@ namespace Pando.Machines;
 /// translation whose processor's lock is held, so that the page cannot be given up meanwhile, and the bytes lie
 /// within that page. Whether several processors' accesses to the same bytes tear is as on the host's own hardware.
 /// </summary>
-internal static unsafe class HostMemory
+internal static unsafe class HostAccess
 {
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static T Read<T>(nint host)

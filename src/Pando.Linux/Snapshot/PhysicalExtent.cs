@@ -2,7 +2,7 @@ namespace Pando.Linux.Snapshot;
 
 /// <summary>One extent of a file, in bytes, as FIEMAP gives it. <c>Physical</c> counts from the start of the block
 /// device; <c>Flags</c> are FIEMAP_EXTENT_* of linux/fiemap.h.</summary>
-public readonly record struct FileExtent(ulong Logical, ulong Physical, ulong Length, uint Flags)
+public readonly record struct PhysicalExtent(ulong Logical, ulong Physical, ulong Length, uint Flags)
 {
     /// <summary>FIEMAP_EXTENT_UNWRITTEN: allocated, but reads as zeros until written.</summary>
     public const uint Unwritten = 0x800;
