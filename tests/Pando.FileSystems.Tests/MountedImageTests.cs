@@ -77,7 +77,7 @@ public sealed class MountedImageTests
 
     private static string Device(FileStatus status) => $"{(status.Device >> 8) & 0xFFF:x}:{(status.Device & 0xFF) | ((status.Device >> 12) & 0xFFF00):x}";
 
-    private static string Time(FileTime time) => string.Create(CultureInfo.InvariantCulture, $"{(decimal)time.Seconds + (time.Nanoseconds / 1_000_000_000m):F9}");
+    private static string Time(FileTime time) => string.Create(CultureInfo.InvariantCulture, $"{time.Seconds}.{time.Nanoseconds:D9}");
 
     private static void CompareBytes(string path, string mounted, FileNode node)
     {

@@ -2,6 +2,7 @@ using System.Buffers.Binary;
 using System.Text;
 using Pando.FileSystems.Images;
 using Pando.FileSystems.Volumes;
+using Pando.Tests.Shared;
 
 namespace Pando.FileSystems.Tests;
 

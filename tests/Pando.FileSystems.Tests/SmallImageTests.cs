@@ -2,6 +2,7 @@ using System.Text;
 using Pando.Files;
 using Pando.FileSystems.Images;
 using Pando.FileSystems.Volumes;
+using Pando.Tests.Shared;
 
 namespace Pando.FileSystems.Tests;
 

@@ -1,6 +1,6 @@
 using System.IO.Compression;
 
-namespace Pando.FileSystems.Tests;
+namespace Pando.Tests.Shared;
 
 /// <summary>Images that are kept beside the tests (Images/make-images.sh made them): nothing of the host is needed to read them.</summary>
 internal static class SmallImage
