@@ -31,5 +31,10 @@ if (args is ["scan-reading", .. var things])
     return ScanReading.Run(things);
 }
 
+if (args is ["image-reading", .. var image])
+{
+    return ImageReading.Run(image);
+}
+
 BenchmarkSwitcher.FromAssembly(typeof(Program).Assembly).Run(args);
 return 0;

@@ -30,7 +30,7 @@ internal static class FilledImage
         fallocate -n -l 4M past-end || true; printf z | dd of=past-end bs=1 conv=notrunc status=none
         head -c 8000000 /dev/urandom > punched; for i in $(seq 0 4 240); do fallocate -p -o $((i * 32768)) -l 32768 punched || break; done
         # Two files whose blocks alternate.
-        for i in $(seq 1 300); do head -c 8192 /dev/urandom | dd of=f1 bs=8192 seek=$i conv=notrunc,fsync status=none; head -c 8192 /dev/urandom | dd of=f2 bs=8192 seek=$((i * 2)) conv=notrunc,fsync status=none; done
+        for i in $(seq 1 120); do head -c 8192 /dev/urandom | dd of=f1 bs=8192 seek=$i conv=notrunc,fsync status=none; head -c 8192 /dev/urandom | dd of=f2 bs=8192 seek=$((i * 2)) conv=notrunc,fsync status=none; done
         mkdir d5 d60 d3000
         for n in 5 60 3000; do (cd d$n; seq -f 'a-name-of-some-length-%.0f' 1 $n | xargs touch); done
         (cd d3000; seq -f 'a-name-of-some-length-%.0f' 1 7 3000 | xargs rm)
