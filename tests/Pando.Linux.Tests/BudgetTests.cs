@@ -10,6 +10,24 @@ public class BudgetTests
     public static TheoryData<string> Shapes { get; } = [.. SyntheticMachine.Shapes.Keys.Where(k => !k.StartsWith("hugetlb", StringComparison.Ordinal) && !k.Contains("huge file", StringComparison.Ordinal))];
 
     [Theory]
+    [InlineData(1)]
+    [InlineData(5)]
+    [InlineData(9)]
+    public void What_was_not_come_to_is_in_doubt_with_all_that_it_has(int unseen)
+    {
+        var snapshot = SyntheticMachine.Shapes["processes: all read"](10);
+        var late = snapshot.Processes.Take(unseen).Select(p => p.Pid).ToHashSet();
+        snapshot = snapshot with { Exact = false, Processes = [.. snapshot.Processes.Select(p => late.Contains(p.Pid) ? p with { Mappings = null, Populated = null } : p)] };
+
+        var machine = ScanAnalysis.Analyse(snapshot, new ReportOptions()).Machine;
+
+        var tables = snapshot.Processes.Where(p => late.Contains(p.Pid)).Sum(p => p.TableBytes);
+        Assert.Equal(tables, machine.ErrorBytes);
+        Assert.InRange(machine.Unplaced, tables, machine.SumVmPteBytes);
+        Assert.Equal(0, ScanAnalysis.Analyse(snapshot with { Exact = true }, new ReportOptions()).Machine.ErrorBytes);
+    }
+
+    [Theory]
     [MemberData(nameof(Shapes))]
     public void Whenever_the_time_is_over_the_tables_add_up_to_VmPTE(string shape)
     {

@@ -21,7 +21,7 @@ public class LiveLinux
     internal static (MachineSnapshot Snapshot, ScanReport Report) Scan(bool exact = true, bool plain = false, int? at = null)
     {
         // With time enough, or a sample is smaller where the machine is busy.
-        var snapshot = MachineScanner.Scan(new ScanOptions { Exact = exact, PlainPagemap = plain, Budget = exact ? null : TimeSpan.FromHours(1) });
+        var snapshot = MachineScanner.Scan(new ScanOptions { Exact = exact, PlainPagemap = plain, MostSampleTime = TimeSpan.FromHours(1) });
         return (snapshot, ScanAnalysis.Analyse(snapshot, new ReportOptions { At = at }));
     }
 

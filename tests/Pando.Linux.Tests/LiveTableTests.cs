@@ -272,6 +272,7 @@ public class LiveTableTests
         Assert.False(report.Exact);
         Assert.True(report.Machine.SumVmPteBytes > 0);
         Assert.Equal(report.Machine.SumVmPteBytes, report.Machine.Unplaced);
+        Assert.InRange(report.Machine.ErrorBytes, report.Machine.Unplaced, long.MaxValue);
         Assert.Contains(report.Notes, n => n.Contains("time budget ran out", StringComparison.Ordinal));
     }
 

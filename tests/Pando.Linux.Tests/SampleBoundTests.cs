@@ -70,7 +70,7 @@ public class SampleBoundTests
         {
             var machine = SampledMachine.Make(shape, 400, Windows, random);
             var plan = new SamplePlan(machine.Processes, new HashSet<int>(), random);
-            var order = plan.First().Concat(plan.More()).Concat(plan.Rest()).ToList();
+            var order = plan.First().Concat(plan.More(all: true)).ToList();
             var truth = ScanAnalysis.Analyse(machine, new ReportOptions());
             var report = ScanAnalysis.Analyse(SampledMachine.Read(machine, order.Take((int)(order.Count * part)).ToDictionary(m => m.Pid, m => m.Rank)), new ReportOptions());
             foreach (var o in report.Objects)
@@ -141,6 +141,60 @@ public class SampleBoundTests
         Assert.Equal(mean == 0 ? 1 - Math.Exp(-doubt / count) : upper, upper, 1e-12);
         Assert.True(MeanBound.Upper(mean, count * 2, doubt) <= upper);
         Assert.Equal(1, MeanBound.Upper(mean, 0, doubt));
+    }
+
+    [Theory]
+    [InlineData(60, 20, 3)]
+    [InlineData(60, 50, 3)]
+    [InlineData(400, 30, 5)]
+    [InlineData(400, 300, 5)]
+    [InlineData(40, 39, 5)]
+    public void The_bound_of_a_sum_is_passed_as_seldom_as_stated(int population, int count, double doubt)
+    {
+        for (var ones = 0; ones <= population; ones++)
+        {
+            // How many of the ones are drawn: the hypergeometric distribution, summed where the bound is wrong.
+            double above = 0, below = 0;
+            for (var found = Math.Max(0, count - (population - ones)); found <= Math.Min(ones, count); found++)
+            {
+                var probability = Math.Exp(LogChoose(ones, found) + LogChoose(population - ones, count - found) - LogChoose(population, count));
+                above += MeanBound.UpperSum(found, count, population, doubt) < ones ? probability : 0;
+                below += MeanBound.LowerSum(found, count, population, doubt) > ones ? probability : 0;
+            }
+
+            Assert.InRange(above, 0, Math.Exp(-doubt));
+            Assert.InRange(below, 0, Math.Exp(-doubt));
+        }
+
+        Assert.Equal(population, MeanBound.UpperSum(0, 0, population, doubt));
+        Assert.Equal(0, MeanBound.UpperSum(0, population, population, doubt));
+        Assert.True(MeanBound.UpperSum(0, count, population, doubt) <= population * MeanBound.Upper(0, count, doubt));
+
+        static double LogChoose(int n, int k) => Enumerable.Range(1, k).Sum(i => Math.Log(n - k + i) - Math.Log(i));
+    }
+
+    [Theory]
+    [InlineData(0.02)]
+    [InlineData(0.2)]
+    [InlineData(0.6)]
+    public void Processes_that_cannot_be_read_may_be_what_the_others_are_not(double part)
+    {
+        // They end, refuse or take too long, and have what none of the others has.
+        var random = new Random(22);
+        var outside = 0;
+        for (var i = 0; i < 20; i++)
+        {
+            var machine = SampledMachine.Make("one object or the other", 300, Windows, random);
+            var truth = ScanAnalysis.Analyse(machine, new ReportOptions());
+            var others = machine.Processes.Where(p => p.Populated!.Any(r => r.Mapping == 2)).Select(p => p.Pid).ToList();
+            var refusing = others.Take((int)(others.Count * part)).ToHashSet();
+            var plan = new SamplePlan(machine.Processes, new HashSet<int>(), random);
+            var report = ScanAnalysis.Analyse(SampledMachine.Read(machine, plan.First().Concat(plan.More()).ToDictionary(m => m.Pid, m => m.Rank), refusing), new ReportOptions());
+
+            outside += report.Objects.Any(o => Misses(o, truth.Objects.Single(t => t.Number == o.Number)) > o.ErrorBytes + Rounding) ? 1 : 0;
+        }
+
+        Assert.Equal(0, outside);
     }
 
     private static long Misses(ObjectReport o, ObjectReport truth) => Most(o.TableBytes - truth.TableBytes, o.NeededOnce - truth.NeededOnce, o.Duplicate - truth.Duplicate);

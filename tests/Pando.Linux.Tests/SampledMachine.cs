@@ -67,11 +67,11 @@ internal static class SampledMachine
         return Read(machine, ranks);
     }
 
-    /// <summary>The machine with these processes read.</summary>
-    public static MachineSnapshot Read(MachineSnapshot machine, IReadOnlyDictionary<int, int> ranks) => machine with
+    /// <summary>The machine with these processes read, but for those of them that cannot be.</summary>
+    public static MachineSnapshot Read(MachineSnapshot machine, IReadOnlyDictionary<int, int> ranks, IReadOnlySet<int>? refusing = null) => machine with
     {
         Exact = false,
-        Processes = [.. machine.Processes.Select(p => ranks.TryGetValue(p.Pid, out var rank) ? p with { SampleRank = rank } : p with { Populated = null })],
+        Processes = [.. machine.Processes.Select(p => p with { SampleRank = ranks.TryGetValue(p.Pid, out var rank) ? rank : null, Populated = ranks.ContainsKey(p.Pid) && refusing?.Contains(p.Pid) != true ? p.Populated : null })],
     };
 
     private static ProcessFacts Process(int pid, Touched touched, int windows, Random random)

@@ -11,10 +11,10 @@ namespace Pando.Linux.Analysis;
 internal sealed class SamplePlan
 {
     /// <summary>The part of all page tables that the bound comes to if like processes are alike.</summary>
-    public const double WantedWidth = 0.05;
+    public const double WantedWidth = 0.08;
 
     /// <summary>The part beyond which more is read, as far as time allows.</summary>
-    public const double MostWidth = 0.1;
+    public const double MostWidth = 0.15;
 
     private readonly List<Share> _shares = [];
     private readonly long _tableBytes;
@@ -43,20 +43,17 @@ internal sealed class SamplePlan
     public IReadOnlyList<(int Pid, int Rank)> First() =>
         [.. _shares.Select(s => s.Take(1)).Concat(_shares.Select(s => s.Take(s.Least))).SelectMany(s => s)];
 
-    /// <summary>What is wanted beyond it, that first which narrows the bound most.</summary>
-    public IReadOnlyList<(int Pid, int Rank)> More() =>
-        [.. _shares.SelectMany(s => s.Take(s.Wanted).Select(m => (Member: m, Gain: s.Tables / ((m.Rank + 1.0) * (m.Rank + 1)))).ToList()).OrderByDescending(m => m.Gain).Select(m => m.Member)];
+    /// <summary>What is wanted beyond it, that first which narrows the bound most; with <paramref name="all"/> all others, for as long as there is time.</summary>
+    public IReadOnlyList<(int Pid, int Rank)> More(bool all = false) =>
+        [.. _shares.SelectMany(s => s.Take(all ? s.Members.Length : s.Wanted).Select(m => (Member: m, Gain: s.Tables / ((m.Rank + 1.0) * (m.Rank + 1)))).ToList()).OrderByDescending(m => m.Gain).Select(m => m.Member)];
 
     /// <summary>True if not all are to be read.</summary>
     public bool IsPartial => _shares.Exists(s => s.Taken < s.Members.Length);
 
-    /// <summary>All others, the largest classes first.</summary>
-    public IReadOnlyList<(int Pid, int Rank)> Rest() => [.. _shares.SelectMany(s => s.Take(s.Members.Length))];
-
     /// <summary>Where the bound is wider than wanted: as many again of the classes that make it so.</summary>
     public IReadOnlyList<(int Pid, int Rank)> Again(SampleBound bound)
     {
-        var widths = bound.Widths.ToDictionary(w => w.Class.Members[0].Pid, w => w.Width * TableCounts.TableBytes);
+        var widths = bound.FindWidths().ToDictionary(w => w.Class.Members[0].Pid, w => w.Width * TableCounts.TableBytes);
         var total = widths.Values.Sum();
         var again = new List<(int Pid, int Rank)>();
         foreach (var share in _shares.OrderByDescending(s => widths.GetValueOrDefault(s.FirstPid)))

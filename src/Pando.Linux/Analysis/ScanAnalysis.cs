@@ -195,6 +195,9 @@ public sealed class ScanAnalysis
         var roots = countsRoot ? _snapshot.Processes.Count * (long)TableCounts.TableBytes * (machine.Isolation ? 2 : 1) : 0;
         var leftOut = countsPud ? 0 : objects.Total(o => o.Live.Pud);
         var unplaced = Totals.Bytes(_estimate.Processes.Sum(p => p.Unplaced) + _leftTables);
+
+        // Of a process whose maps were not come to its tables can be anything; where all that may be read was, they stand apart.
+        var unknown = _snapshot.Exact ? 0 : _snapshot.Processes.Where(p => p.Mappings is null).Total(p => p.TableBytes);
         return new MachineReport(
             machine.KernelRelease,
             machine.MemoryBytes,
@@ -212,7 +215,7 @@ public sealed class ScanAnalysis
             objects.Total(o => o.Duplicate),
             objects.Total(o => o.Empty),
             unplaced,
-            _estimate.Processes.All(p => p.IsRead || p.Facts.Mappings is null) ? 0 : Totals.Bytes(Math.Ceiling(_split.Error(_estimate.Bound.Sum) + _leftTables)),
+            Totals.Add(_estimate.Processes.All(p => p.IsRead || p.Facts.Mappings is null) ? 0 : Totals.Bytes(Math.Ceiling(_split.Error(_estimate.Bound.Sum) + _leftTables)), unknown),
             KernelSupport.Of(machine).Lines)
         {
             Unseen = _snapshot.Unseen,

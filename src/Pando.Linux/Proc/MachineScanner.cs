@@ -19,9 +19,6 @@ public sealed class MachineScanner
     private const long MostSmapsBytes = 64L << 30;
     private const double SmapsBytesPerBudgetSecond = 32L << 30;
 
-    // Without a budget: for what is read beyond the least sample, to narrow the bound.
-    private static readonly TimeSpan MostSampleTime = TimeSpan.FromSeconds(3);
-
     // Parts of the time budget at whose end no more of a kind is read. The rest is for the cgroups, the analysis and the report.
     private const double ObjectsPart = 0.42;
     private const double PagesPart = 0.54;
@@ -83,13 +80,24 @@ public sealed class MachineScanner
         int chosen = 0, skipped = 0, refused = 0;
         void Read(IEnumerable<(int Pid, int? Rank)> some)
         {
-            var order = some.ToList();
+            var order = some.Select((o, place) => (o.Pid, o.Rank, Place: place)).ToList();
+            var begun = 0;
             chosen += order.Count;
-            skipped += _reader.ForEach(order, Environment.ProcessorCount, o => o.Pid, "its pages", (o, file) => ReadPages(processes[index[o.Pid]], objects, useScan, file), (o, read) =>
+            skipped += _reader.ForEach(order, Environment.ProcessorCount, o => o.Pid, "its pages", (o, file) =>
+            {
+                Raise(ref begun, o.Place + 1);
+                return ReadPages(processes[index[o.Pid]], objects, useScan, file);
+            }, (o, read) =>
             {
                 refused += read is null ? 1 : 0;
                 processes[index[o.Pid]] = read is null ? processes[index[o.Pid]] : read with { SampleRank = o.Rank };
             });
+
+            // Who was drawn and could not be read may differ from the others for just that reason: the bound counts with it.
+            foreach (var (pid, rank, _) in order.Take(Volatile.Read(ref begun)).Where(o => processes[index[o.Pid]].Populated is null))
+            {
+                processes[index[pid]] = processes[index[pid]] with { SampleRank = rank };
+            }
         }
 
         var readable = processes.Where(p => p.Mappings is not null).ToList();
@@ -105,7 +113,7 @@ public sealed class MachineScanner
         if (skipped > 0)
         {
             _notes.Add(_options.Budget is null
-                ? $"{skipped} of {chosen} chosen processes were not read to the page within {MostSampleTime.TotalSeconds:0.#} s, so that the split is less sure than it could be: --budget SECONDS gives more time, --exact reads all."
+                ? $"{skipped} of {chosen} chosen processes were not read to the page within {_options.MostSampleTime.TotalSeconds:0.#} s, so that the split is less sure than it could be: --budget SECONDS gives more time, --exact reads all."
                 : $"The time budget ran out before {skipped} of {chosen} chosen processes were read to the page.");
         }
 
@@ -132,17 +140,22 @@ public sealed class MachineScanner
 
         if (_options.Budget is null)
         {
-            _reader.Time.UntilAtMost(PagesPart, MostSampleTime);
+            _reader.Time.UntilAtMost(PagesPart, _options.MostSampleTime);
         }
 
-        Read(plan.More());
-        if (_options.Exact)
-        {
-            Read(plan.Rest());
-        }
-        else if (plan.IsPartial && !_reader.Time.IsOver && estimate() is { Left: 0 } known)
+        // With a budget the time is there to be used.
+        Read(plan.More(all: _options.Budget is not null));
+        if (plan.IsPartial && !_reader.Time.IsOver && estimate() is { Left: 0 } known)
         {
             Read(plan.Again(known.Bound)); // SampleBound.Looks counts this
+        }
+    }
+
+    private static void Raise(ref int place, int least)
+    {
+        for (var seen = Volatile.Read(ref place); seen < least; seen = Volatile.Read(ref place))
+        {
+            _ = Interlocked.CompareExchange(ref place, least, seen);
         }
     }
 

@@ -15,6 +15,9 @@ public sealed record ScanOptions
     /// <summary>Read of like processes no more than the least sample: for questions about one process, to which the bound of sums is nothing.</summary>
     internal bool IsLeastSample { get; init; }
 
+    /// <summary>Without a budget: for what is read beyond the least sample, to narrow the bound.</summary>
+    internal TimeSpan MostSampleTime { get; init; } = TimeSpan.FromSeconds(3);
+
     /// <summary>Where procfs is mounted.</summary>
     public string Proc { get; init; } = "/proc";
 

@@ -24,7 +24,7 @@ namespace Pando.Linux.Report;
 /// <param name="Duplicate">Duplicate tables, over all objects.</param>
 /// <param name="Empty">Tables without entries.</param>
 /// <param name="Unplaced">Tables of processes of which no more than VmPTE is known.</param>
-/// <param name="ErrorBytes">By how much the sums of needed, duplicate and empty tables may be wrong, because not every process was read to the page (the sum of all is exact).</param>
+/// <param name="ErrorBytes">By how much the sums of needed, duplicate and empty tables may be wrong, because not every process was read to the page (the sum of all is exact): what is not placed for want of time is in it.</param>
 /// <param name="Support">What the kernel supports.</param>
 public sealed record MachineReport(
     string KernelRelease,

@@ -24,8 +24,8 @@ namespace Pando.Linux.Snapshot;
 /// <param name="OtherCgroups">Its cgroups in other hierarchies, where they differ from <paramref name="Cgroup"/>.</param>
 /// <param name="Service">More about a well-known server; null for others.</param>
 /// <param name="AnonymousBytes">RssAnon of status, in bytes: resident private memory.</param>
-/// <param name="SampleRank">Of a process that was chosen at random among like ones and read to the page: its place in the random order. Null of all
-/// others: not read, or read whatever chance says.</param>
+/// <param name="SampleRank">Of a process that was chosen at random among like ones to be read to the page: its place in the random order (without <paramref name="Populated"/>: it
+/// could not be read). Null of all others: not chosen, or read whatever chance says.</param>
 public sealed record ProcessFacts(
     int Pid,
     string Name,
