@@ -82,25 +82,25 @@ public sealed partial class DaxFile
     /// <param name="distance">From an offset here to that in the other file.</param>
     private Errno ShareRange(SpaceClaim claim, long start, long length, long distance)
     {
-        using var held = Changes.Hold();
+        using var held = Layout.Hold();
         if (IsPastEnd(start + length - 1))
         {
             return Errno.EINVAL;
         }
 
-        using (Marks.Hold())
+        using (WriteBacks.Hold())
         {
             // What the other file is given is not marked in it as written: it must be durable already. Most of it is written back
             // beside faults, the rest when no more can be stored.
-            var error = WriteBackHeld(start, start + length, DurabilityPart.CloneSource, layoutHeld: false);
+            var error = WriteBacks.WriteHeld(start, start + length, DurabilityPart.CloneSource, layoutHeld: false);
             if (error != Errno.None)
             {
                 return error;
             }
 
             using var change = Tables.Invalidate.Change();
-            RemoveShown(start, start + length);
-            error = WriteBackHeld(start, start + length, DurabilityPart.CloneSourceRest, layoutHeld: true);
+            Leaves.Remove(start, start + length);
+            error = WriteBacks.WriteHeld(start, start + length, DurabilityPart.CloneSourceRest, layoutHeld: true);
             if (error != Errno.None)
             {
                 return error;
@@ -141,7 +141,7 @@ public sealed partial class DaxFile
 
         // What was read since may be shown by a large leaf, of which only a part is shared now.
         using var excluded = steady.ExcludeFaults();
-        RemoveShown(start, end);
+        Leaves.Remove(start, end);
         for (var extent = _extents.First(start, end); extent.Length != 0; extent = _extents.First(extent.FileEnd, end))
         {
             claim.Share(extent with { FileOffset = extent.FileOffset + distance, IsShared = true });
@@ -170,7 +170,7 @@ public sealed partial class DaxFile
     /// <returns>EAGAIN where a piece lies on a part of the device that is being emptied and may not stay there; nothing has changed then.</returns>
     private Errno LeadToShared(SpaceClaim claim, long offset, long length, bool mayStay)
     {
-        using var held = Changes.Hold();
+        using var held = Layout.Hold();
         if (IsPastEnd(offset + length - 1))
         {
             return Errno.EINVAL;
@@ -205,18 +205,18 @@ public sealed partial class DaxFile
 
     private CutExtents Replace(long start, long end, ExtentMap.Part part, SpaceClaim claim)
     {
-        using var marks = Marks.Hold();
+        using var marks = WriteBacks.Hold();
         using var change = Tables.Invalidate.Change();
         return new CutExtents(
             this,
             () =>
             {
-                RemoveShown(start, end);
+                Leaves.Remove(start, end);
                 var before = _extents.Replace(start, end, part);
                 claim.Keep();
                 Lead(Size);
                 _dirty.Forget(start, end);
-                JoinLargePages(start, end);
+                Leaves.Join(start, end);
                 return before;
             });
     }
@@ -247,11 +247,11 @@ public sealed partial class DaxFile
         using var excluded = steady.ExcludeFaults();
         do
         {
-            RemoveShown(extent.FileOffset, extent.FileEnd);
+            Leaves.Remove(extent.FileOffset, extent.FileEnd);
             _extents.Set(extent with { IsShared = false });
         }
         while (TryGetAlone(extent.FileEnd, end, out extent));
-        JoinLargePages(start, end);
+        Leaves.Join(start, end);
     }
 
     /// <summary>The first piece in a range that is known as shared, and on which no other file lies any more.</summary>

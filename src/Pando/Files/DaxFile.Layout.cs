@@ -30,7 +30,7 @@ public sealed partial class DaxFile
                 Lead(Size - length);
 
                 // Copies move with nothing; those that now lie past the end go, as with truncation.
-                DropCopiesPastEnd();
+                Leaves.RemoveWithCopies((Size + MappingAlignment - 1) & -MappingAlignment, MaxSize);
                 return cut;
             });
     }
@@ -73,18 +73,18 @@ public sealed partial class DaxFile
             return Errno.EBADF;
         }
 
-        using var held = Changes.Hold();
+        using var held = Layout.Hold();
         using var cut = Move(offset, begin, change, out var error);
         return error;
     }
 
     private CutExtents Move(long offset, Func<Errno> begin, Func<ExtentMap.Part> change, out Errno error)
     {
-        using var marks = Marks.Hold();
+        using var marks = WriteBacks.Hold();
         error = begin();
         if (error == Errno.None)
         {
-            error = WriteBackHeld(offset, MaxSize, DurabilityPart.Shift, layoutHeld: false);
+            error = WriteBacks.WriteHeld(offset, MaxSize, DurabilityPart.Shift, layoutHeld: false);
         }
 
         if (error != Errno.None)
@@ -93,8 +93,8 @@ public sealed partial class DaxFile
         }
 
         using var excluded = Tables.Invalidate.Change();
-        RemoveShown(offset, MaxSize);
-        error = WriteBackHeld(offset, MaxSize, DurabilityPart.ShiftRest, layoutHeld: true);
+        Leaves.Remove(offset, MaxSize);
+        error = WriteBacks.WriteHeld(offset, MaxSize, DurabilityPart.ShiftRest, layoutHeld: true);
         if (error != Errno.None)
         {
             return default;
@@ -105,7 +105,7 @@ public sealed partial class DaxFile
             () =>
             {
                 var cut = change();
-                JoinLargePages(offset, MaxSize);
+                Leaves.Join(offset, MaxSize);
                 return cut;
             });
     }
@@ -170,12 +170,12 @@ public sealed partial class DaxFile
 
         // Only leaves of what gets storage are taken away: other pages of the 2 MiB, perhaps just populated, stay.
         using var excluded = steady.ExcludeFaults();
-        RemoveShown(taken.FileOffset, taken.FileEnd);
+        Leaves.Remove(taken.FileOffset, taken.FileEnd);
         LeaveRange(taken.FileOffset, taken.FileEnd);
         _extents.Set(taken);
         claim.Keep();
         Lead(Size);
-        JoinLargePages(taken.FileOffset, taken.FileEnd);
+        Leaves.Join(taken.FileOffset, taken.FileEnd);
         return PageStatus.Found;
     }
 

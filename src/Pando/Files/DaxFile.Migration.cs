@@ -55,7 +55,7 @@ public sealed partial class DaxFile
     /// <summary>Waits for the change of the layout that is under way, if there is one.</summary>
     internal void WaitForChange()
     {
-        using (Changes.Hold())
+        using (Layout.Hold())
         using (Tables.Invalidate.Hold())
         {
             // Here it has ended.
@@ -117,7 +117,7 @@ public sealed partial class DaxFile
 
         // Nobody stores to the piece while it is copied.
         using var excluded = steady.ExcludeFaults();
-        RemoveShown(piece.FileOffset, piece.FileEnd);
+        Leaves.Remove(piece.FileOffset, piece.FileEnd);
         error = Device.Copy(piece.DeviceOffset, target, piece.Length, DurabilityPart.Migration);
         if (error != Errno.None)
         {
@@ -128,7 +128,7 @@ public sealed partial class DaxFile
         _extents.Set(new FileExtent(piece.FileOffset, target, piece.Length));
         claim.Keep();
         Lead(Size);
-        JoinLargePages(piece.FileOffset, piece.FileEnd);
+        Leaves.Join(piece.FileOffset, piece.FileEnd);
         return Errno.None;
     }
 
@@ -146,7 +146,7 @@ public sealed partial class DaxFile
         var part = HeldPartOn(owner, deviceStart, deviceEnd);
         if (part.Length > 0)
         {
-            RemoveShown(part.FileOffset, part.FileEnd);
+            Leaves.Remove(part.FileOffset, part.FileEnd);
         }
     }
 }

@@ -230,7 +230,7 @@ public sealed partial class DaxFile : MappedFile
     }
 
     /// <inheritdoc/>
-    private protected override Errno MakeDurable(long start, long end, bool layoutHeld)
+    internal override Errno MakeDurable(long start, long end, bool layoutHeld)
     {
         for (var extent = Next(start); extent.Length != 0; extent = Next(extent.FileEnd))
         {
@@ -258,10 +258,10 @@ public sealed partial class DaxFile : MappedFile
     }
 
     /// <inheritdoc/>
-    private protected override bool LeavesOut(DurabilityPart part) => Device.IsLeftOut(part);
+    internal override bool LeavesOut(DurabilityPart part) => Device.IsLeftOut(part);
 
     /// <inheritdoc/>
-    private protected override long PieceEnd(long start, long end)
+    internal override long PieceEnd(long start, long end)
     {
         int count = 0;
         long bytes = 0;
@@ -282,7 +282,7 @@ public sealed partial class DaxFile : MappedFile
     }
 
     /// <inheritdoc/>
-    private protected override void Reshape(long size, long start, long end)
+    internal override void Reshape(long size, long start, long end)
     {
         LeaveRange(start, end);
         _extents.Remove(start, end);

@@ -1,4 +1,3 @@
-using Pando.Concurrency;
 using Pando.Hardware;
 using Pando.Tables;
 
@@ -19,14 +18,9 @@ namespace Pando.Files;
 /// by no process any more when it returns, whatever their processors had cached.
 /// </para>
 /// </remarks>
-public abstract partial class MappedFile : IDisposable
+public abstract class MappedFile : IDisposable
 {
-    // Mappings, plus one for each who has the file open.
-    private int _users = 1;
-
-    // What faults change in other tables too, and write-backs: made once, since faults allocate nothing.
-    private readonly RemoveLeaves _removeLeaves;
-    private readonly ProtectLeaves _protectLeaves;
+    private readonly FileLife _life = new();
 
     private protected MappedFile(TableStore store, string name, long size)
     {
@@ -37,8 +31,9 @@ public abstract partial class MappedFile : IDisposable
         Name = name;
         Size = size;
         Tables = new FileTables(store, this);
-        _removeLeaves = new RemoveLeaves(store, includingCopies: false);
-        _protectLeaves = new ProtectLeaves(store);
+        Leaves = new FileLeaves(this);
+        WriteBacks = new FileWriteBack(this);
+        Layout = new LayoutChanges(this);
         Own = new OpenFile(this);
     }
 
@@ -60,6 +55,18 @@ public abstract partial class MappedFile : IDisposable
     /// <summary>Its opening by whoever made it: mappings and write-backs that name the file alone go by this one.</summary>
     internal OpenFile Own { get; }
 
+    /// <summary>The leaves that show the file.</summary>
+    internal FileLeaves Leaves { get; }
+
+    /// <summary>How what was stored to it is made durable.</summary>
+    internal FileWriteBack WriteBacks { get; }
+
+    /// <summary>How its layout changes.</summary>
+    internal LayoutChanges Layout { get; }
+
+    /// <summary>Whether a write-back or a change of the layout is under way.</summary>
+    internal bool IsChanging => Layout.IsHeld || WriteBacks.IsHeld || Tables.Invalidate.IsHeld;
+
     internal TableStore Store { get; }
 
     /// <summary>The shape of the machine's tables.</summary>
@@ -72,7 +79,7 @@ public abstract partial class MappedFile : IDisposable
     public const long MaxSize = long.MaxValue / 4;
 
     /// <summary>Whether the file is neither open nor mapped, and has given everything back.</summary>
-    public bool HasEnded => Volatile.Read(ref _users) == 0;
+    public bool HasEnded => _life.HasEnded;
 
     /// <summary>The size of the pages that the file wants to be mapped with.</summary>
     public abstract long PageSize { get; }
@@ -117,6 +124,47 @@ public abstract partial class MappedFile : IDisposable
     /// </summary>
     /// <returns>EINVAL if the file has no storage there; EBADF if it has ended.</returns>
     public abstract Errno Poison(long offset);
+
+    /// <summary>Sets the file's size (ftruncate(2)). What lies past a smaller size is gone, private copies too.</summary>
+    /// <remarks>
+    /// The size changes at once; storage past a smaller one is taken away in pieces, and until the operation returns processes may
+    /// reach what of it they have mapped.
+    /// </remarks>
+    /// <returns>
+    /// EINVAL for a negative size, or one that is no multiple of <see cref="MappingAlignment"/>; EFBIG; EBADF if the file has
+    /// ended. Where the lower of the two ends cuts a page, part of it is cleared: EIO if its memory has failed; ENOSPC or EIO if
+    /// other files lie there too and it cannot be copied; ENOMEM if it cannot be marked as written.
+    /// </returns>
+    public Errno SetSize(long size) => Layout.SetSize(size, mayShrink: true);
+
+    /// <summary>Makes the file at least so long.</summary>
+    internal Errno GrowTo(long size) => Layout.SetSize(size, mayShrink: false);
+
+    /// <summary>
+    /// Takes the storage of a range away; it reads as zeroes (fallocate(2), FALLOC_FL_PUNCH_HOLE with KEEP_SIZE).
+    /// Parts of pages at the ends are filled with zeroes. Private copies stay.
+    /// </summary>
+    /// <remarks>It is done in pieces, lowest first: others may see that a part of the range is a hole already.</remarks>
+    /// <returns>
+    /// EINVAL for a negative offset or a length that is not positive; EFBIG for an end past 2^63; EBADF if the file has ended. Where an end cuts a page:
+    /// EIO if its memory has failed; ENOSPC or EIO if other files lie there too and it cannot be copied; ENOMEM if it cannot
+    /// be marked as written.
+    /// </returns>
+    public Errno PunchHole(long offset, long length) => Layout.PunchHole(offset, length);
+
+    /// <summary>
+    /// Writes back what has been written in a range (fsync(2), sync_file_range(2)): every leaf that could be
+    /// stored through becomes read-only once in each table, all processors that may hold it are flushed, the range and the
+    /// metadata of the file are made durable. Later stores are noticed again.
+    /// </summary>
+    /// <param name="offset">The first byte.</param>
+    /// <param name="length">Bytes; what reaches past the end of the file is no error.</param>
+    /// <returns>
+    /// EIO if not all could be made durable: what could not is still marked as written, so that it is tried again the next
+    /// time; or if a write-back by somebody else has failed since the last one by <see cref="Own"/>. EINVAL for a negative
+    /// offset or length; EBADF if the file has ended.
+    /// </returns>
+    public Errno WriteBack(long offset = 0, long length = long.MaxValue) => WriteBacks.Write(Own, offset, length);
 
     /// <summary>Opens the file once more.</summary>
     /// <exception cref="ObjectDisposedException">It has ended.</exception>
@@ -167,6 +215,29 @@ public abstract partial class MappedFile : IDisposable
     /// <summary>Whether the memory of the page at an offset has failed. True until the layout changes.</summary>
     internal virtual bool HasFailed(long offset) => false;
 
+    /// <summary>How far a piece of a range goes that can be changed while others wait. Under the invalidate lock.</summary>
+    internal virtual long PieceEnd(long start, long end) => end;
+
+    /// <summary>
+    /// Sets the size, and takes away the storage of a range, which nobody reaches any more, as one change of the metadata.
+    /// Under the invalidate lock, with faults excluded. Cannot fail.
+    /// </summary>
+    internal abstract void Reshape(long size, long start, long end);
+
+    /// <summary>The size of the pages that can be told apart: a larger one stays where a change cuts it.</summary>
+    internal virtual long StorageUnit => Geometry.PageSize;
+
+    /// <summary>Makes what was stored to a range durable, where the metadata lead to it that a commit from now on makes durable.</summary>
+    /// <returns>EIO where storage says so.</returns>
+    internal virtual Errno MakeDurable(long start, long end, bool layoutHeld) => Errno.None;
+
+    /// <summary>Makes those changes of the file's metadata durable that were made before the call.</summary>
+    /// <returns>EIO where storage says so.</returns>
+    internal virtual Errno CommitMetadata() => Errno.None;
+
+    /// <summary>Whether a test has a part of durability left out.</summary>
+    internal virtual bool LeavesOut(DurabilityPart part) => false;
+
     /// <summary>Counts one mapping more. The caller has the file open or mapped.</summary>
     internal void AddUser()
     {
@@ -185,27 +256,13 @@ public abstract partial class MappedFile : IDisposable
             throw new InvalidOperationException($"'{Name}' is being written back by this thread, which may not use the file meanwhile: it holds its locks.");
         }
 
-        int users = Volatile.Read(ref _users);
-        while (users > 0)
-        {
-            Schedule.Reach(SchedulePoint.SharedWord);
-            int seen = Interlocked.CompareExchange(ref _users, users + 1, users);
-            if (seen == users)
-            {
-                return true;
-            }
-
-            users = seen;
-        }
-
-        return false;
+        return _life.TryAdd();
     }
 
     /// <summary>Counts one mapping less.</summary>
     internal void RemoveUser()
     {
-        Schedule.Reach(SchedulePoint.SharedWord);
-        if (Interlocked.Decrement(ref _users) == 0)
+        if (_life.Remove())
         {
             Tables.Free();
             FreeStorage();
@@ -227,7 +284,7 @@ public abstract partial class MappedFile : IDisposable
     internal void Abandon()
     {
         Own.Abandon();
-        _users = 0;
+        _life.End();
         Tables.Abandon();
         AbandonStorage();
         Dirty?.Abandon();

@@ -139,7 +139,7 @@ public class MemoryFile : MappedFile
             return Errno.EINVAL;
         }
 
-        RemoveShown(start, start + PageSize);
+        Leaves.Remove(start, start + PageSize);
         Store.Memory.Record(Store.Memory.FrameAt(place)).Poisoned = true;
         return Errno.None;
     }
@@ -149,10 +149,10 @@ public class MemoryFile : MappedFile
         Locate(offset & -PageSize) is { } place && Store.Memory.Record(Store.Memory.FrameAt(place)).Poisoned;
 
     /// <inheritdoc/>
-    private protected override long StorageUnit => PageSize;
+    internal override long StorageUnit => PageSize;
 
     /// <inheritdoc/>
-    private protected override long PieceEnd(long start, long end)
+    internal override long PieceEnd(long start, long end)
     {
         int shift = Geometry.EntryShift(_pageLevel);
         using var epoch = Store.Epochs.Enter();
@@ -168,7 +168,7 @@ public class MemoryFile : MappedFile
     }
 
     /// <inheritdoc/>
-    private protected override void Reshape(long size, long start, long end)
+    internal override void Reshape(long size, long start, long end)
     {
         Schedule.Reach(SchedulePoint.SharedWord);
         Size = size;

@@ -17,7 +17,7 @@ public sealed class OpenFile : IDisposable
     internal OpenFile(MappedFile file)
     {
         File = file;
-        _errorPosition = file.Errors.Sample();
+        _errorPosition = file.WriteBacks.Errors.Sample();
     }
 
     /// <summary>The file.</summary>
@@ -34,7 +34,7 @@ public sealed class OpenFile : IDisposable
     /// time; or if a write-back by somebody else has failed. EINVAL for a negative offset or length; EBADF if it is closed.
     /// </returns>
     public Errno WriteBack(long offset = 0, long length = long.MaxValue) =>
-        Volatile.Read(ref _closed) != 0 ? Errno.EBADF : File.WriteBackFor(this, offset, length);
+        Volatile.Read(ref _closed) != 0 ? Errno.EBADF : File.WriteBacks.Write(this, offset, length);
 
     /// <summary>Closes it. Mappings stay valid.</summary>
     public void Dispose()
@@ -48,11 +48,11 @@ public sealed class OpenFile : IDisposable
     /// <summary>
     /// Writes back a range for a mapping, which keeps the file and goes on after this was closed.
     /// </summary>
-    internal Errno WriteBackMapped(long offset, long length) => File.WriteBackFor(this, offset, length);
+    internal Errno WriteBackMapped(long offset, long length) => File.WriteBacks.Write(this, offset, length);
 
     /// <summary>Closes it with its machine, of which nothing is given back.</summary>
     internal void Abandon() => Volatile.Write(ref _closed, 1);
 
     /// <summary>The error of a write-back since it was told of one last.</summary>
-    internal Errno CheckErrors() => File.Errors.CheckAndAdvance(ref _errorPosition);
+    internal Errno CheckErrors() => File.WriteBacks.Errors.CheckAndAdvance(ref _errorPosition);
 }

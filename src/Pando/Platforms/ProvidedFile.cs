@@ -146,7 +146,7 @@ public abstract class ProvidedFile : MemoryFile
         }
     }
 
-    private protected sealed override void Reshape(long size, long start, long end)
+    internal sealed override void Reshape(long size, long start, long end)
     {
         base.Reshape(size, start, end);
         if (start < end)
@@ -155,7 +155,7 @@ public abstract class ProvidedFile : MemoryFile
         }
     }
 
-    private protected sealed override Errno MakeDurable(long start, long end, bool layoutHeld)
+    internal sealed override Errno MakeDurable(long start, long end, bool layoutHeld)
     {
         end = Math.Min(end, Size);
         for (long offset = Geometry.PageStart(start); offset < end; offset += Geometry.PageSize)

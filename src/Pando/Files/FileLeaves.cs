@@ -1,0 +1,132 @@
+using Pando.Hardware;
+using Pando.Tables;
+
+namespace Pando.Files;
+
+/// <summary>
+/// The leaves that show one file, wherever they stand: in the file's own tables and in private tables of spaces. What a change of the
+/// layout or a write-back does to them, it does here, once for all who show the file; the cost is that of the tables, not of the processes.
+/// </summary>
+/// <remarks>
+/// It knows neither why leaves change nor what holds still meanwhile: the caller has excluded faults that would put them back
+/// (<see cref="LayoutChanges"/>), or has taken the marks of what is protected (<see cref="FileWriteBack"/>).
+/// </remarks>
+internal sealed class FileLeaves(MappedFile file)
+{
+    // What faults change in other tables too, and write-backs: made once, since faults allocate nothing.
+    private readonly RemoveLeaves _remove = new(file.Store, includingCopies: false);
+    private readonly ProtectLeaves _protect = new(file.Store);
+
+    private TableStore Store => file.Store;
+
+    private FileTables Tables => file.Tables;
+
+    private TableGeometry Geometry => file.Store.Geometry;
+
+    /// <summary>
+    /// Removes the leaves of a range, and flushes every processor that may hold them; private copies stay. With faults excluded, nobody
+    /// reaches the range any more.
+    /// </summary>
+    public void Remove(long start, long end)
+    {
+        Change(start, end, _remove);
+        Flush();
+    }
+
+    /// <summary>The same, and private copies go as well (truncation: Linux's even_cows). A large leaf that an end cuts goes as a whole; small ones before it stay.</summary>
+    public void RemoveWithCopies(long start, long end)
+    {
+        var remove = new RemoveLeaves(Store, includingCopies: true);
+        Change(start, end, remove);
+        Flush();
+        remove.Release();
+    }
+
+    /// <summary>Makes the leaves of some ranges read-only and clean, so that the next store is noticed again, and flushes every processor that may hold them.</summary>
+    public void Protect(List<(long Offset, long Length)> ranges)
+    {
+        foreach (var (offset, length) in ranges)
+        {
+            Change(offset, offset + length, _protect);
+        }
+
+        // All of them, also those whose leaf somebody else had protected already (hazard 49).
+        Flush();
+    }
+
+    /// <summary>
+    /// After a change of the layout: where one large leaf fits now, the table of small ones is taken out of the file's
+    /// tables of PMDs, and the next fault puts the large one. The small table stays warm for those who attach to it
+    /// directly: it shows the same.
+    /// </summary>
+    public void Join(long start, long end)
+    {
+        long block = Geometry.EntrySpan(Level.Pmd);
+        Span<Frame> dropped = stackalloc Frame[Geometry.Entries(Level.Pmd)];
+        int count = 0;
+        using var epoch = Store.Epochs.Enter();
+        foreach (var table in Tables.TablesOver(Level.Pmd, start, end))
+        {
+            var key = Tables.KeyOf(table);
+            if (key.Origin % block != 0)
+            {
+                continue;
+            }
+
+            var limits = new LeafLimits(Level.Pmd, SmallPageReason.None, key.WindowStart, key.WindowEnd);
+            int first = (int)Math.Clamp((start - key.Origin) / block, 0, Geometry.Entries(Level.Pmd));
+            int last = (int)Math.Clamp((end - key.Origin + block - 1) / block, 0, Geometry.Entries(Level.Pmd));
+            using var held = Store.Lock(table, Level.Pmd);
+            for (int index = first; index < last; index++)
+            {
+                var entry = Store.Read(table, index);
+                if (Store.Format.IsSlot(entry, Level.Pmd) && file.WhySmall(key.Origin + (index * block), limits) == SmallPageReason.None)
+                {
+                    if (count == dropped.Length)
+                    {
+                        Detach(dropped);
+                        count = 0;
+                    }
+
+                    dropped[count++] = Store.TableOf(Store.Take(table, Level.Pmd, index), Level.Pmd);
+                }
+            }
+        }
+
+        Detach(dropped[..count]);
+    }
+
+    private void Detach(ReadOnlySpan<Frame> tables)
+    {
+        if (tables.IsEmpty)
+        {
+            return;
+        }
+
+        Flush();
+        foreach (var table in tables)
+        {
+            Store.Detach(table);
+        }
+
+        Store.Count(TableEvent.Detached, tables.Length);
+    }
+
+    /// <summary>Applies a change to the leaves of a range: once in each of the file's tables, then in the private tables that may show the file.</summary>
+    private void Change(long start, long end, FileChange change)
+    {
+        using var epoch = Store.Epochs.Enter();
+        for (int level = Geometry.HighestLeafLevel; level >= Level.Pte; level--)
+        {
+            foreach (var table in Tables.TablesOver(level, start, end))
+            {
+                change.ApplyTo(table, level, Store.Memory.Record(table).Origin, start, end);
+            }
+        }
+
+        using var map = Tables.ReverseMap.Hold();
+        change.ApplyTo(Tables.ReverseMap, start, end);
+    }
+
+    private void Flush() => Store.Shootdown.FlushShared(Tables);
+}
