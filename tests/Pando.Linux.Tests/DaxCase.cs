@@ -1,4 +1,4 @@
-using Pando.Linux.Analysis;
+using Pando.Files;
 
 namespace Pando.Linux.Tests;
 
@@ -7,7 +7,7 @@ namespace Pando.Linux.Tests;
 /// <param name="Huge">Windows with a 2 MiB leaf, over all processes.</param>
 /// <param name="Small">Windows with 4 KiB leaves.</param>
 /// <param name="Reasons">Why.</param>
-internal sealed record DaxCase(string Name, long Huge, long Small, params (DaxRefusal Reason, long Windows)[] Reasons)
+internal sealed record DaxCase(string Name, long Huge, long Small, params (SmallPageReason Reason, long Windows)[] Reasons)
 {
     /// <summary>The files of scripts/dax-guest.sh. The numbers of windows are those of the kernel's trace
     /// (fs_dax:dax_pmd_fault_done) on Linux 6.1 and 6.12; the reasons are what the script did to each file.</summary>
@@ -15,18 +15,18 @@ internal sealed record DaxCase(string Name, long Huge, long Small, params (DaxRe
     [
         new("aligned", 64, 0),
         new("copied", 32, 0),
-        new("covered", 2, 2, (DaxRefusal.WindowNotCovered, 2)),
-        new("end", 2, 1, (DaxRefusal.EndOfFile, 1)),
+        new("covered", 2, 2, (SmallPageReason.MappingEdge, 2)),
+        new("end", 2, 1, (SmallPageReason.EndOfFile, 1)),
         new("filled", 16, 0),
-        new("first", 1, 30, (DaxRefusal.AddressNotCongruent, 15), (DaxRefusal.PartlyWritten, 15)),
-        new("hole", 15, 1, (DaxRefusal.Hole, 1)),
+        new("first", 1, 30, (SmallPageReason.NotCongruent, 15), (SmallPageReason.PartlyWritten, 15)),
+        new("hole", 15, 1, (SmallPageReason.Hole, 1)),
         new("nearly", 3, 0),
-        new("physical", 0, 15, (DaxRefusal.PhysicalNotAligned, 15)),
-        new("pieces", 2, 4, (DaxRefusal.ExtentTooShort, 4)),
-        new("private", 0, 16, (DaxRefusal.PrivateMapping, 16)),
-        new("shifted", 0, 32, (DaxRefusal.AddressNotCongruent, 32)),
+        new("physical", 0, 15, (SmallPageReason.PhysicalNotAligned, 15)),
+        new("pieces", 2, 4, (SmallPageReason.ExtentTooShort, 4)),
+        new("private", 0, 16, (SmallPageReason.PrivateWrite, 16)),
+        new("shifted", 0, 32, (SmallPageReason.NotCongruent, 32)),
         new("sparse", 16, 0),
-        new("written", 7, 1, (DaxRefusal.PartlyWritten, 1)),
+        new("written", 7, 1, (SmallPageReason.PartlyWritten, 1)),
     ];
 
     /// <summary>One line, to compare.</summary>

@@ -1,3 +1,4 @@
+using Pando.Files;
 using Pando.Linux.Analysis;
 using Pando.Linux.Native;
 using Pando.Linux.Snapshot;
@@ -11,30 +12,30 @@ public class DaxTests
 
     private static DaxFacts File(params PhysicalExtent[] extents) => new(0, (long)(16 * MiB), "xfs", extents);
 
-    private static Dictionary<DaxRefusal, long> Judge(MappingFacts mapping, DaxFacts dax, bool pmd = true) => new(DaxGranularity.Judge(mapping, dax, pmd));
+    private static Dictionary<SmallPageReason, long> Judge(MappingFacts mapping, DaxFacts dax, bool pmd = true) => new(DaxGranularity.Judge(mapping, dax, pmd));
 
     [Fact]
     public void An_aligned_extent_gives_2_MiB_leaves_everywhere() =>
-        Assert.Equal(new() { [DaxRefusal.None] = 8 }, Judge(Whole, File(new PhysicalExtent(0, 64 * MiB, 16 * MiB, 0))));
+        Assert.Equal(new() { [SmallPageReason.None] = 8 }, Judge(Whole, File(new PhysicalExtent(0, 64 * MiB, 16 * MiB, 0))));
 
     [Fact]
     public void An_extent_that_begins_between_multiples_of_2_MiB_gives_none() =>
-        Assert.Equal(new() { [DaxRefusal.PhysicalNotAligned] = 8 }, Judge(Whole, File(new PhysicalExtent(0, (64 * MiB) + 4096, 16 * MiB, 0))));
+        Assert.Equal(new() { [SmallPageReason.PhysicalNotAligned] = 8 }, Judge(Whole, File(new PhysicalExtent(0, (64 * MiB) + 4096, 16 * MiB, 0))));
 
     [Fact]
     public void A_partition_that_begins_at_1_MiB_spoils_an_aligned_extent() =>
-        Assert.Equal(new() { [DaxRefusal.PhysicalNotAligned] = 8 }, Judge(Whole, File(new PhysicalExtent(0, 64 * MiB, 16 * MiB, 0)) with { DeviceStart = MiB }));
+        Assert.Equal(new() { [SmallPageReason.PhysicalNotAligned] = 8 }, Judge(Whole, File(new PhysicalExtent(0, 64 * MiB, 16 * MiB, 0)) with { DeviceStart = MiB }));
 
     [Fact]
     public void Each_window_has_its_own_reason() =>
         Assert.Equal(
-            new() { [DaxRefusal.None] = 6, [DaxRefusal.Hole] = 1, [DaxRefusal.EndOfFile] = 1 },
+            new() { [SmallPageReason.None] = 6, [SmallPageReason.Hole] = 1, [SmallPageReason.EndOfFile] = 1 },
             Judge(Whole, File(new PhysicalExtent(0, 64 * MiB, 5 * MiB, 0), new PhysicalExtent(14 * MiB, 128 * MiB, 2 * MiB, 0)) with { FileSize = (long)(15 * MiB) }));
 
     [Fact]
     public void A_window_that_lies_in_two_places_is_told_from_one_that_is_only_partly_written() =>
         Assert.Equal(
-            new() { [DaxRefusal.None] = 6, [DaxRefusal.ExtentTooShort] = 1, [DaxRefusal.PartlyWritten] = 1 },
+            new() { [SmallPageReason.None] = 6, [SmallPageReason.ExtentTooShort] = 1, [SmallPageReason.PartlyWritten] = 1 },
             Judge(Whole, File(
                 new PhysicalExtent(0, 64 * MiB, 3 * MiB, 0),
                 new PhysicalExtent(3 * MiB, 67 * MiB, 2 * MiB, PhysicalExtent.Unwritten),
@@ -44,26 +45,26 @@ public class DaxTests
     public void A_file_that_ends_in_the_last_page_of_a_window_fills_it()
     {
         var file = File(new PhysicalExtent(0, 64 * MiB, 16 * MiB, 0));
-        Assert.Equal(new() { [DaxRefusal.None] = 8 }, Judge(Whole, file with { FileSize = (long)(16 * MiB) - 100 }));
-        Assert.Equal(new() { [DaxRefusal.None] = 7, [DaxRefusal.EndOfFile] = 1 }, Judge(Whole, file with { FileSize = (long)(16 * MiB) - 4096 }));
+        Assert.Equal(new() { [SmallPageReason.None] = 8 }, Judge(Whole, file with { FileSize = (long)(16 * MiB) - 100 }));
+        Assert.Equal(new() { [SmallPageReason.None] = 7, [SmallPageReason.EndOfFile] = 1 }, Judge(Whole, file with { FileSize = (long)(16 * MiB) - 4096 }));
     }
 
     [Fact]
     public void A_mapping_whose_address_and_offset_differ_modulo_2_MiB_gets_none() =>
-        Assert.Equal(new() { [DaxRefusal.AddressNotCongruent] = 8 }, Judge(Whole with { Offset = 4096 }, File(new PhysicalExtent(0, 64 * MiB, 32 * MiB, 0))));
+        Assert.Equal(new() { [SmallPageReason.NotCongruent] = 8 }, Judge(Whole with { Offset = 4096 }, File(new PhysicalExtent(0, 64 * MiB, 32 * MiB, 0))));
 
     [Fact]
     public void Windows_at_the_ends_that_are_not_covered_stay_small() =>
         Assert.Equal(
-            new() { [DaxRefusal.None] = 6, [DaxRefusal.WindowNotCovered] = 2 },
+            new() { [SmallPageReason.None] = 6, [SmallPageReason.MappingEdge] = 2 },
             Judge(Whole with { Start = Whole.Start + 4096, Offset = 4096, End = Whole.End - 4096 }, File(new PhysicalExtent(0, 64 * MiB, 16 * MiB, 0))));
 
     [Fact]
     public void Private_writable_mappings_and_kernels_without_it_get_none()
     {
         var file = File(new PhysicalExtent(0, 64 * MiB, 16 * MiB, 0));
-        Assert.Equal(new() { [DaxRefusal.PrivateMapping] = 8 }, Judge(Whole with { Rights = MappingRights.Read | MappingRights.Write }, file));
-        Assert.Equal(new() { [DaxRefusal.KernelWithoutPmd] = 8 }, Judge(Whole, file, pmd: false));
+        Assert.Equal(new() { [SmallPageReason.PrivateWrite] = 8 }, Judge(Whole with { Rights = MappingRights.Read | MappingRights.Write }, file));
+        Assert.Equal(new() { [SmallPageReason.KernelWithoutPmd] = 8 }, Judge(Whole, file, pmd: false));
     }
 
     [Fact]

@@ -1,3 +1,4 @@
+using Pando.Files;
 using Pando.Linux.Report;
 using Pando.Linux.Snapshot;
 using Pando.Linux.Text;
@@ -95,25 +96,25 @@ internal static class AdviceWriter
             return;
         }
 
-        bool Has(params DaxRefusal[] reasons) => reasons.Any(r => dax.Reasons.ContainsKey(r.ToString()));
+        bool Has(params SmallPageReason[] reasons) => reasons.Any(r => dax.Reasons.ContainsKey(r.ToString()));
         var lines = new List<string>();
-        if (Has(DaxRefusal.AddressNotCongruent, DaxRefusal.WindowNotCovered))
+        if (Has(SmallPageReason.NotCongruent, SmallPageReason.MappingEdge))
         {
             lines.Add("# map it at an address that is congruent to the file offset modulo 2 MiB, and whole windows of 2 MiB:");
             lines.Add("# mmap(NULL, ...) does so by itself for 2 MiB and more; MAP_FIXED must see to it");
         }
 
-        if (Has(DaxRefusal.PrivateMapping))
+        if (Has(SmallPageReason.PrivateWrite))
         {
             lines.Add("# map it MAP_SHARED, or read-only: each page written through a private mapping becomes a copy of 4 KiB");
         }
 
-        if (Has(DaxRefusal.EndOfFile))
+        if (Has(SmallPageReason.EndOfFile))
         {
             lines.Add("truncate -s %2M FILE               # a size in whole 2 MiB");
         }
 
-        if (Has(DaxRefusal.PhysicalNotAligned, DaxRefusal.ExtentTooShort, DaxRefusal.Hole))
+        if (Has(SmallPageReason.PhysicalNotAligned, SmallPageReason.ExtentTooShort, SmallPageReason.Hole))
         {
             lines.Add("# a partition must begin at a multiple of 2 MiB of the persistent memory; then a file system that keeps to it:");
             lines.Add("mkfs.xfs -f -m reflink=0 -d su=2m,sw=1 /dev/pmemN   # or: mkfs.ext4 -b 4096 -E stride=512,stripe_width=512 /dev/pmemN");
@@ -122,7 +123,7 @@ internal static class AdviceWriter
             lines.Add("fallocate -l SIZE FILE             # in one piece; check with: filefrag -v FILE");
         }
 
-        if (Has(DaxRefusal.PartlyWritten, DaxRefusal.SmallEntriesFirst))
+        if (Has(SmallPageReason.PartlyWritten, SmallPageReason.SmallEntriesFirst))
         {
             lines.Add("# entries of 4 KiB were there first: unmap the file everywhere, then");
             lines.Add("dd if=/dev/zero of=FILE bs=2M count=WINDOWS conv=notrunc   # a NEW file only: writes all of it once");

@@ -1,3 +1,4 @@
+using Pando.Files;
 using Pando.Linux.Report;
 using Pando.Linux.Snapshot;
 using Pando.Linux.Text;
@@ -80,7 +81,7 @@ internal sealed class DaxWindows
             for (var window = first; window <= last;)
             {
                 var (reason, windows) = DaxGranularity.JudgeFrom(mapping, _dax, window << Shift, (long)(last - window) + 1, _kernelHasPmd);
-                counts.Say(reason == DaxRefusal.None ? DaxRefusal.SmallEntriesFirst : reason, windows);
+                counts.Say(reason == SmallPageReason.None ? SmallPageReason.SmallEntriesFirst : reason, windows);
                 window += (ulong)windows;
             }
         }
@@ -96,9 +97,9 @@ internal sealed class DaxWindows
 
         public long None { get; set; }
 
-        public Dictionary<DaxRefusal, long> Reasons { get; } = [];
+        public Dictionary<SmallPageReason, long> Reasons { get; } = [];
 
-        public void Say(DaxRefusal reason, long windows) => Reasons[reason] = Reasons.GetValueOrDefault(reason) + windows;
+        public void Say(SmallPageReason reason, long windows) => Reasons[reason] = Reasons.GetValueOrDefault(reason) + windows;
 
         public void Add(Counts other)
         {

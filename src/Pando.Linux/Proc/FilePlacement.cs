@@ -48,16 +48,7 @@ public sealed record FilePlacement(string FileSystem, long BlockSize, long Size,
         var joined = new List<PlacedExtent>(extents.Count);
         foreach (var extent in extents)
         {
-            if (Math.Max(extent.Logical, extent.Physical) > long.MaxValue - extent.Length)
-            {
-                throw new IOException($"The file system tells of an extent of {extent.Length} bytes at {extent.Logical}, which cannot be.");
-            }
-
-            var state = (extent.Flags & PhysicalExtent.NoPlace) != 0 ? ExtentState.NoPlace
-                : (extent.Flags & PhysicalExtent.Unwritten) != 0 ? ExtentState.Unwritten
-                : (extent.Flags & PhysicalExtent.Shared) != 0 ? ExtentState.Shared
-                : ExtentState.Written;
-            var next = new PlacedExtent((long)extent.Logical, (long)extent.Physical, (long)extent.Length, state);
+            var next = extent.Placed;
             if (joined.Count > 0 && next.TryJoin(joined[^1], out var both))
             {
                 joined[^1] = both;

@@ -1,3 +1,4 @@
+using Pando.Files;
 using Pando.Linux.Analysis;
 using Pando.Linux.Native;
 using Pando.Linux.Snapshot;
@@ -75,7 +76,7 @@ internal sealed class PlainLeaves(ScanOptions options, IReadOnlyList<ObjectFacts
             var window = start & ~(Window - 1);
             var end = Math.Min(window + Window, run.End);
             // A private mapping has 2 MiB leaves until it is written: VmPTE tells.
-            var leaf = DaxGranularity.JudgeWindow(mapping with { Rights = mapping.Rights & ~MappingRights.Write }, dax, window) == DaxRefusal.None ? 1 : 0;
+            var leaf = DaxGranularity.JudgeWindow(mapping with { Rights = mapping.Rights & ~MappingRights.Write }, dax, window) == SmallPageReason.None ? 1 : 0;
             if (start > run.Start && runs[^1].LeafLevel == leaf)
             {
                 runs[^1] = runs[^1] with { End = end };

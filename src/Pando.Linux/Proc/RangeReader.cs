@@ -1,3 +1,4 @@
+using Pando.Files;
 using Pando.Linux.Analysis;
 using Pando.Linux.Native;
 using Pando.Linux.Report;
@@ -183,9 +184,9 @@ public static class RangeReader
             var reason = DaxGranularity.JudgeWindow(_mapping, _object.Dax!, address & ~(TableCensus.SpanOf(1) - 1), KernelSupport.Of(snapshot.Machine).DaxPmd);
             return (LeafLevel(), reason) switch
             {
-                (null, DaxRefusal.None) => "this 2 MiB window has no entry yet; a first access could get a 2 MiB leaf",
+                (null, SmallPageReason.None) => "this 2 MiB window has no entry yet; a first access could get a 2 MiB leaf",
                 (null, _) => $"this 2 MiB window has no entry yet; it would get 4 KiB leaves: {reason}",
-                (0, DaxRefusal.None) => $"this 2 MiB window has 4 KiB leaves: {DaxRefusal.SmallEntriesFirst}",
+                (0, SmallPageReason.None) => $"this 2 MiB window has 4 KiB leaves: {SmallPageReason.SmallEntriesFirst}",
                 (0, _) => $"this 2 MiB window has 4 KiB leaves: {reason}",
                 _ => "this 2 MiB window has a 2 MiB leaf",
             };

@@ -493,24 +493,13 @@ public sealed partial class DaxFile : MappedFile
             return SmallPageReason.MappingEdge;
         }
 
-        if (start + size > Size)
+        // Where a page is a hole, nothing else of its window matters: it shows the page of zeroes.
+        var reason = extent.Length == 0 && start + size <= Size
+            ? SmallPageReason.Hole
+            : WindowJudge.Judge(new MappedExtents(_extents, extent), start, size, Size, Device.Start.Value).Reason;
+        if (reason != SmallPageReason.None)
         {
-            return SmallPageReason.EndOfFile;
-        }
-
-        if (extent.Length == 0)
-        {
-            return SmallPageReason.Hole;
-        }
-
-        if (!(Device.Start + (extent.DeviceOffset - extent.FileOffset)).IsAligned(size))
-        {
-            return SmallPageReason.ExtentMisaligned;
-        }
-
-        if (extent.FileOffset > start || start + size > extent.FileEnd)
-        {
-            return SmallPageReason.ExtentTooShort;
+            return reason;
         }
 
         return Device.IsPoisoned(extent.DeviceOffset + (start - extent.FileOffset), size) ? SmallPageReason.Poisoned : SmallPageReason.None;

@@ -49,7 +49,7 @@ public static class WindowJudge
         if (reason is SmallPageReason.None or SmallPageReason.PartlyWritten or SmallPageReason.PartlyShared
             && !IsAligned(first, size, deviceStart))
         {
-            reason = SmallPageReason.ExtentMisaligned;
+            reason = SmallPageReason.PhysicalNotAligned;
         }
 
         return new(reason, state, Whole(start, Math.Min(first.FileEnd, fileEnd), size));
@@ -59,8 +59,8 @@ public static class WindowJudge
     private static SmallPageReason JudgePieces<TExtents>(TExtents extents, PlacedExtent first, long end)
         where TExtents : IExtents, allows ref struct
     {
-        // The file system answers a fault with one extent, and those whose place goes on in another state are two.
-        bool isShared = first.State == ExtentState.Shared;
+        // The file system answers a fault with one extent, and those whose place goes on in another state are two. What stands in
+        // the way first is told: a fault does not look through all pieces of its window.
         var reason = SmallPageReason.None;
         for (var piece = first; piece.FileEnd < end;)
         {
@@ -75,10 +75,13 @@ public static class WindowJudge
                 return SmallPageReason.ExtentTooShort;
             }
 
-            reason = (next.State == ExtentState.Shared) != isShared ? SmallPageReason.PartlyShared
-                : reason == SmallPageReason.None ? SmallPageReason.PartlyWritten
-                : reason;
-            piece = next;
+            reason = (next.State == ExtentState.Shared) != (first.State == ExtentState.Shared) ? SmallPageReason.PartlyShared : SmallPageReason.PartlyWritten;
+            if (next.State != first.State)
+            {
+                return reason;
+            }
+
+            piece = next; // cut by the file system, and in one state
         }
 
         return reason;

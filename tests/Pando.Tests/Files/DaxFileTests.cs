@@ -31,8 +31,8 @@ public sealed class DaxFileTests : IDisposable
     [Theory]
     [InlineData(0, SmallPageReason.None)]
     [InlineData((2 * Mebi) - 1, SmallPageReason.None)]
-    [InlineData(2 * Mebi, SmallPageReason.ExtentMisaligned)]
-    [InlineData(4 * Mebi, SmallPageReason.ExtentTooShort)]
+    [InlineData(2 * Mebi, SmallPageReason.PhysicalNotAligned)]
+    [InlineData(4 * Mebi, SmallPageReason.Hole)]
     [InlineData(5 * Mebi, SmallPageReason.Hole)]
     [InlineData(6 * Mebi, SmallPageReason.Hole)]
     [InlineData(8 * Mebi, SmallPageReason.None)]
@@ -102,10 +102,11 @@ public sealed class DaxFileTests : IDisposable
     {
         SmallPageReason[] tested =
         [
-            SmallPageReason.None, SmallPageReason.ExtentMisaligned, SmallPageReason.ExtentTooShort, SmallPageReason.Hole, SmallPageReason.EndOfFile,
+            SmallPageReason.None, SmallPageReason.PhysicalNotAligned, SmallPageReason.ExtentTooShort, SmallPageReason.Hole, SmallPageReason.EndOfFile,
             SmallPageReason.NotCongruent, SmallPageReason.Disabled, SmallPageReason.PrivateWrite, SmallPageReason.SmallTable, SmallPageReason.MappingEdge,
             SmallPageReason.FilePageSize, SmallPageReason.Poisoned, SmallPageReason.UserFaults,
             SmallPageReason.PartlyWritten, SmallPageReason.PartlyShared, // WindowJudgeTests
+            SmallPageReason.SmallEntriesFirst, SmallPageReason.KernelWithoutPmd, // a live Linux: Pando.Linux
         ];
         Assert.Equal(Enum.GetValues<SmallPageReason>(), tested.Order());
     }

@@ -22,7 +22,7 @@ public class WindowJudgeTests
     [Fact]
     public void The_place_counts_from_where_the_memory_begins()
     {
-        Assert.Equal(SmallPageReason.ExtentMisaligned, WindowJudge.Judge(new ExtentList([Written(0, 0, Leaf)]), 0, Leaf, Leaf, (ulong)Mebi).Reason);
+        Assert.Equal(SmallPageReason.PhysicalNotAligned, WindowJudge.Judge(new ExtentList([Written(0, 0, Leaf)]), 0, Leaf, Leaf, (ulong)Mebi).Reason);
         Assert.Equal(SmallPageReason.None, WindowJudge.Judge(new ExtentList([Written(0, Mebi, Leaf)]), 0, Leaf, Leaf, (ulong)Mebi).Reason);
         Assert.Equal(SmallPageReason.None, WindowJudge.Judge(new ExtentList([Written(0, Mebi, Leaf)]), 0, Leaf, Leaf, unchecked((ulong)-Mebi)).Reason);
     }
@@ -36,7 +36,7 @@ public class WindowJudgeTests
         Assert.Equal(new(SmallPageReason.Hole, ExtentState.Written, 1), Judge(0, 10 * Mebi, Written(4096, 4096, Leaf)));
         Assert.Equal(new(SmallPageReason.Hole, ExtentState.Written, 1), Judge(0, 10 * Mebi, Written(0, 0, Mebi), Written(Mebi + 4096, Mebi + 4096, Leaf)));
         Assert.Equal(new(SmallPageReason.ExtentTooShort, ExtentState.Written, 1), Judge(0, 10 * Mebi, Written(0, 0, Mebi), Written(Mebi, 8 * Mebi, Leaf)));
-        Assert.Equal(new(SmallPageReason.ExtentMisaligned, ExtentState.Written, 2), Judge(0, 10 * Mebi, Written(0, 4096, 2 * Leaf)));
+        Assert.Equal(new(SmallPageReason.PhysicalNotAligned, ExtentState.Written, 2), Judge(0, 10 * Mebi, Written(0, 4096, 2 * Leaf)));
         Assert.Equal(new(SmallPageReason.PartlyWritten, ExtentState.Written, 1), Judge(0, 10 * Mebi, Written(0, 0, Mebi), new PlacedExtent(Mebi, Mebi, Mebi, ExtentState.Unwritten)));
         Assert.Equal(new(SmallPageReason.PartlyShared, ExtentState.Shared, 1), Judge(0, 10 * Mebi, new PlacedExtent(0, 0, Mebi, ExtentState.Shared), Written(Mebi, Mebi, Mebi)));
         Assert.Equal(new(SmallPageReason.ExtentTooShort, ExtentState.NoPlace, 1), Judge(0, 10 * Mebi, new PlacedExtent(0, 0, Leaf, ExtentState.NoPlace)));

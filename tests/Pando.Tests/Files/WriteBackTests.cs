@@ -113,7 +113,7 @@ public sealed class WriteBackTests
         }
 
         bench.Does(file.PunchHole(5 * Page, Page));
-        Assert.Equal(SmallPageReason.ExtentTooShort, file.WhySmall(0));
+        Assert.Equal(SmallPageReason.Hole, file.WhySmall(0));
         Assert.All(sharers, process => Assert.Equal((1, 0), (process.Load(At), process.Load(At + (5 * Page)))));
         bench.Sound();
         Assert.Equal(sharing == SharingLevels.None ? (0, 1) : (1, 0), (file.Tables.TablesAt(Level.Pte), sharers[0].Own.Pte));
