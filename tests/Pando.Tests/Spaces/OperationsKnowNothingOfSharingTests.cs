@@ -6,14 +6,14 @@ namespace Pando.Tests.Spaces;
 public sealed partial class OperationsKnowNothingOfSharingTests
 {
     // Every file of the folder but the walker's side: who goes down through slots must see where they lead. Faults
-    // fills files' tables in the file's name, Attach is attaching and converging itself; in AddressSpace.cs and Lock it
+    // fills files' tables in the file's name, Attach is attaching and converging itself; in AddressSpace.cs and MemoryLock it
     // is one walk each (a file-wide change's way through own tables, and the look-up of an own leaf), and UserFaults,
     // Map and the rest are operations.
     private static readonly string[] Operations =
         ["Advise", "Areas", "Fork", "Map", "Protect", "Remap", "UserFaults"];
 
     private static readonly string[] Walks =
-        ["AddressSpace.Attach.cs", "AddressSpace.Faults.cs", "AddressSpace.Lock.cs", "AddressSpace.cs", "TableShares.cs"];
+        ["AddressSpace.Attach.cs", "AddressSpace.Faults.cs", "AddressSpace.MemoryLock.cs", "AddressSpace.cs", "TableShares.cs"];
 
     [Fact]
     public void No_operation_contains_a_question_whether_a_table_is_shared()
@@ -29,7 +29,7 @@ public sealed partial class OperationsKnowNothingOfSharingTests
     public void The_walks_that_see_whose_a_table_is_are_these_and_no_more()
     {
         int Questions(string file) => Question().Count(Comments().Replace(File.ReadAllText(Path.Combine(Folder(), file)), ""));
-        Assert.Equal((1, 1), (Questions("AddressSpace.cs"), Questions("AddressSpace.Lock.cs")));
+        Assert.Equal((1, 1), (Questions("AddressSpace.cs"), Questions("AddressSpace.MemoryLock.cs")));
         Assert.Equal(
             Walks,
             Directory.EnumerateFiles(Folder(), "*.cs").Select(path => Path.GetFileName(path)!).Where(file => Questions(file) > 0).Order(StringComparer.Ordinal));
