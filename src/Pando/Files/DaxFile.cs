@@ -119,7 +119,13 @@ public sealed partial class DaxFile : MappedFile
         Schedule.Reach(SchedulePoint.SharedWord);
         var extent = _extents.At(offset);
         var reason = WhySmall(offset, limits, extent);
-        int level = reason == SmallPageReason.None ? Level.Pmd : Level.Pte;
+        int level = reason == SmallPageReason.None ? limits.HighestLevel : Level.Pte;
+        if (level > Level.Pmd && AwaitsClone(offset, Geometry.EntrySpan(level)))
+        {
+            // Of what one such leaf shows, a part may not be stored to soon.
+            (level, reason) = (Level.Pte, SmallPageReason.ExtentTooShort);
+        }
+
         long start = offset & -Geometry.EntrySpan(level);
         if (extent.Length == 0)
         {
@@ -134,17 +140,17 @@ public sealed partial class DaxFile : MappedFile
             return FilePage.Failed(PageStatus.Poisoned);
         }
 
-        if (write && (extent.IsShared || AwaitsClone(offset)))
+        if (write && (extent.IsShared || AwaitsClone(offset, Geometry.EntrySpan(Level.Pmd))))
         {
             return FilePage.Failed(PageStatus.MustGiveStorage);
         }
 
         // Small pages go on to the end of their 2 MiB at most: beyond, the answer may be another. With poison about,
         // every page is looked at by itself.
-        long end = level == Level.Pmd
+        long end = level >= Level.Pmd
             ? Math.Min(Math.Min(extent.FileEnd, limits.WindowEnd), Size)
             : Math.Min(extent.FileEnd, (start & -Geometry.EntrySpan(Level.Pmd)) + Geometry.EntrySpan(Level.Pmd));
-        long run = Device.HasPoison ? 0 : (end - start) & -Geometry.EntrySpan(level);
+        long run = Device.HasPoison || _awaitsClone.Count != 0 ? 0 : (end - start) & -Geometry.EntrySpan(level);
         return new FilePage(
             PageStatus.Found,
             level,
@@ -172,7 +178,10 @@ public sealed partial class DaxFile : MappedFile
     }
 
     /// <inheritdoc/>
-    internal override bool MustCopyToStore(long offset) => ExtentAt(offset).IsShared || AwaitsClone(offset);
+    internal override bool MustCopyToStore(long offset) => ExtentAt(offset).IsShared || AwaitsClone(offset, Geometry.EntrySpan(Level.Pmd));
+
+    /// <inheritdoc/>
+    internal override int HighestLeafLevel => Geometry.HighestLeafLevel;
 
     /// <inheritdoc/>
     internal override Errno CommitMetadata() => CommitMetadata(out _);
@@ -457,19 +466,19 @@ public sealed partial class DaxFile : MappedFile
     }
 
     /// <summary>
-    /// Whether a clone is about to count what is in the 2 MiB around an offset once more: a large leaf that is write-enabled lets
-    /// store to all of it.
+    /// Whether a clone is about to count something once more of what a leaf around an offset shows: a large leaf that is write-enabled
+    /// lets store to all of it.
     /// </summary>
-    private bool AwaitsClone(long offset)
+    private bool AwaitsClone(long offset, long leafSize)
     {
         if (_awaitsClone.Count == 0)
         {
             return false;
         }
 
-        long block = offset & -Geometry.EntrySpan(Level.Pmd);
+        long start = offset & -leafSize;
         using var epoch = Store.Epochs.Enter();
-        return _awaitsClone.Overlaps(block, block + Geometry.EntrySpan(Level.Pmd));
+        return _awaitsClone.Overlaps(start, start + leafSize);
     }
 
     /// <summary>The extent that has an offset, at this moment; one of length 0 where there is none. For those who are in no epoch.</summary>
@@ -486,7 +495,7 @@ public sealed partial class DaxFile : MappedFile
             return limits.Reason;
         }
 
-        long size = Geometry.EntrySpan(Level.Pmd);
+        long size = Geometry.EntrySpan(limits.HighestLevel);
         long start = offset & -size;
         if (start < limits.WindowStart || start + size > limits.WindowEnd)
         {

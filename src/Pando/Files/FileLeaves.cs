@@ -13,6 +13,9 @@ namespace Pando.Files;
 /// </remarks>
 internal sealed class FileLeaves(MappedFile file)
 {
+    // How many tables are given up with one flush.
+    private const int MostDropped = 512;
+
     // What faults change in other tables too, and write-backs: made once, since faults allocate nothing.
     private readonly RemoveLeaves _remove = new(file.Store, includingCopies: false);
     private readonly ProtectLeaves _protect = new(file.Store);
@@ -55,17 +58,25 @@ internal sealed class FileLeaves(MappedFile file)
     }
 
     /// <summary>
-    /// After a change of the layout: where one large leaf fits now, the table of small ones is taken out of the file's
-    /// tables of PMDs, and the next fault puts the large one. The small table stays warm for those who attach to it
+    /// After a change of the layout: where one large leaf fits now, the table of smaller ones is taken out of the file's
+    /// table above it, and the next fault puts the large one. The small table stays warm for those who attach to it
     /// directly: it shows the same.
     /// </summary>
     public void Join(long start, long end)
     {
-        long block = Geometry.EntrySpan(Level.Pmd);
-        Span<Frame> dropped = stackalloc Frame[Geometry.Entries(Level.Pmd)];
+        for (int level = Level.Pmd; level <= Math.Max(Level.Pmd, Math.Min(file.HighestLeafLevel, Store.LargestLeafLevel)); level++)
+        {
+            Join(start, end, level);
+        }
+    }
+
+    private void Join(long start, long end, int level)
+    {
+        long block = Geometry.EntrySpan(level);
+        Span<Frame> dropped = stackalloc Frame[MostDropped];
         int count = 0;
         using var epoch = Store.Epochs.Enter();
-        foreach (var table in Tables.TablesOver(Level.Pmd, start, end))
+        foreach (var table in Tables.TablesOver(level, start, end))
         {
             var key = Tables.KeyOf(table);
             if (key.Origin % block != 0)
@@ -73,14 +84,14 @@ internal sealed class FileLeaves(MappedFile file)
                 continue;
             }
 
-            var limits = new LeafLimits(Level.Pmd, SmallPageReason.None, key.WindowStart, key.WindowEnd);
-            int first = (int)Math.Clamp((start - key.Origin) / block, 0, Geometry.Entries(Level.Pmd));
-            int last = (int)Math.Clamp((end - key.Origin + block - 1) / block, 0, Geometry.Entries(Level.Pmd));
-            using var held = Store.Lock(table, Level.Pmd);
+            var limits = new LeafLimits(level, SmallPageReason.None, key.WindowStart, key.WindowEnd);
+            int first = (int)Math.Clamp((start - key.Origin) / block, 0, Geometry.Entries(level));
+            int last = (int)Math.Clamp((end - key.Origin + block - 1) / block, 0, Geometry.Entries(level));
+            using var held = Store.Lock(table, level);
             for (int index = first; index < last; index++)
             {
                 var entry = Store.Read(table, index);
-                if (Store.Format.IsSlot(entry, Level.Pmd) && file.WhySmall(key.Origin + (index * block), limits) == SmallPageReason.None)
+                if (Store.Format.IsSlot(entry, level) && file.WhySmall(key.Origin + (index * block), limits) == SmallPageReason.None)
                 {
                     if (count == dropped.Length)
                     {
@@ -88,7 +99,7 @@ internal sealed class FileLeaves(MappedFile file)
                         count = 0;
                     }
 
-                    dropped[count++] = Store.TableOf(Store.Take(table, Level.Pmd, index), Level.Pmd);
+                    dropped[count++] = Store.TableOf(Store.Take(table, level, index), level);
                 }
             }
         }

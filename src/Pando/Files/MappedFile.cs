@@ -109,7 +109,10 @@ public abstract class MappedFile : IDisposable
     public SmallPageReason WhySmall(long offset) =>
         WhySmall(offset, new LeafLimits(Level.Pmd, SmallPageReason.None, 0, long.MaxValue));
 
-    /// <summary>The same, for a place with given limits.</summary>
+    /// <summary>The highest level at which leaves of the file may stand.</summary>
+    internal virtual int HighestLeafLevel => Level.Pmd;
+
+    /// <summary>Why no leaf of the highest level that the limits allow can show a place.</summary>
     public abstract SmallPageReason WhySmall(long offset, in LeafLimits limits);
 
     /// <summary>

@@ -60,9 +60,9 @@ public class MemoryFile : MappedFile
             return SmallPageReason.FilePageSize;
         }
 
-        if (limits.HighestLevel < Level.Pmd)
+        if (limits.HighestLevel != Level.Pmd)
         {
-            return limits.Reason;
+            return limits.HighestLevel > Level.Pmd ? SmallPageReason.FilePageSize : limits.Reason;
         }
 
         long start = offset & -PageSize;

@@ -26,7 +26,7 @@ public sealed class TableGeometry
     /// <summary>Makes a geometry.</summary>
     /// <param name="pageShift">log2 of the page size: 12 (4 KiB) to 16 (64 KiB).</param>
     /// <param name="addressBits">Significant bits of a virtual address. They need one to five levels of tables above the page.</param>
-    /// <param name="leafLevels">The levels at which an entry may be a leaf, ascending; the first is 1.</param>
+    /// <param name="leafLevels">The levels at which an entry may be a leaf: 1, and those that follow, in order.</param>
     /// <param name="userEnd">The first address past what user code may map; a whole number of pages, reached by the root.</param>
     /// <param name="kernelInUserRoots">
     /// Whether what lies above the user's addresses is translated by the same root (x86-64, RISC-V), and not by another one (Arm64: TTBR1).
@@ -50,9 +50,9 @@ public sealed class TableGeometry
         _rootMask = (1 << (addressBits - EntryShift(_levels))) - 1;
         for (int i = 0; i < leafLevels.Count; i++)
         {
-            if (leafLevels[i] > _levels || leafLevels[i] <= (i == 0 ? 0 : leafLevels[i - 1]))
+            if (leafLevels[i] > _levels || leafLevels[i] != i + 1)
             {
-                throw new ArgumentOutOfRangeException(nameof(leafLevels), leafLevels[i], $"Leaves stand at levels 1 to {_levels}, told in ascending order.");
+                throw new ArgumentOutOfRangeException(nameof(leafLevels), leafLevels[i], $"Leaves stand at levels from 1 on, {_levels} at most; a large one parts into those of the level below.");
             }
 
             _leafLevels |= 1 << leafLevels[i];

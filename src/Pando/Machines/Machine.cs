@@ -40,11 +40,17 @@ public sealed class Machine : IDisposable
             throw new ArgumentException($"Memory is made execute-only by a protection key; the format {options.Format} has none.", nameof(options));
         }
 
+        if (options.LargestPage is { } largest && !options.Format.Geometry.LeafLevels.Any(level => options.Format.Geometry.EntrySpan(level) == largest))
+        {
+            throw new ArgumentOutOfRangeException(
+                nameof(options), largest, $"The format {options.Format} has leaves of {string.Join(", ", options.Format.Geometry.LeafLevels.Select(level => $"{options.Format.Geometry.EntrySpan(level):N0}"))} bytes.");
+        }
+
         Options = options;
         Memory = new PhysicalMemory(options.Ram, options.Format.Geometry);
         try
         {
-            _memory = new VirtualMemory(new TableStore(Memory, options.Format, options.MarksByFault), options.Sharing, options.LargePages, options.ExecuteOnlyByKey);
+            _memory = new VirtualMemory(new TableStore(Memory, options.Format, options.MarksByFault, options.LargestLeafLevel), options.Sharing, options.ExecuteOnlyByKey);
         }
         catch
         {
@@ -128,8 +134,16 @@ public sealed class Machine : IDisposable
         }
     }
 
-    private PhysicalAddress NextDeviceStart =>
-        new((Alive.Memory.Regions.Max(region => region.End.Value) + (1UL << 30) - 1) & ~((1UL << 30) - 1));
+    // In line with leaves of every size, of the first three.
+    private PhysicalAddress NextDeviceStart
+    {
+        get
+        {
+            var geometry = Alive.Store.Geometry;
+            long alignment = geometry.EntrySpan(geometry.LeafLevelAtMost(Level.Pud));
+            return new((ulong)(((long)Memory.Regions.Max(region => region.End.Value) + alignment - 1) & -alignment));
+        }
+    }
 
     /// <summary>Makes a file in RAM (memfd_create(2)).</summary>
     /// <param name="name">Its name, for reports; not empty.</param>

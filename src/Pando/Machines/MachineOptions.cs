@@ -21,8 +21,20 @@ public sealed record MachineOptions
     /// <summary>At which levels page tables are shared.</summary>
     public SharingLevels Sharing { get; init; } = SharingLevels.All;
 
-    /// <summary>Whether 2 MiB leaves are used where they fit.</summary>
+    /// <summary>Whether larger leaves than those of single pages are used where they fit.</summary>
     public bool LargePages { get; init; } = true;
+
+    /// <summary>
+    /// Bytes of the largest leaves that are used, where <see cref="LargePages"/>: one of the sizes that the format has. Null for those of
+    /// level 2 (x86-64: 2 MiB, as Linux's DAX file systems use). With larger ones (1 GiB) DAX files are shown by such where extent, offset
+    /// and address allow; pages of memory files are of level 2 at most.
+    /// </summary>
+    public long? LargestPage { get; init; }
+
+    internal int LargestLeafLevel =>
+        !LargePages ? Level.Pte
+        : LargestPage is { } bytes ? Format.Geometry.LeafLevels.First(level => Format.Geometry.EntrySpan(level) == bytes)
+        : Level.Pmd;
 
     /// <summary>
     /// Whether memory that may only be executed (PROT_EXEC alone) is kept from loads by a protection key, as Linux does on a

@@ -1,3 +1,4 @@
+using System.Numerics;
 using Pando.Files;
 using Pando.Hardware;
 using Pando.Spaces;
@@ -52,15 +53,16 @@ internal sealed class SpaceAudit(AuditState audit)
     /// <summary>What is protected lies where it may be, and counts right; leaves are looked at one by one.</summary>
     private void CheckProtectedPages(AddressSpace space)
     {
-        // Frames with bits for 128 MiB each, and below five others that lead there.
+        // Frames with a bit for each of so many pages (of 4 KiB: for 128 MiB), and below five others that lead there.
         const int MostFrames = 6;
         long count = 0;
         var pages = space.ProtectedPages;
         var frames = new HashSet<ulong>();
+        int shift = (2 * _geometry.PageShift) + BitOperations.Log2(8);
         pages.ForEach(page =>
         {
             count++;
-            frames.Add(page.Value >> 27);
+            frames.Add(page.Value >> shift);
             var area = space.AreaSet.Find(page);
             audit.Expect(area is not null && (area.Traits.Flags & AreaFlags.UserWriteProtect) != 0, $"{space}: {page} is protected, where nothing is registered for it");
             audit.Expect(area is not { File: null } || !space.OwnLeaf(page).IsNone, $"{space}: {page} is protected, but the private page does not exist");
@@ -68,7 +70,7 @@ internal sealed class SpaceAudit(AuditState audit)
         audit.Expect(count == pages.Count, $"{space}: {count} pages are protected, but it counts {pages.Count}");
         audit.Expect(
             pages.FrameCount >= frames.Count && pages.FrameCount <= MostFrames * frames.Count,
-            $"{space}: pages are protected in {frames.Count} times 128 MiB, but {pages.FrameCount} frames are kept for it");
+            $"{space}: pages are protected that need {frames.Count} frames of bits, but {pages.FrameCount} frames are kept for it");
     }
 
     private void CheckSpaceTable(AddressSpace space, Frame table, int level, VirtualAddress start, int[] found)

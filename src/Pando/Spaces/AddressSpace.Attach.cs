@@ -47,6 +47,12 @@ public sealed partial class AddressSpace
                 if (mayShare && _areas.TryGetWindow(AddressRange.FromLength(start, entrySpan), out _, out long windowStart, out long windowEnd))
                 {
                     var key = TableKey.For(_geometry, childLevel, (long)start.Value + area.Delta, windowStart, windowEnd, tableClass);
+                    if (childLevel >= Level.Pmd && FitsOneLeaf(area, level, (long)start.Value + area.Delta, windowStart, windowEnd))
+                    {
+                        // No table belongs there: a fault puts the leaf.
+                        continue;
+                    }
+
                     var shared = area.File!.Tables.Attach(key, make: childLevel >= Level.Pmd);
                     if (shared.IsNone)
                     {
@@ -204,8 +210,7 @@ public sealed partial class AddressSpace
         {
             // Where one large leaf can take the table's place, a fault brings it: only the small table has to go.
             var shared = Frame.None;
-            bool fitsOneLeaf = childLevel == Level.Pte
-                && file.WhySmall(origin, LimitsFor(area, windowStart, windowEnd)) == SmallPageReason.None;
+            bool fitsOneLeaf = FitsOneLeaf(area, level, origin, windowStart, windowEnd);
             if (!fitsOneLeaf)
             {
                 var key = TableKey.For(_geometry, childLevel, origin, windowStart, windowEnd, area.ClassFor(Store.Format));
@@ -235,6 +240,14 @@ public sealed partial class AddressSpace
         ReleaseTree(own, childLevel, in gather);
         return true;
     }
+
+    /// <summary>Whether an entry of a level can show its part of a file by one leaf.</summary>
+    private bool FitsOneLeaf(Area area, int level, long origin, long windowStart, long windowEnd) =>
+        level <= Store.LargestLeafLevel
+        && level <= area.File!.HighestLeafLevel
+        && LimitsFor(area, level, windowStart, windowEnd) is var limits
+        && limits.HighestLevel == level
+        && area.File.WhySmall(origin, limits) == SmallPageReason.None;
 
     /// <summary>
     /// Puts into a file's table what a space's own table knows of the same file and the file's does not yet: it is

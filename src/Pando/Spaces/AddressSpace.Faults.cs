@@ -251,7 +251,7 @@ public sealed partial class AddressSpace
             var entry = Store.Read(table, index);
             if (entry.IsNone)
             {
-                if (level <= Level.Pmd)
+                if (level <= _highestLeafLevel)
                 {
                     var step = TryFillLeaf(ref fault, table, level, index);
                     if (step != FaultStep.GoDown)

@@ -25,12 +25,17 @@ public sealed partial class AddressSpace
                 : FaultStep.GoDown;
         }
 
+        if (level > Level.Pmd && (level > file.HighestLeafLevel || fault.CopiesOnWrite || area.Traits.UserFaults is not null))
+        {
+            return FaultStep.GoDown;
+        }
+
         // A store to a protected page puts the page first, and asks then.
         bool isProtected = IsProtected(area, fault.Address);
         bool write = fault.Access == AccessKind.Write && area.IsShared && !isProtected;
         var limits = fault.CopiesOnWrite ? new LeafLimits(Level.Pte, SmallPageReason.PrivateWrite, fault.WindowStart, fault.WindowEnd)
             : level == Level.Pte ? new LeafLimits(Level.Pte, SmallPageReason.SmallTable, fault.WindowStart, fault.WindowEnd)
-            : LimitsFor(fault);
+            : LimitsFor(fault, level);
 
         // One look tells whether the file has the page, and makes it only where no handler is asked for what it has not: a hole that
         // is punched meanwhile is found here, or by the check of the sequence.
@@ -435,30 +440,30 @@ public sealed partial class AddressSpace
         fault.Area.File is not { } file || file.Tables.Invalidate.IsCurrent(fault.Sequence);
 
     /// <summary>
-    /// The limits of a leaf of 2 MiB. A handler shows the pages of a file one by one (UFFDIO_CONTINUE), but for those that cannot be smaller; and
+    /// The limits of a large leaf. A handler shows the pages of a file one by one (UFFDIO_CONTINUE), but for those that cannot be smaller; and
     /// one leaf says of all its pages whether they are protected.
     /// </summary>
-    private LeafLimits LimitsFor(in FaultState fault)
+    private LeafLimits LimitsFor(in FaultState fault, int level)
     {
         var area = fault.Area;
-        var span = AddressRange.FromLength(fault.Address.AlignDown(_geometry.EntrySpan(Level.Pmd)), _geometry.EntrySpan(Level.Pmd));
+        var span = AddressRange.FromLength(fault.Address.AlignDown(_geometry.EntrySpan(level)), _geometry.EntrySpan(level));
         bool fits = area.File!.MappingAlignment >= span.Length
             || (fault.Purpose == FaultPurpose.Access && (area.Traits.Flags & AreaFlags.UserMinor) == 0 && !HasProtected(span));
         return fits
-            ? LimitsFor(area, fault.WindowStart, fault.WindowEnd)
+            ? LimitsFor(area, level, fault.WindowStart, fault.WindowEnd)
             : new LeafLimits(Level.Pte, SmallPageReason.UserFaults, fault.WindowStart, fault.WindowEnd);
     }
 
-    private LeafLimits LimitsFor(Area area, long windowStart, long windowEnd)
+    private LeafLimits LimitsFor(Area area, int level, long windowStart, long windowEnd)
     {
-        if (!_memory.AllowLargePages)
+        if (level > Store.LargestLeafLevel)
         {
             return new LeafLimits(Level.Pte, SmallPageReason.Disabled, windowStart, windowEnd);
         }
 
-        bool congruent = (area.Delta & (_geometry.EntrySpan(Level.Pmd) - 1)) == 0;
+        bool congruent = (area.Delta & (_geometry.EntrySpan(level) - 1)) == 0;
         return congruent
-            ? new LeafLimits(Level.Pmd, SmallPageReason.None, windowStart, windowEnd)
+            ? new LeafLimits(level, SmallPageReason.None, windowStart, windowEnd)
             : new LeafLimits(Level.Pte, SmallPageReason.NotCongruent, windowStart, windowEnd);
     }
 

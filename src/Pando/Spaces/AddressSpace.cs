@@ -23,6 +23,9 @@ public sealed partial class AddressSpace : SpaceTables
 
     private readonly VirtualMemory _memory;
     private readonly TableGeometry _geometry;
+
+    // The highest level at which a fault looks whether a leaf belongs there.
+    private readonly int _highestLeafLevel;
     private readonly AreaSet _areas = new();
     private readonly ReadWriteLock _lock = new(LockRank.Space);
     private bool _exited;
@@ -33,6 +36,7 @@ public sealed partial class AddressSpace : SpaceTables
     {
         _memory = memory;
         _geometry = memory.Store.Geometry;
+        _highestLeafLevel = Math.Max(Level.Pmd, memory.Store.LargestLeafLevel);
         _protectedPages = new ProtectedPages(Store);
         Store.Owners.Reserve(this);
         if (!Store.TryCreate(this, _geometry.Levels, 0, out var root))

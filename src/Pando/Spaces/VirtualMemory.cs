@@ -12,12 +12,11 @@ internal sealed class VirtualMemory
     private readonly HashSet<AddressSpace> _spaces = [];
     private (int Index, Entry Entry)? _kernelEntry;
 
-    public VirtualMemory(TableStore store, SharingLevels sharing, bool allowLargePages, bool executeOnlyByKey)
+    public VirtualMemory(TableStore store, SharingLevels sharing, bool executeOnlyByKey)
     {
         Store = store;
         Walker = new TableWalker(store, (int)sharing);
         Sharing = sharing;
-        AllowLargePages = allowLargePages;
         ExecuteOnlyByKey = executeOnlyByKey;
         if (!store.Frames.TryAllocate(FrameKind.Zero, out var zero))
         {
@@ -32,8 +31,6 @@ internal sealed class VirtualMemory
     public TableWalker Walker { get; }
 
     public SharingLevels Sharing { get; }
-
-    public bool AllowLargePages { get; }
 
     /// <summary>Whether a protection key keeps loads from what may only be executed.</summary>
     public bool ExecuteOnlyByKey { get; }

@@ -19,12 +19,13 @@ internal sealed class TableStore
     private int _openGathers;
     private ITableWatcher? _watcher;
 
-    public TableStore(PhysicalMemory memory, EntryFormat format, bool marksByFault = false)
+    public TableStore(PhysicalMemory memory, EntryFormat format, bool marksByFault = false, int largestLeafLevel = Level.Pmd)
     {
         Memory = memory;
         Format = format;
         Geometry = memory.Geometry;
         MarksByFault = marksByFault;
+        LargestLeafLevel = Geometry.LeafLevelAtMost(largestLeafLevel);
         Frames = new FrameAllocator(memory, Omissions);
         Epochs = new Epochs();
         Retired = new RetiredFrames(memory, Frames, Epochs);
@@ -42,6 +43,9 @@ internal sealed class TableStore
 
     /// <summary>The shape of the tables.</summary>
     public TableGeometry Geometry { get; }
+
+    /// <summary>The highest level at which leaves are made.</summary>
+    public int LargestLeafLevel { get; }
 
     /// <summary>Whether accessed and dirty marks are set by the fault handler, and not by the processors.</summary>
     public bool MarksByFault { get; }

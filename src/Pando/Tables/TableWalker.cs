@@ -333,8 +333,9 @@ internal sealed class TableWalker(TableStore store, int attachable)
                 entry = _store.Read(table, index);
                 if (cutsLeaves && _store.Format.IsLeaf(entry, level))
                 {
+                    // Into leaves of the next size, of which the end may cut one, too.
                     SplitLeaf(space, table, level, index);
-                    return;
+                    entry = _store.Read(table, index);
                 }
 
                 if (!cutsLeaves && _store.Format.IsSlot(entry, level) && _store.IsAttached(entry, level))

@@ -25,11 +25,12 @@ internal sealed class RaceWorld : IDisposable
     private readonly List<MappedFile> _files = [];
     private PmemDevice? _device;
 
-    public RaceWorld(SharingLevels sharing = SharingLevels.UpTo1GiB, bool largePages = false, long ram = 4 * Mebi, EntryFormat? format = null)
+    public RaceWorld(SharingLevels sharing = SharingLevels.UpTo1GiB, bool largePages = false, long ram = 4 * Mebi, EntryFormat? format = null, bool largestPages = false)
     {
         format ??= X64Format.FourLevels;
-        Unit = format.Geometry.EntrySpan(Level.Pmd) / 2;
-        Machine = new Machine(new MachineOptions { Ram = ram / Page * format.Geometry.PageSize, Sharing = sharing, LargePages = largePages, Format = format, MarksByFault = format is ToyRiscV });
+        int level = largestPages ? Level.Pud : Level.Pmd;
+        Unit = format.Geometry.EntrySpan(level) / 2;
+        Machine = new Machine(new MachineOptions { Ram = ram / Page * format.Geometry.PageSize, Sharing = sharing, LargePages = largePages, LargestPage = largestPages ? format.Geometry.EntrySpan(level) : null, Format = format, MarksByFault = format is ToyRiscV });
         Tables = new TableReader(Machine.Format, Machine.Memory);
     }
 
@@ -43,7 +44,7 @@ internal sealed class RaceWorld : IDisposable
 
     public Machine Machine { get; }
 
-    /// <summary>Half of what a table of PTEs spans: 1 MiB of x86-64.</summary>
+    /// <summary>Half of the largest leaf: 1 MiB of x86-64 unless there are leaves of 1 GiB.</summary>
     public long Unit { get; }
 
     /// <summary>Reads the tables as a processor would, and leaves nothing behind.</summary>

@@ -72,7 +72,7 @@ public class RandomRaces
 
         // Every third on a format without rights in slots, whose marks are set by faults; every seventh on one of 64 KiB pages.
         EntryFormat? format = seed % 3 == 0 ? ToyRiscV.Sv48 : seed % 7 == 0 ? ToyLargeGranule.Instance : null;
-        return new Chance(random, new RaceWorld(Sharings[random.Next(Sharings.Length)], largePages: random.Next(3) == 0, format: format));
+        return new Chance(random, new RaceWorld(Sharings[random.Next(Sharings.Length)], largePages: random.Next(3) == 0, format: format, largestPages: seed % 5 == 0 && format is not ToyLargeGranule));
     }
 
     private static string Describe(int seed, bool fails)

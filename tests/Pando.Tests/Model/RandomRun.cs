@@ -51,13 +51,14 @@ internal sealed partial class RandomRun(int seed, ModelFormat format = ModelForm
     ];
 
 #pragma warning disable CA5394 // A test wants a sequence that it can have again, not one that nobody can guess.
+    private readonly int _seed = seed;
     private readonly Random _random = new(seed);
     
     /// <summary>The world of the seed.</summary>
     public WorldOptions Options()
     {
         int levels = _random.Next(3) == 0 ? 5 : 4;
-        return new WorldOptions(_format == ModelFormat.X64 ? levels : 3, Sharings[_random.Next(Sharings.Length)], _random.Next(4) != 0, _random.Next(2) == 0, _random.Next(2) == 0 && _format == ModelFormat.X64, _format);
+        return new WorldOptions(_format == ModelFormat.X64 ? levels : 3, Sharings[_random.Next(Sharings.Length)], _random.Next(4) != 0, _random.Next(2) == 0, _random.Next(2) == 0 && _format == ModelFormat.X64, _format, _format != ModelFormat.LargeGranule && _seed % 2 == 0);
     }
 
     /// <summary>The next operation for a world.</summary>

@@ -43,6 +43,7 @@ internal sealed partial class World : IDisposable
             MarksByFault = options.Format == ModelFormat.NoSlotRights,
             Sharing = options.Sharing,
             LargePages = options.LargePages,
+            LargestPage = options.LargestPages ? options.Larger : null,
             ExecuteOnlyByKey = options.ExecuteOnlyByKey,
         });
         _translator = translator?.Invoke(Machine) ?? new TableReader(Machine.Format, Machine.Memory);

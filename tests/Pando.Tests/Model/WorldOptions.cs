@@ -9,12 +9,13 @@ namespace Pando.Tests.Model;
 /// <param name="Processors">Whether accesses are made by software processors.</param>
 /// <param name="ExecuteOnlyByKey">Whether execute-only memory has a protection key.</param>
 /// <param name="Format">The format of the tables.</param>
-internal sealed record WorldOptions(int Levels, SharingLevels Sharing, bool LargePages, bool Processors = false, bool ExecuteOnlyByKey = false, ModelFormat Format = ModelFormat.X64)
+/// <param name="LargestPages">Whether there are leaves of 1 GiB.</param>
+internal sealed record WorldOptions(int Levels, SharingLevels Sharing, bool LargePages, bool Processors = false, bool ExecuteOnlyByKey = false, ModelFormat Format = ModelFormat.X64, bool LargestPages = false)
 {
     /// <summary>Whether the format lets load what may be executed.</summary>
     public bool ExecuteImpliesRead => Format != ModelFormat.NoSlotRights;
 
-    public string ToCode() => $"new WorldOptions({Levels}, (SharingLevels){(int)Sharing}, {(LargePages ? "true" : "false")}, {(Processors ? "true" : "false")}, {(ExecuteOnlyByKey ? "true" : "false")}{(Format == ModelFormat.X64 ? "" : $", ModelFormat.{Format}")})";
+    public string ToCode() => $"new WorldOptions({Levels}, (SharingLevels){(int)Sharing}, {(LargePages ? "true" : "false")}, {(Processors ? "true" : "false")}, {(ExecuteOnlyByKey ? "true" : "false")}{(Format == ModelFormat.X64 && !LargestPages ? "" : $", ModelFormat.{Format}")}{(LargestPages ? ", true" : "")})";
 
     /// <summary>The pages, as the model sees them.</summary>
     public ModelPage Page => Format == ModelFormat.LargeGranule ? new(1 << 16, 8192) : new(1 << 12, 512);
