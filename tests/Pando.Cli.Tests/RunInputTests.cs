@@ -32,7 +32,7 @@ public class RunInputTests
         { "Processes", "-5", "from 1 to" },
         { "Processes", "many", "from 1 to" },
         { "Processes", "99999999999999999999", "from 1 to" },
-        { "Page", "1GiB", "use 2MiB or 4KiB" },
+        { "Page", "3MiB", "use 4KiB or 2MiB or 1GiB" },
         { "Page", "big", "as in 6TiB" },
         { "Share", "4GiB", "use none, 2MiB, 1GiB, 512GiB" },
         { "Levels", "3", "use 4 or 5" },

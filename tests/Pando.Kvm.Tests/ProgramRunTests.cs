@@ -41,6 +41,24 @@ public class ProgramRunTests
         }
     }
 
+    /// <summary>By real processors where they know such leaves; where they do not, KVM is refused, and software runs the program.</summary>
+    [Fact]
+    public void With_pages_of_1_GiB_a_file_takes_one_table_for_512_of_them()
+    {
+        Requires.Kvm();
+        var progress = new LineProgress(TextWriter.Null);
+        var input = new RunInput { Memory = "4GiB", Processes = "3", Share = ["512GiB"], Page = "1GiB", Threads = "2" };
+        var world = RunWork.Run(input.Validate(4L << 30), progress, CancellationToken.None).Worlds[0];
+        Assert.True(world.Program is { Wrong: 0, Spaces: 3 });
+        Assert.Equal(4096, world.Levels.Sum(level => level.File));
+        if (world.Program.Processor != "kvm")
+        {
+            var refused = Assert.Throws<InputException>(() => RunWork.Run((input with { Processor = "kvm" }).Validate(4L << 30), progress, CancellationToken.None));
+            Assert.Contains("1 GiB", refused.Message, StringComparison.Ordinal);
+            Assert.Skip($"{refused.Message}; that it is refused, and that software runs the program, was tested");
+        }
+    }
+
     [Fact]
     public void What_cannot_use_KVM_says_why_in_one_line_and_runs_in_software_unless_KVM_was_asked_for()
     {

@@ -28,7 +28,7 @@ internal static class RunCommand
 
     private static readonly Option<string> Memory = new("--memory") { Description = "Memory that every process maps.", HelpName = "SIZE", DefaultValueFactory = _ => "6TiB" };
     private static readonly Option<string> Processes = new("--processes") { Description = "How many processes.", HelpName = "COUNT", DefaultValueFactory = _ => "10000" };
-    private static readonly Option<string> Page = new("--page") { Description = "The size of a page: 2MiB or 4KiB.", HelpName = "SIZE", DefaultValueFactory = _ => "2MiB" };
+    private static readonly Option<string> Page = new("--page") { Description = "The size of a page: 4KiB, 2MiB or 1GiB.", HelpName = "SIZE", DefaultValueFactory = _ => "2MiB" };
 
     private static readonly Option<string[]> Share = new("--share")
     {

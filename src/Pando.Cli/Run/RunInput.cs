@@ -43,9 +43,10 @@ internal sealed record RunInput
             _ => throw new InputException($"--levels: '{Levels}' is not how many levels x86-64 has; use 4 or 5"),
         };
         long page = ByteSize.Parse("--page", Page);
-        if (page != format.Geometry.PageSize && page != format.Geometry.EntrySpan(Level.Pmd))
+        var sizes = format.Geometry.LeafLevels.Select(format.Geometry.EntrySpan).ToList();
+        if (!sizes.Contains(page))
         {
-            throw new InputException($"--page: '{Page}' is no page size of this format; use 2MiB or 4KiB");
+            throw new InputException($"--page: '{Page}' is no page size of this format; use {string.Join(" or ", sizes.Select(ByteSize.Exact))}");
         }
 
         long memory = ReadMemory(page, format);

@@ -5,7 +5,7 @@ namespace Pando.Cli.Run;
 /// <summary>What `pando run` was asked to build; every value is usable.</summary>
 /// <param name="Memory">Bytes that every process maps.</param>
 /// <param name="Processes">How many processes.</param>
-/// <param name="PageSize">2 MiB or 4 KiB.</param>
+/// <param name="PageSize">One of the format's: 4 KiB, 2 MiB or 1 GiB.</param>
 /// <param name="Shares">One world for each, in this order.</param>
 /// <param name="LeftOut">Those of the default that were left out, since the budget does not hold two of their processes.</param>
 /// <param name="Format">The format of the page tables.</param>
@@ -27,5 +27,5 @@ internal sealed record RunOptions(
     public ProcessorChoice Processor { get; init; } = ProcessorChoice.Software("");
 
     /// <summary>The level of the tables that hold the leaves.</summary>
-    public int LeafLevel => PageSize == Format.Geometry.PageSize ? Level.Pte : Level.Pmd;
+    public int LeafLevel => Format.Geometry.LeafLevels.First(level => Format.Geometry.EntrySpan(level) == PageSize);
 }

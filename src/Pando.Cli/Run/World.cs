@@ -88,7 +88,7 @@ internal sealed class World : IDisposable
             Ram = plan.MachineRam,
             Format = options.Format,
             Sharing = plan.Share.Levels,
-            LargePages = options.LeafLevel > Level.Pte,
+            LargestPage = options.PageSize,
         });
         KvmMachine? kvm = null;
         try

@@ -78,6 +78,11 @@ public sealed class KvmMachine : IPlatformProcessor, IShadowTables, IDisposable
         _vm = new VirtualMachine(machine.Format.Geometry.Levels, parks);
         try
         {
+            if (machine.Options is { LargePages: true, LargestPage: { } largest } && largest > machine.Format.Geometry.EntrySpan(Level.Pmd) && !_vm.HasGigabytePages)
+            {
+                throw new KvmException("this host offers its guests no pages of 1 GiB (CPUID 80000001 EDX bit 26); use pages of 2 MiB at most");
+            }
+
             if (IsShadowed)
             {
                 _vm.AllowShadowPages(ShadowPages);

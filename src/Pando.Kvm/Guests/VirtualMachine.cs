@@ -85,6 +85,9 @@ internal sealed class VirtualMachine : IDisposable
     /// <summary>Levels of page tables: 4 or 5.</summary>
     internal int Levels => Memory.Levels;
 
+    /// <summary>True where vCPUs know leaves of 1 GiB.</summary>
+    internal bool HasGigabytePages => _abilities.HasGigabytePages;
+
     /// <summary>What the CPU walks.</summary>
     internal TranslationKind Translation { get; }
 

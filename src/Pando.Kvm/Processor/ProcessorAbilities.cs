@@ -31,6 +31,9 @@ internal sealed unsafe class ProcessorAbilities
                 case 1:
                     HasPcid = (leaf.Ecx & (1u << 17)) != 0;
                     break;
+                case 0x8000_0001:
+                    HasGigabytePages = (leaf.Edx & (1u << 26)) != 0;
+                    break;
                 case 0x8000_0008:
                     PhysicalAddressBits = (int)(leaf.Eax & 0xFF);
                     break;
@@ -43,6 +46,9 @@ internal sealed unsafe class ProcessorAbilities
 
     /// <summary>True where vCPUs run with CR4.PCIDE.</summary>
     internal bool HasPcid { get; }
+
+    /// <summary>True where vCPUs know leaves of 1 GiB.</summary>
+    internal bool HasGigabytePages { get; }
 
     /// <summary>MAXPHYADDR of the vCPUs.</summary>
     internal int PhysicalAddressBits { get; }
