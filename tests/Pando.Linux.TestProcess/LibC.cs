@@ -55,6 +55,10 @@ internal static unsafe partial class LibC
     public static partial int ControlSegment(int id, int command, void* argument);
 
     [SuppressGCTransition]
+    [LibraryImport("libc", EntryPoint = "chdir")]
+    public static partial int ChangeDirectory(byte* path);
+
+    [SuppressGCTransition]
     [LibraryImport("libc", EntryPoint = "unshare")]
     public static partial int Unshare(int flags);
 

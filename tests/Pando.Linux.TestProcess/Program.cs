@@ -86,6 +86,7 @@ internal static unsafe class Program
             new Step(-1, Verb.File, 0, 0, 0, 0, 0, "/dev/null\0"u8.ToArray()),
             new Step(-1, Verb.Name, 0, 0, 0, 0, 0, "pando-test\0"u8.ToArray()),
             new Step(-1, Verb.ReadFile, 0, 0, 0, 0, 0, "/dev/null\0"u8.ToArray()),
+            new Step(-1, Verb.Directory, 0, 0, 0, 0, 0, ".\0"u8.ToArray()),
             new Step(-1, Verb.Unshare, 0, 0, 0, 0, 0),
             new Step(-1, Verb.Secret, 0, 0, Size, 0, 0),
             new Step(-1, Verb.Segment, Address, 0, Size, 0, 3),
@@ -137,6 +138,12 @@ internal static unsafe class Program
             case Verb.Secret:
                 _file = (int)LibC.SystemCall(LibC.MakeSecret, 0);
                 return _file >= 0 && LibC.Truncate(_file, (long)step.Size) == 0;
+            case Verb.Directory:
+                fixed (byte* path = step.Path)
+                {
+                    return LibC.ChangeDirectory(path) == 0;
+                }
+
             case Verb.Unshare:
                 return LibC.Unshare((int)step.Value) == 0;
             case Verb.SharedSpace:

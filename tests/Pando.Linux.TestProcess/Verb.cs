@@ -29,6 +29,9 @@ internal enum Verb
     /// <summary>Make a file of memfd_secret of "size" bytes; later steps map it.</summary>
     Secret,
 
+    /// <summary>Work in the directory "path".</summary>
+    Directory,
+
     /// <summary>Leave the namespaces of "value" (CLONE_NEW* flags) for new ones.</summary>
     Unshare,
 

@@ -7,7 +7,7 @@ namespace Pando.Linux.Tests;
 /// <summary>
 /// A FUSE file system of files of 64 MiB, served by this program: "data", which is "link" too, and "other", to which it gives the inode of the
 /// first. After <see cref="Hang"/> it goes on giving pages, and no
-/// longer answers questions about the file or the file system: who asks waits beyond a kill, until this is disposed.
+/// longer answers questions about the file, the file system or other names: who asks waits beyond a kill, until this is disposed.
 /// </summary>
 internal sealed partial class HangingFileSystem : IDisposable
 {
@@ -138,17 +138,19 @@ internal sealed partial class HangingFileSystem : IDisposable
                 return;
             case Lookup:
                 var name = body.TrimEnd((byte)0);
+                var isKnown = name.SequenceEqual("data"u8) || name.SequenceEqual("link"u8) || name.SequenceEqual("other"u8);
+                if (!isKnown && IsKeptWaiting(unique, request))
+                {
+                    return;
+                }
+
                 var found = name.SequenceEqual("data"u8) || name.SequenceEqual("link"u8) ? 2UL : name.SequenceEqual("other"u8) ? 3UL : 0;
                 Answer(unique, found > 0 ? [.. Longs((long)found, 0, 1000, 1000, 0), .. Attributes(found)] : [], found > 0 ? 0 : -2);
                 return;
             case GetAttributes or StatFileSystem:
-                lock (_lock)
+                if (IsKeptWaiting(unique, request))
                 {
-                    if (_hangs)
-                    {
-                        _waiting.Add((unique, BinaryPrimitives.ReadInt32LittleEndian(request[32..])));
-                        return;
-                    }
+                    return;
                 }
 
                 Answer(unique, operation == GetAttributes ? [.. Longs(1000, 0), .. Attributes(node)] : [.. Longs(1000, 10, 10, 10, 10), .. Words(4096, 255, 4096), .. new byte[28]]);
@@ -165,6 +167,19 @@ internal sealed partial class HangingFileSystem : IDisposable
             default:
                 Answer(unique, [], operation is Release or Flush or ReleaseDirectory ? 0 : -38); // ENOSYS
                 return;
+        }
+    }
+
+    private bool IsKeptWaiting(ulong unique, ReadOnlySpan<byte> request)
+    {
+        lock (_lock)
+        {
+            if (_hangs)
+            {
+                _waiting.Add((unique, BinaryPrimitives.ReadInt32LittleEndian(request[32..])));
+            }
+
+            return _hangs;
         }
     }
 

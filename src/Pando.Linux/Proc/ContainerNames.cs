@@ -132,7 +132,7 @@ internal sealed class ContainerNames(ScanOptions options, FileContents file, IRe
 
     private void Parse(string path, Action<JsonElement> take)
     {
-        var text = AnswersAtOnce(path) ? file.ReadPlain(Path.Combine(options.Root, path), LongestFile) : default;
+        var text = PlaceOf(Path.GetDirectoryName(path)!) is { } directory ? file.ReadPlain(Path.Combine(directory, Path.GetFileName(path)), LongestFile) : default;
         if (text.IsEmpty)
         {
             return;
@@ -149,23 +149,9 @@ internal sealed class ContainerNames(ScanOptions options, FileContents file, IRe
         }
     }
 
-    private List<string> Names(string directory)
-    {
-        if (!AnswersAtOnce(directory))
-        {
-            return [];
-        }
+    private IEnumerable<string> Names(string directory) =>
+        PlaceOf(directory) is { } place ? DirectoryNames.Read(place, MostFiles).Where(name => name.Length <= 3 * LongestName) : [];
 
-        try
-        {
-            return [.. Directory.EnumerateFileSystemEntries(Path.Combine(options.Root, directory)).Take(MostFiles).Select(f => Path.GetFileName(f)).Where(f => f.Length <= 3 * LongestName)];
-        }
-        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
-        {
-            return [];
-        }
-    }
-
-    /// <summary>Logs and images may lie on a file system with a server, which may hang.</summary>
-    private bool AnswersAtOnce(string path) => MountPoint.AnswerAtOnce(mounts, Path.Combine(options.Root, path), isOwnRoot: true);
+    /// <summary>Logs and images may lie on a file system with a server, which may hang, or be links to one.</summary>
+    private string? PlaceOf(string directory) => MountPoint.Follow(mounts, Path.Combine(options.Root, directory));
 }

@@ -17,7 +17,6 @@ internal sealed class DeviceTypes
     private readonly ConcurrentDictionary<uint, FileSystemType> _types = new();
     private readonly HashSet<uint> _own = [];
     private readonly ConcurrentDictionary<string, bool> _seen = new();
-    private readonly ConcurrentDictionary<string, IReadOnlyList<MountPoint>> _mounts = new(StringComparer.Ordinal);
     private readonly ConcurrentDictionary<(int Pid, string Kind), string> _namespaces = new();
 
     public DeviceTypes(ScanOptions options, FileContents file)
@@ -49,19 +48,6 @@ internal sealed class DeviceTypes
         {
             MountTable.Read(file, string.Create(CultureInfo.InvariantCulture, $"{_options.Proc}/{process.Reader}/mountinfo"), Add);
         }
-    }
-
-    /// <summary>The mounts that a process sees; read once for each mount namespace.</summary>
-    public IReadOnlyList<MountPoint> MountsOf(ProcessFacts process, FileContents file)
-    {
-        var name = Namespace(process, "mnt");
-        if (name.Length > 0 && _mounts.TryGetValue(name, out var known))
-        {
-            return known;
-        }
-
-        var mounts = MountPoint.Read(file, string.Create(CultureInfo.InvariantCulture, $"{_options.Proc}/{process.Reader}/mountinfo"), _ => true);
-        return name.Length > 0 ? _mounts.GetOrAdd(name, mounts) : mounts;
     }
 
     /// <summary>What statfs said of a device that no mountinfo shows.</summary>

@@ -17,6 +17,9 @@ public sealed class FileAsker : IDisposable
     private static readonly ConcurrentDictionary<uint, Process> Silent = new();
 
     private const int MostTurns = 10;
+    private const int LongestText = 64;
+    private const char AboutFile = 'f', AboutMemory = 'm', ForText = 't';
+    private const string None = "-";
 
     // To start a program is not to answer: on a busy machine it takes as long as it takes.
     private static readonly TimeSpan MostStart = TimeSpan.FromSeconds(20);
@@ -47,16 +50,44 @@ public sealed class FileAsker : IDisposable
         ArgumentNullException.ThrowIfNull(answers);
         answers.WriteLine("ready");
         answers.Flush();
-        while (questions.ReadLine() is { } path)
+        while (questions.ReadLine() is { Length: > 0 } question)
         {
-            answers.WriteLine(FileFacts.TryAsk(path, withFileSystem: true, withHandle: true, out var answer) ? Text(answer) : "-");
+            // The kind, and the path as one line.
+            var path = question[1..].Replace("\\n", "\n", StringComparison.Ordinal).Replace("\\s", "\\", StringComparison.Ordinal);
+            answers.WriteLine(question[0] switch
+            {
+                AboutFile => FileFacts.TryAsk(path, withFileSystem: true, withHandle: true, out var answer) ? Text(answer) : None,
+                AboutMemory => MemoryFile.Ask(path) is { } file ? Text(file) : None,
+                ForText => Convert.ToHexString(new FileContents().ReadPlain(path, LongestText)),
+                _ => None,
+            });
             answers.Flush();
         }
     }
 
     /// <summary>Asks about one file, by a link in /proc/PID/map_files. Null if the kernel refuses, if the device does not answer
     /// now or did not before, if several do not answer or the time is over, or if there is nobody to ask.</summary>
-    internal FileAnswer? Ask(uint device, string path)
+    internal FileAnswer? Ask(uint device, string path) => Ask(AboutFile, device, path) is { } line ? Parse(line) : null;
+
+    /// <summary>The same of a file of a tmpfs or hugetlbfs that is known by its path alone.</summary>
+    internal MemoryFile? AskMemory(uint device, string path) => Ask(AboutMemory, device, path) is { } line ? ParseMemory(line) : null;
+
+    /// <summary>The few bytes of an ordinary file; empty where there is none, or it is longer. What is not known by a device is known by the number that
+    /// stands for it in <see cref="SilentDevices"/>.</summary>
+    internal string ReadText(uint device, string path)
+    {
+        try
+        {
+            return Ask(ForText, device, path) is { } line ? System.Text.Encoding.ASCII.GetString(Convert.FromHexString(line)).Trim() : "";
+        }
+        catch (FormatException)
+        {
+            return "";
+        }
+    }
+
+    /// <summary>The child's answer, a line.</summary>
+    private string? Ask(char kind, uint device, string path)
     {
         if (_command.Count == 0 || _cannotStart || _time.IsOver || SilentDevices.Count >= MostSilent || SilentDevices.Contains(device))
         {
@@ -89,7 +120,7 @@ public sealed class FileAsker : IDisposable
                 }
             }
 
-            _child.StandardInput.WriteLine(path);
+            _child.StandardInput.WriteLine(kind + path.Replace("\\", "\\s", StringComparison.Ordinal).Replace("\n", "\\n", StringComparison.Ordinal));
             _child.StandardInput.Flush();
             if (!TryReadLine(_child, out var line))
             {
@@ -102,7 +133,7 @@ public sealed class FileAsker : IDisposable
                 return null;
             }
 
-            return line is null ? null : Parse(line);
+            return line;
         }
         catch (Exception e) when (e is IOException or System.ComponentModel.Win32Exception or AggregateException or InvalidOperationException)
         {
@@ -181,16 +212,31 @@ public sealed class FileAsker : IDisposable
     private static string Text(FileAnswer a) => string.Create(CultureInfo.InvariantCulture,
         $"{a.Mode} {a.NodeMajor} {a.NodeMinor} {(long)a.Inode} {a.Size} {a.ChangedAt} {(a.IsDax ? 1 : 0)} {a.FileSystemType} {a.BlockSize} {a.Handle}");
 
+    private static string Text(MemoryFile f) => string.Create(CultureInfo.InvariantCulture, $"{f.Size} {f.Allocated} {(long)f.Inode} {f.SystemSize} {f.SystemFree} {f.SystemFiles}");
+
+    private static MemoryFile? ParseMemory(string text) =>
+        TryNumbers(text.Split(' '), 6, out var n) ? new MemoryFile(n[0], n[1], (ulong)n[2], n[3], n[4], n[5]) : null;
+
+    private static bool TryNumbers(string[] words, int count, out long[] numbers)
+    {
+        numbers = new long[count];
+        for (var i = 0; i < count; i++)
+        {
+            if (words.Length < count || !long.TryParse(words[i], NumberStyles.AllowLeadingSign, CultureInfo.InvariantCulture, out numbers[i]))
+            {
+                return false;
+            }
+        }
+
+        return true;
+    }
+
     private static FileAnswer? Parse(string text)
     {
         var words = text.Split(' ');
-        var numbers = new long[9];
-        for (var i = 0; i < numbers.Length; i++)
+        if (words.Length < 10 || !TryNumbers(words, 9, out var numbers))
         {
-            if (words.Length <= numbers.Length || !long.TryParse(words[i], NumberStyles.AllowLeadingSign, CultureInfo.InvariantCulture, out numbers[i]))
-            {
-                return null;
-            }
+            return null;
         }
 
         return new FileAnswer((int)numbers[0], (uint)numbers[1], (uint)numbers[2], (ulong)numbers[3], numbers[4], numbers[5], numbers[6] != 0, numbers[7], numbers[8], words[9]);

@@ -50,13 +50,15 @@ public static class KernelConfig
             }
 
             var file = new FileContents();
+            IReadOnlyList<MountPoint>? mounts = null;
 
             // /boot may be mounted when somebody looks (autofs), and may lie on a network.
             foreach (var path in new[] { $"/boot/config-{release}", $"/lib/modules/{release}/config" })
             {
-                if (MountPoint.AnswerAtOnce(MountPoint.Read(file, Path.Combine(proc, "self/mountinfo"), m => m.Shows(path)), path, isOwnRoot: true) && File.Exists(path))
+                mounts ??= MountPoint.Read(file, Path.Combine(proc, "self/mountinfo"), _ => true);
+                if (MountPoint.Follow(mounts, path) is { } place && File.Exists(place))
                 {
-                    return Parse(File.ReadAllBytes(path));
+                    return Parse(File.ReadAllBytes(place));
                 }
             }
         }

@@ -55,10 +55,10 @@ public sealed class MachineScanner
         var list = new ProcessLister(_options, _reader, _objects);
         var processes = list.Read(_notes);
         _reader.Time.Until(ObjectsPart);
-        using var resolver = new ObjectResolver(_options, _reader, _objects, processes);
-        var objects = resolver.Resolve(_notes);
-        objects = new ObjectSizes(_options, _reader).Read(objects, processes);
-        new ServiceReader(_options, _reader).Read(processes);
+        using var asker = new FileAsker(_options.FileAsker, _reader.Patience, _reader.Time);
+        var objects = new ObjectResolver(_options, _reader, asker, _objects, processes).Resolve(_notes);
+        objects = new ObjectSizes(_options, _reader, asker).Read(objects, processes);
+        new ServiceReader(_options, _reader, asker).Read(processes, _notes);
         _reader.Time.Until(PagesPart);
         ReadPages(processes, objects, machine);
         _reader.Time.Until(HugePagesPart);

@@ -8,6 +8,8 @@ namespace Pando.Linux.Proc;
 /// (<c>Root</c>), where (<c>Point</c>), the mount's options, the file system's type and its own options.</summary>
 internal sealed record MountPoint(string Device, string Root, string Point, string Options, string Type, string SuperOptions)
 {
+    private const int MostLinks = 40; // as the kernel has it
+
     /// <summary>Parses the file, in its order: of two at one place the later is seen.</summary>
     public static IReadOnlyList<MountPoint> Parse(ReadOnlySpan<byte> text)
     {
@@ -62,10 +64,61 @@ internal sealed record MountPoint(string Device, string Root, string Point, stri
     public bool Shows(string path) =>
         path.StartsWith(Point, StringComparison.Ordinal) && (Point.EndsWith('/') || path.Length == Point.Length || path[Point.Length] == '/');
 
-    /// <summary>True if no file system on the way to the path waits for anybody: the walk asks each. The one at "/" is left out where
-    /// <paramref name="isOwnRoot"/> says that this program was itself started from it.</summary>
-    public static bool AnswerAtOnce(IReadOnlyList<MountPoint> mounts, string path, bool isOwnRoot) =>
-        path.StartsWith('/') && mounts.Count > 0 && mounts.Where(m => m.Shows(path) && !(isOwnRoot && m.Point == "/")).GroupBy(m => m.Point).Select(g => g.Last()).All(m => new FileSystemType(m.Type).AnswersAtOnce);
+    /// <summary>True if no file system on the way to the path waits for anybody: the walk asks each. The one at "/" is left out: this program was itself started from it.</summary>
+    private static bool AnswerAtOnce(IReadOnlyList<MountPoint> mounts, string path) =>
+        mounts.Count > 0 && mounts.Where(m => m.Point != "/" && m.Shows(path)).GroupBy(m => m.Point).Select(g => g.Last()).All(m => new FileSystemType(m.Type).AnswersAtOnce);
+
+    /// <summary>The path without links in it, if no file system on the way waits for anybody; null if one may. Each directory is asked for the next name, and links lead elsewhere.</summary>
+    public static string? Follow(IReadOnlyList<MountPoint> mounts, string path)
+    {
+        var left = new Stack<string>(path.Split('/').Reverse());
+        var at = "";
+        for (var links = 0; left.TryPop(out var name);)
+        {
+            if (name is "" or ".")
+            {
+                continue;
+            }
+
+            if (!AnswerAtOnce(mounts, at.Length == 0 ? "/" : at) || links > MostLinks)
+            {
+                return null;
+            }
+
+            if (name == "..")
+            {
+                at = at[..Math.Max(0, at.LastIndexOf('/'))];
+                continue;
+            }
+
+            if (LinkAt($"{at}/{name}") is not { } target)
+            {
+                at = $"{at}/{name}";
+                continue;
+            }
+
+            links++;
+            at = target.StartsWith('/') ? "" : at;
+            foreach (var part in target.Split('/').Reverse())
+            {
+                left.Push(part);
+            }
+        }
+
+        return AnswerAtOnce(mounts, at.Length == 0 ? "/" : at) ? at : null;
+    }
+
+    private static string? LinkAt(string path)
+    {
+        try
+        {
+            return new FileInfo(path).LinkTarget;
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            return null; // what is asked for then is refused as well
+        }
+    }
 
     /// <summary>True if the file system's own options have this word.</summary>
     public bool Has(string option) => SuperOptions.Split(',').Contains(option);

@@ -1,5 +1,6 @@
 using System.Collections.Concurrent;
 using System.Globalization;
+using System.Runtime.InteropServices;
 using Pando.Linux.Native;
 using Pando.Linux.Snapshot;
 
@@ -10,13 +11,14 @@ namespace Pando.Linux.Proc;
 /// system's type says hugetlb, tmpfs or a file; statx tells device nodes and DAX; a handle is the identity where
 /// device and inode are not. In this process only file systems are asked that answer at once.
 /// </summary>
-internal sealed class ObjectResolver : IDisposable
+internal sealed class ObjectResolver
 {
     private const ulong SmallestDaxFile = 2UL << 20;
 
     // Below this an object has no table of its own, and no more is asked than its marks.
     private const ulong SmallestCompared = 2UL << 20;
     private const int MostSilentTold = 8;
+    private const int MostAskedByPath = 4;
 
     private readonly ScanOptions _options;
     private readonly PatientReader _reader;
@@ -29,11 +31,10 @@ internal sealed class ObjectResolver : IDisposable
     private int _late;
     private readonly HashSet<int> _ambiguous = []; // entries of one device and inode under several names, where a server gives the inodes
 
-    public ObjectResolver(ScanOptions options, PatientReader reader, ObjectTable table, ProcessFacts[] processes)
+    public ObjectResolver(ScanOptions options, PatientReader reader, FileAsker asker, ObjectTable table, ProcessFacts[] processes)
     {
-        (_options, _reader, _processes, _entries) = (options, reader, processes, table.Entries());
+        (_options, _reader, _asker, _processes, _entries) = (options, reader, asker, processes, table.Entries());
         _devices = new DeviceTypes(options, new FileContents());
-        _asker = new FileAsker(options.FileAsker, reader.Patience, reader.Time);
     }
 
     /// <summary>Resolves all, and gives the mappings of the processes the numbers of what was found.</summary>
@@ -52,9 +53,6 @@ internal sealed class ObjectResolver : IDisposable
         NoteSegments(notes);
         return Number();
     }
-
-    /// <inheritdoc/>
-    public void Dispose() => _asker.Dispose();
 
     private static Resolved Plain(ObjectTable.Entry entry, ObjectKind kind, FileSystemType type) =>
         new(new ObjectIdentity(entry.Device, entry.Inode, ""), kind, type.PageSize, type.Name is FileSystemType.Memory ? "tmpfs" : type.Name);
@@ -149,11 +147,19 @@ internal sealed class ObjectResolver : IDisposable
 
             others.AddRange(found.Elsewhere);
         });
+        var asked = new Dictionary<int, int>();
         foreach (var (number, device, path, inode) in others)
         {
-            if (!_resolved.ContainsKey((number, "")) && _asker.Ask(device, path) is { } answer && (inode is null || inode == answer.Inode))
+            // By a path the file may not be there any more, whoever asks.
+            if (_resolved.ContainsKey((number, "")) || (inode is not null && (CollectionsMarshal.GetValueRefOrAddDefault(asked, number, out _) += 1) > MostAskedByPath))
             {
-                _resolved[(number, "")] = FromAnswer(_entries[number], _devices.Of(device), answer, path, withExtents: false);
+                continue;
+            }
+
+            if (_asker.Ask(device, path) is { } answer && (inode is null || inode == answer.Inode))
+            {
+                // A path is asked of one process; what others map under another name has no handle to be compared with.
+                _resolved[(number, "")] = FromAnswer(_entries[number], _devices.Of(device), inode is null ? answer : answer with { Handle = "" }, path, withExtents: false);
             }
         }
     }
@@ -186,7 +192,7 @@ internal sealed class ObjectResolver : IDisposable
             }
             else
             {
-                if (Resolve(process, mapping, entry, type, file) is { } resolved)
+                if (Resolve(process, mapping, entry, type) is { } resolved)
                 {
                     here.Add(((number, place), resolved));
                 }
@@ -211,7 +217,7 @@ internal sealed class ObjectResolver : IDisposable
         : "";
 
     /// <summary>What the mapping shows, as far as it can be asked here; null if another process has to ask.</summary>
-    private Resolved? Resolve(ProcessFacts process, in MappingFacts mapping, ObjectTable.Entry entry, FileSystemType type, FileContents file)
+    private Resolved? Resolve(ProcessFacts process, in MappingFacts mapping, ObjectTable.Entry entry, FileSystemType type)
     {
         if (_devices.IsKernelsOwn(entry.Device) && IsSystemV(entry.Name))
         {
@@ -246,17 +252,9 @@ internal sealed class ObjectResolver : IDisposable
         var path = Link(process, mapping);
         if (!FileFacts.TryAsk(path, withFileSystem: false, type.HasSubvolumes, out var answer))
         {
-            // An ordinary user may not follow map_files. The path leads through other file systems, each of which is asked for its part of it.
-            path = PathOf(process, entry);
-            if (!MountPoint.AnswerAtOnce(_devices.MountsOf(process, file), entry.Name, isOwnRoot: false))
-            {
-                return type.HasSubvolumes ? Unasked(entry, type) : null;
-            }
-
-            if (!FileFacts.TryAsk(path, withFileSystem: false, type.HasSubvolumes, out answer) || answer.Inode != entry.Inode)
-            {
-                return Unasked(entry, type);
-            }
+            // An ordinary user may not follow map_files, and the path leads through whatever is mounted on the way when it is asked: whoever asks by a
+            // path may have to be left behind.
+            return type.HasSubvolumes ? Unasked(entry, type) : null;
         }
 
         return FromAnswer(entry, type, answer, path, withExtents: mapping.Length >= SmallestDaxFile);

@@ -6,9 +6,10 @@ namespace Pando.Linux.Proc;
 
 /// <summary>
 /// Asks how large objects of shared memory and of huge pages are, how much of them is allocated, and where the tmpfs is
-/// mounted that a file lies on. Once for each object; those file systems answer at once.
+/// mounted that a file lies on. Once for each object; those file systems answer at once, but a path may lead through others: who has to ask by one (an ordinary
+/// user may not follow map_files) has a child ask.
 /// </summary>
-internal sealed class ObjectSizes(ScanOptions options, PatientReader reader)
+internal sealed class ObjectSizes(ScanOptions options, PatientReader reader, FileAsker asker)
 {
     private readonly Dictionary<string, IReadOnlyList<MountPoint>> _mounts = new(StringComparer.Ordinal);
     private readonly Dictionary<string, int> _entrances = new(StringComparer.Ordinal);
@@ -28,7 +29,7 @@ internal sealed class ObjectSizes(ScanOptions options, PatientReader reader)
                 var number = mapping.ObjectNumber;
                 if (!seen[number] && objects[number].Kind is ObjectKind.SharedMemory or ObjectKind.SystemV or ObjectKind.Memfd or ObjectKind.SharedAnonymous or ObjectKind.Hugetlb && taken.Add(number))
                 {
-                    sizes.Add(With(objects[number], process, mapping, own, file));
+                    sizes.Add(With(objects[number], process, MemoryFile.Ask(Link(process, mapping)), own, file));
                     file.Heart.Beat();
                 }
             }
@@ -43,20 +44,40 @@ internal sealed class ObjectSizes(ScanOptions options, PatientReader reader)
                 seen[facts.Number] = facts.SizeBytes is not null;
             }
         });
+        AskByPath(found, seen, processes, own);
         return found;
     }
 
-    private ObjectFacts With(ObjectFacts facts, ProcessFacts process, in MappingFacts mapping, string own, FileContents file)
+    private void AskByPath(ObjectFacts[] found, bool[] seen, IReadOnlyList<ProcessFacts> processes, string own)
     {
-        var link = string.Create(CultureInfo.InvariantCulture, $"{options.Proc}/{process.Reader}/map_files/{mapping.Start:x}-{mapping.End:x}");
-        var space = Namespace(process.Reader.ToString(CultureInfo.InvariantCulture));
-        var isOwn = space.Length == 0 || own.Length == 0 || space == own;
-        var answer = MemoryFile.Ask(link);
-        if (answer is null && isOwn && facts.Kind is ObjectKind.SharedMemory or ObjectKind.Hugetlb && MountPoint.AnswerAtOnce(Mounts(space, process.Reader, file), facts.Name, isOwnRoot: true) && MemoryFile.Ask(facts.Name) is { } named && named.Inode == facts.Inode)
+        var file = new FileContents();
+        var asked = new HashSet<int>();
+        foreach (var process in processes.Where(p => p.Mappings is not null))
         {
-            answer = named; // an ordinary user may not follow map_files
+            foreach (var mapping in process.Mappings!)
+            {
+                var number = mapping.ObjectNumber;
+                var facts = found[number];
+                if (!seen[number] && facts.SizeBytes is null && facts.Kind is ObjectKind.SharedMemory or ObjectKind.Hugetlb && facts.Name.StartsWith('/') && asked.Add(number)
+                    && IsOwn(Space(process), own) && DeviceNumber.Parse(facts.Device) is { } device && asker.AskMemory(device, facts.Name) is { } answer && answer.Inode == facts.Inode)
+                {
+                    found[number] = With(facts, process, answer, own, file);
+                }
+            }
         }
+    }
 
+    private string Link(ProcessFacts process, in MappingFacts mapping) =>
+        string.Create(CultureInfo.InvariantCulture, $"{options.Proc}/{process.Reader}/map_files/{mapping.Start:x}-{mapping.End:x}");
+
+    private string Space(ProcessFacts process) => Namespace(process.Reader.ToString(CultureInfo.InvariantCulture));
+
+    private static bool IsOwn(string space, string own) => space.Length == 0 || own.Length == 0 || space == own;
+
+    private ObjectFacts With(ObjectFacts facts, ProcessFacts process, MemoryFile? answer, string own, FileContents file)
+    {
+        var space = Space(process);
+        var isOwn = IsOwn(space, own);
         if (answer is not { } a)
         {
             return facts;
@@ -68,21 +89,15 @@ internal sealed class ObjectSizes(ScanOptions options, PatientReader reader)
             return facts;
         }
 
+        var device = DeviceNumber.Parse(facts.Device) is { } number ? DeviceNumber.SysText(number) : "";
         var point = Mounts(space, process.Reader, file)
-            .Where(m => m.Type == "tmpfs" && m.Device == DecimalDevice(facts.Device) && m.Shows(facts.Name))
+            .Where(m => m.Type == "tmpfs" && m.Device == device && m.Shows(facts.Name))
             .MaxBy(m => m.Point.Length);
         return point is null ? facts : facts with
         {
             Mount = new MountFacts(point.Point, point.SuperOptions, isOwn ? null : EntranceTo(space, process.Pid), a.SystemSize, a.SystemFree, a.SystemFiles),
         };
     }
-
-    /// <summary>"00:1b" of maps as mountinfo writes it: "0:27".</summary>
-    private static string DecimalDevice(string device) => device.Split(':') is [var major, var minor]
-        && int.TryParse(major, NumberStyles.AllowHexSpecifier, CultureInfo.InvariantCulture, out var high)
-        && int.TryParse(minor, NumberStyles.AllowHexSpecifier, CultureInfo.InvariantCulture, out var low)
-        ? string.Create(CultureInfo.InvariantCulture, $"{high}:{low}")
-        : "";
 
     /// <summary>"mnt:[4026531841]"; empty if it may not be read.</summary>
     private string Namespace(string pid)

@@ -9,24 +9,51 @@ namespace Pando.Linux.Proc;
 
 /// <summary>Reads more about processes that look like well-known servers: their programs, the arguments that bear on memory,
 /// their limits.</summary>
-internal sealed class ServiceReader(ScanOptions options, PatientReader reader)
+internal sealed class ServiceReader(ScanOptions options, PatientReader reader, FileAsker asker)
 {
     // Below, no advice is worth reading; most processes are.
     private const long SmallestTables = 128 << 10;
-    private const int LongestVersion = 64;
     private const int MostArguments = 64;
     private const int LongestArgument = 1024;
     private const int LongestCommand = 1 << 20;
     private const int IpcLock = 14; // CAP_IPC_LOCK
 
+    // Stands for a device that is not known: no device has so high a number.
+    private const uint OfProcess = 0xff000000;
+
     /// <summary>Adds what was found to the processes, in place, as far as time allows.</summary>
-    public void Read(ProcessFacts[] processes)
+    public void Read(ProcessFacts[] processes, List<string> notes)
     {
         var chosen = Enumerable.Range(0, processes.Length)
             .Where(i => processes[i].Mappings is not null && (processes[i].TableBytes >= SmallestTables || ServiceFinder.IsKnownName(processes[i].Name)))
             .OrderByDescending(i => processes[i].TableBytes)
             .ToList();
         reader.ForEach(chosen, 1, i => processes[i].Pid, "its arguments", (i, file) => Read(processes[i], file), (i, service) => processes[i] = processes[i] with { Service = service });
+        ReadVersions(processes, notes);
+    }
+
+    /// <summary>Where the program's path does not tell the version its data does. The directory may lie anywhere, also on a file system that hangs and that no
+    /// mountinfo shows any more: a child asks, once for the processes of one directory.</summary>
+    private void ReadVersions(ProcessFacts[] processes, List<string> notes)
+    {
+        var servers = Enumerable.Range(0, processes.Length)
+            .Where(i => processes[i].Service is { } s && ServiceFinder.KindOf(processes[i].Name, s.Executable) == ServiceKind.PostgreSql && s.WorkingDirectory.StartsWith('/') && PostgresVersion.Of("", s.Executable) is null)
+            .GroupBy(i => processes[i].Service!.WorkingDirectory, StringComparer.Ordinal);
+        foreach (var server in servers)
+        {
+            var first = processes[server.First()];
+            var number = OfProcess | ((uint)first.Pid & 0xffffff);
+            var version = asker.ReadText(number, string.Create(CultureInfo.InvariantCulture, $"{options.Proc}/{first.Reader}/cwd/PG_VERSION"));
+            if (asker.SilentDevices.Contains(number))
+            {
+                notes.Add($"No answer from the file system on which process {first.Pid} ({Printable.Text(first.Name)}) works: the version of that server is not known.");
+            }
+
+            foreach (var i in server)
+            {
+                processes[i] = processes[i] with { Service = processes[i].Service! with { DataVersion = version } };
+            }
+        }
     }
 
     private ServiceFacts? Read(ProcessFacts process, FileContents file)
@@ -43,11 +70,8 @@ internal sealed class ServiceReader(ScanOptions options, PatientReader reader)
         var status = StatusParser.Parse(file.Read(directory + "/status", out _));
         var limit = LockLimit(file.Read(directory + "/limits", out _));
         var workingDirectory = kind == ServiceKind.PostgreSql ? Link(directory + "/cwd") : "";
-        var version = kind == ServiceKind.PostgreSql && LiesOnDisk(workingDirectory, directory, file)
-            ? Encoding.ASCII.GetString(file.ReadPlain(directory + "/cwd/PG_VERSION", LongestVersion)).Trim()
-            : "";
         var arguments = Telling(kind, Printable.Decode(file.ReadStart(directory + "/cmdline", LongestCommand)).Split('\0'));
-        return new ServiceFacts(executable, workingDirectory, version, arguments, status.ParentPid, limit, (status.Capabilities >> IpcLock & 1) != 0, status.RefusesHugePages);
+        return new ServiceFacts(executable, workingDirectory, "", arguments, status.ParentPid, limit, (status.Capabilities >> IpcLock & 1) != 0, status.RefusesHugePages);
     }
 
     /// <summary>Arguments that bear on memory. Others are not kept: they may hold passwords.</summary>
@@ -90,10 +114,6 @@ internal sealed class ServiceReader(ScanOptions options, PatientReader reader)
         ServiceKind.Dpdk => argument is "-m" or "--socket-mem",
         _ => false,
     };
-
-    /// <summary>True if the directory lies on a file system that answers at once: a server's may hang, and whoever asks it with it.</summary>
-    private static bool LiesOnDisk(string path, string process, FileContents file) =>
-        path.StartsWith('/') && MountPoint.Read(file, process + "/mountinfo", m => m.Shows(path)).MaxBy(m => m.Point.Length) is { } mount && new FileSystemType(mount.Type).AnswersAtOnce;
 
     /// <summary>"Max locked memory  8388608  8388608  bytes": the first is the limit that holds.</summary>
     private static long? LockLimit(ReadOnlySpan<byte> text)
