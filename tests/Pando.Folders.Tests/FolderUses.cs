@@ -87,5 +87,5 @@ internal static class FolderUses
 
     /// <summary>All that this program runs on, but for the project itself and what is built on it.</summary>
     private static IEnumerable<MetadataReference> References(string assembly) =>
-        Platform.Where(p => p.Name != assembly && (!p.Name.StartsWith("Pando", StringComparison.Ordinal) || p.Name == Layering.Library.Assembly)).Select(p => p.Reference);
+        Platform.Where(p => p.Name != assembly && (!p.Name.StartsWith("Pando", StringComparison.Ordinal) || Layering.Below(assembly).Contains(p.Name))).Select(p => p.Reference);
 }

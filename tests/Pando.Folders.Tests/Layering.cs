@@ -12,7 +12,7 @@ internal static class Layering
 
     /// <summary>src/Pando.Kvm: a machine whose processors are real.</summary>
     public static Layers Kvm { get; } = new("Pando.Kvm", "Pando.Kvm",
-        ["Native", "Programs", "Physical", "Processor", "Guests", "Engine"]);
+        ["Native", "Programs", "Physical", "Processor", "Guests", "Engine", "Tasks"]);
 
     /// <summary>src/Pando.FileSystems: XFS and ext4 read from an image.</summary>
     public static Layers FileSystems { get; } = new("Pando.FileSystems", "Pando.FileSystems",
@@ -22,5 +22,13 @@ internal static class Layering
     public static Layers Linux { get; } = new("Pando.Linux", "Pando.Linux",
         ["Text", "Snapshot", "Native", "Report", "Analysis", "Proc"]);
 
-    public static IReadOnlyList<Layers> All => [Library, Kvm, FileSystems, Linux];
+    /// <summary>src/Pando.Exec: Linux programs as processes.</summary>
+    public static Layers Exec { get; } = new("Pando.Exec", "Pando.Exec",
+        ["", "Native", "Files", "Memory", "Programs", "Signals", "Tasks", "Calls", "Running"]);
+
+    /// <summary>The assemblies of this solution that one may use: the library, and below programs the real processors.</summary>
+    public static IReadOnlyList<string> Below(string assembly) =>
+        assembly == Library.Assembly ? [] : assembly == Exec.Assembly ? [Library.Assembly, Kvm.Assembly] : [Library.Assembly];
+
+    public static IReadOnlyList<Layers> All => [Library, Kvm, FileSystems, Linux, Exec];
 }

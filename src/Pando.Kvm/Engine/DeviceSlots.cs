@@ -49,6 +49,30 @@ internal sealed class DeviceSlots(VirtualMachine machine, PhysicalMemory memory)
         return false;
     }
 
+    /// <summary>Attaches all of a range. False where it is not of one region with bytes that vCPUs can address.</summary>
+    internal bool TryAttachAll(ulong address, long length)
+    {
+        foreach (var region in memory.Regions)
+        {
+            if (region.Contains(new PhysicalAddress(address)))
+            {
+                if (memory.IsRam(region.Start) || region.HostAddress == 0 || region.End.Value > machine.MemoryEnd || (ulong)length > region.End.Value - address)
+                {
+                    return false;
+                }
+
+                for (ulong unit = address >> UnitShift; unit << UnitShift < address + (ulong)length; unit++)
+                {
+                    Attach(region, Math.Max(unit << UnitShift, address));
+                }
+
+                return true;
+            }
+        }
+
+        return false;
+    }
+
     private void Attach(in PhysicalRegion region, ulong address)
     {
         lock (_lock)

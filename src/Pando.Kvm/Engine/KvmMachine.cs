@@ -181,6 +181,22 @@ public sealed class KvmMachine : IPlatformProcessor, IShadowTables, IDisposable
             spaces, _ => new KvmRegisters { R8 = start.Value, R9 = (ulong)count, Rsi = (ulong)stride });
     }
 
+    /// <summary>
+    /// Lets vCPUs reach a part of a device before one does: instructions that move more than 8 bytes cannot be carried out where memory
+    /// is attached by their own access.
+    /// </summary>
+    /// <param name="start">The first physical address, in a region that has bytes.</param>
+    /// <param name="length">Bytes, more than none.</param>
+    /// <exception cref="ArgumentException">No region with bytes is there, or not that much of it.</exception>
+    public void Attach(PhysicalAddress start, long length)
+    {
+        ArgumentOutOfRangeException.ThrowIfNegativeOrZero(length);
+        if (!_devices.TryAttachAll(start.Value, length))
+        {
+            throw new ArgumentException($"There are no {length:N0} bytes at {start} that vCPUs could reach.", nameof(start));
+        }
+    }
+
     FlushAnswer IPlatformProcessor.Flush(in FlushRequest request)
     {
         bool kept = false;

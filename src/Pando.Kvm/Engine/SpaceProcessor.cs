@@ -120,25 +120,12 @@ internal sealed class SpaceProcessor(VirtualProcessor processor, ProcessorSeat s
     /// <returns>How the process ends by it; null where the access can be made again.</returns>
     internal ProcessEnd? Serve(AddressSpace space, in ProcessorExit exit)
     {
-        var error = exit.PageFaultError;
-        if ((error & PageFaultError.ReservedBit) != 0)
+        var result = Resolve(space, exit, out string? broken);
+        if (broken is not null)
         {
-            return Broken(exit, "a reserved bit is set in an entry");
+            return new ProcessEnd(ProcessSignal.Kill, Address: exit.Address, Report: broken);
         }
 
-        if (exit.Address != _lastFault || Cpu.Registers.Rip != _lastInstruction)
-        {
-            (_lastFault, _lastInstruction, _repeated) = (exit.Address, Cpu.Registers.Rip, 0);
-        }
-        else if (++_repeated > MostFaultsOfOneInstruction)
-        {
-            return Broken(exit, $"the fault was resolved {MostFaultsOfOneInstruction} times and is still there");
-        }
-
-        var access = (error & PageFaultError.InstructionFetch) != 0 ? AccessKind.Execute
-            : (error & PageFaultError.Write) != 0 ? AccessKind.Write
-            : AccessKind.Read;
-        var result = space.Fault(new VirtualAddress(exit.Address), access);
         return result.IsResolved ? null : new ProcessEnd(
             result.Kind switch
             {
@@ -148,6 +135,36 @@ internal sealed class SpaceProcessor(VirtualProcessor processor, ProcessorSeat s
             },
             Address: exit.Address,
             Report: result.Kind.ToString());
+    }
+
+    /// <summary>Has the engine resolve a page fault.</summary>
+    /// <param name="space">The space that the vCPU is in.</param>
+    /// <param name="exit">The fault.</param>
+    /// <param name="broken">Where the tables are not what they should be: the vCPU's state, for a report. The answer says nothing then.</param>
+    internal FaultResult Resolve(AddressSpace space, in ProcessorExit exit, out string? broken)
+    {
+        broken = null;
+        var error = exit.PageFaultError;
+        if ((error & PageFaultError.ReservedBit) != 0)
+        {
+            broken = Broken(exit, "a reserved bit is set in an entry");
+            return default;
+        }
+
+        if (exit.Address != _lastFault || Cpu.Registers.Rip != _lastInstruction)
+        {
+            (_lastFault, _lastInstruction, _repeated) = (exit.Address, Cpu.Registers.Rip, 0);
+        }
+        else if (++_repeated > MostFaultsOfOneInstruction)
+        {
+            broken = Broken(exit, $"the fault was resolved {MostFaultsOfOneInstruction} times and is still there");
+            return default;
+        }
+
+        var access = (error & PageFaultError.InstructionFetch) != 0 ? AccessKind.Execute
+            : (error & PageFaultError.Write) != 0 ? AccessKind.Write
+            : AccessKind.Read;
+        return space.Fault(new VirtualAddress(exit.Address), access);
     }
 
     /// <summary>How a process ends by an exit that is neither a page fault nor a system call nor asked for.</summary>
@@ -167,6 +184,6 @@ internal sealed class SpaceProcessor(VirtualProcessor processor, ProcessorSeat s
         }
     }
 
-    private ProcessEnd Broken(in ProcessorExit exit, string what) =>
-        new(ProcessSignal.Kill, Address: exit.Address, Report: Cpu.Describe($"page fault, error code {exit.ErrorCode:x}: {what}").ToString());
+    private string Broken(in ProcessorExit exit, string what) =>
+        Cpu.Describe($"page fault, error code {exit.ErrorCode:x}: {what}").ToString();
 }

@@ -26,6 +26,9 @@ internal static class KvmRequest
     internal const uint Translate = 0xC018AE85;
     internal const uint SetMsrs = 0x4008AE89;
     internal const uint SetSignalMask = 0x4004AE8B;
+    internal const uint GetExtendedState = 0x9000AEA4;
+    internal const uint SetExtendedState = 0x5000AEA5;
+    internal const uint SetControlRegisters = 0x4188AEA7;
     internal const uint SetCpuid2 = 0x4008AE90;
 }
 
@@ -44,6 +47,7 @@ internal static class KvmExitReason
     internal const uint Shutdown = 8;
     internal const uint FailEntry = 9;
     internal const uint InternalError = 17;
+    internal const uint MemoryFault = 39;
 }
 
 /// <summary>struct kvm_regs.</summary>
@@ -217,6 +221,31 @@ internal struct KvmSignalMask
     internal ulong Signals;
 }
 
+/// <summary>struct kvm_xsave: the processor's extended state as XSAVE stores it, in its standard form.</summary>
+[StructLayout(LayoutKind.Sequential)]
+internal struct KvmExtendedState
+{
+    internal const int Size = 4096;
+
+    internal Region Bytes;
+
+    [InlineArray(Size)]
+    internal struct Region
+    {
+        internal byte First;
+    }
+}
+
+/// <summary>struct kvm_xcrs, of which XCR0 alone is used.</summary>
+[StructLayout(LayoutKind.Explicit, Size = 392)]
+internal struct KvmControlRegisters
+{
+    [FieldOffset(0)] internal uint Count;
+    [FieldOffset(4)] internal uint Flags;
+    [FieldOffset(8)] internal uint FirstIndex;
+    [FieldOffset(16)] internal ulong FirstValue;
+}
+
 /// <summary>struct kvm_vcpu_events, of which the exception alone is used.</summary>
 [StructLayout(LayoutKind.Explicit, Size = 64)]
 internal struct KvmVcpuEvents
@@ -247,6 +276,9 @@ internal struct KvmRun
     [FieldOffset(40)] internal ulong MmioData;
     [FieldOffset(48)] internal uint MmioLength;
     [FieldOffset(52)] internal byte MmioIsWrite;
+
+    // KVM_EXIT_MEMORY_FAULT
+    [FieldOffset(40)] internal ulong FaultAddress;
 
     // KVM_EXIT_FAIL_ENTRY
     [FieldOffset(32)] internal ulong FailEntryReason;

@@ -22,6 +22,7 @@ internal static unsafe partial class LibC
     internal const int ErrorNoProcess = 3;         // ESRCH
     internal const int ErrorInterrupted = 4;       // EINTR
     internal const int ErrorAgain = 11;            // EAGAIN
+    internal const int ErrorFault = 14;            // EFAULT
 
     [LibraryImport("libc", EntryPoint = "open", SetLastError = true, StringMarshalling = StringMarshalling.Utf8)]
     internal static partial int Open(string path, int flags, int mode);

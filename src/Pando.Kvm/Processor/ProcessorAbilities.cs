@@ -23,6 +23,8 @@ internal sealed unsafe class ProcessorAbilities
 
         // CPUID leaves: Intel SDM vol. 2A, CPUID.
         PhysicalAddressBits = 36;
+        bool hasXsave = false;
+        ulong components = 0;
         for (var i = 0; i < _cpuid.Count; i++)
         {
             ref readonly var leaf = ref _cpuid.Entries[i];
@@ -30,6 +32,10 @@ internal sealed unsafe class ProcessorAbilities
             {
                 case 1:
                     HasPcid = (leaf.Ecx & (1u << 17)) != 0;
+                    hasXsave = (leaf.Ecx & (1u << 26)) != 0;
+                    break;
+                case 0xD when leaf.Index == 0:
+                    components = leaf.Eax | ((ulong)leaf.Edx << 32);
                     break;
                 case 0x8000_0001:
                     HasGigabytePages = (leaf.Edx & (1u << 26)) != 0;
@@ -39,7 +45,16 @@ internal sealed unsafe class ProcessorAbilities
                     break;
             }
         }
+
+        const ulong SmallComponents = 0xE7;
+        ExtendedComponents = hasXsave ? components & SmallComponents : 0;
     }
+
+    /// <summary>
+    /// The bits of XCR0 that programs may have: x87, SSE, AVX, AVX-512. 0 where the processor has no XSAVE. What is larger than
+    /// KVM's fixed structure (AMX) is left out, and CPUID then says so to programs.
+    /// </summary>
+    internal ulong ExtendedComponents { get; }
 
     /// <summary>The CPUID leaves that vCPUs get: all that KVM supports here.</summary>
     internal ref readonly KvmCpuid Cpuid => ref _cpuid;

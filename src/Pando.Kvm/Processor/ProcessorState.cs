@@ -9,6 +9,9 @@ internal static class ProcessorState
     /// <summary>CR4.PGE; a change of it flushes all PCIDs (Intel SDM vol. 3A, 5.10.4.1).</summary>
     internal const ulong Cr4GlobalPages = 1UL << 7;
 
+    /// <summary>CR4.OSXSAVE: XSAVE and its like, and XGETBV, by which programs find what they may use (Intel SDM vol. 1, 13.2).</summary>
+    internal const ulong Cr4ExtendedState = 1UL << 18;
+
     /// <summary>CR0.PG.</summary>
     internal const ulong Cr0Paging = 1UL << 31;
 

@@ -103,9 +103,23 @@ internal sealed unsafe class VcpuFile : IDisposable
             return true;
         }
 
-        return Marshal.GetLastPInvokeError() is LibC.ErrorInterrupted or LibC.ErrorAgain
-            ? false
-            : throw KvmException.FromErrno($"KVM_RUN of vCPU {_index}");
+        switch (Marshal.GetLastPInvokeError())
+        {
+            case LibC.ErrorInterrupted or LibC.ErrorAgain:
+                return false;
+            case LibC.ErrorFault:
+                // The host has no page for a place that a memory slot covers: its file has been truncated meanwhile.
+                // Kernels before 6.8 do not say where (KVM_CAP_MEMORY_FAULT_INFO).
+                if (Run->ExitReason != KvmExitReason.MemoryFault)
+                {
+                    Run->ExitReason = KvmExitReason.MemoryFault;
+                    Run->FaultAddress = ulong.MaxValue;
+                }
+
+                return true;
+            default:
+                throw KvmException.FromErrno($"KVM_RUN of vCPU {_index}");
+        }
     }
 
     /// <summary>KVM_RUN that completes the access that ended the last one, and returns before guest mode.</summary>
@@ -134,6 +148,29 @@ internal sealed unsafe class VcpuFile : IDisposable
                 ? KvmException.FromErrno("KVM_SET_MSRS of STAR, LSTAR, FMASK")
                 : new KvmException($"KVM_SET_MSRS wrote {written} of STAR, LSTAR, FMASK; this host's KVM has no SYSCALL");
         }
+    }
+
+    /// <summary>The vCPU's x87, SSE, AVX state, as XSAVE stores it.</summary>
+    internal void ReadExtendedState(Span<byte> state)
+    {
+        var region = default(KvmExtendedState);
+        Call(KvmRequest.GetExtendedState, &region, "KVM_GET_XSAVE");
+        ((ReadOnlySpan<byte>)region.Bytes).CopyTo(state);
+    }
+
+    /// <summary>Sets it. KVM refuses bits of components that XCR0 has not (EINVAL).</summary>
+    internal void WriteExtendedState(ReadOnlySpan<byte> state)
+    {
+        var region = default(KvmExtendedState);
+        state[..KvmExtendedState.Size].CopyTo(region.Bytes);
+        Call(KvmRequest.SetExtendedState, &region, "KVM_SET_XSAVE");
+    }
+
+    /// <summary>XCR0: which components of the extended state ring 3 may use.</summary>
+    internal void SetExtendedComponents(ulong components)
+    {
+        var registers = new KvmControlRegisters { Count = 1, FirstValue = components };
+        Call(KvmRequest.SetControlRegisters, &registers, "KVM_SET_XCRS");
     }
 
     internal void Call(uint request, void* argument, string name)

@@ -9,7 +9,8 @@ namespace Pando.Kvm.Processor;
 /// <para>One thread at a time calls <see cref="Run"/>, <see cref="Reset"/>, <see cref="Registers"/>,
 /// <see cref="Space"/>, <see cref="BeginRound"/> and <see cref="Translate"/>; any thread may call <see cref="Stop"/>,
 /// <see cref="Gate"/>'s methods and <see cref="RequestFlush"/>.</para>
-/// <para>Ring 3 has the general registers; SSE state is not switched between spaces, so programs use none.</para>
+/// <para>Ring 3 has the general registers. The extended state (x87, SSE, AVX) stays as it is from space to space, so programs use
+/// none, or whoever runs them switches it (<see cref="AllowExtendedState"/>).</para>
 /// <para>Between runs it is always in ring 3: what a kick interrupts in the stub, the host does in its place, so that
 /// no space is entered once more for the stub's sake.</para>
 /// </remarks>
@@ -30,6 +31,7 @@ internal sealed unsafe class VirtualProcessor : IDisposable
     private KvmRegisters _kickedRegisters;
     private bool _kicked;
     private bool _specialChanged;
+    private bool _extended;
     private int _flushRequested;
     private int _firstOfRound = 1;
 
@@ -85,6 +87,52 @@ internal sealed unsafe class VirtualProcessor : IDisposable
         }
     }
 
+    /// <summary>FS.base, where ring 3's thread pointer is.</summary>
+    internal ulong FsBase
+    {
+        get => _run->SpecialRegisters.Fs.Base;
+        set
+        {
+            _specialChanged |= _run->SpecialRegisters.Fs.Base != value;
+            _run->SpecialRegisters.Fs.Base = value;
+        }
+    }
+
+    /// <summary>GS.base.</summary>
+    internal ulong GsBase
+    {
+        get => _run->SpecialRegisters.Gs.Base;
+        set
+        {
+            _specialChanged |= _run->SpecialRegisters.Gs.Base != value;
+            _run->SpecialRegisters.Gs.Base = value;
+        }
+    }
+
+    /// <summary>The extended state: KVM_GET_XSAVE and KVM_SET_XSAVE, some microseconds each. Not while it runs.</summary>
+    internal void ReadExtendedState(Span<byte> state) => _file.ReadExtendedState(state);
+
+    /// <inheritdoc cref="ReadExtendedState"/>
+    internal void WriteExtendedState(ReadOnlySpan<byte> state) => _file.WriteExtendedState(state);
+
+    /// <summary>
+    /// From now on ring 3 may use XSAVE and those components of the extended state that <see cref="ProcessorAbilities"/> names;
+    /// who has it run programs that do switches the state between them.
+    /// </summary>
+    internal void AllowExtendedState()
+    {
+        if (_abilities.ExtendedComponents == 0)
+        {
+            return;
+        }
+
+        _extended = true;
+        _run->SpecialRegisters.Cr4 |= ProcessorState.Cr4ExtendedState;
+        _specialChanged = true;
+        StoreSpecialRegisters();
+        _file.SetExtendedComponents(_abilities.ExtendedComponents);
+    }
+
     /// <summary>
     /// After <see cref="ExitKind.Stopped"/>: whether the last instruction may have been an INT3 that has not had its
     /// effect yet. Then other registers would take the effect away; the same ones, run again, bring it.
@@ -107,6 +155,7 @@ internal sealed unsafe class VirtualProcessor : IDisposable
     internal void Reset()
     {
         _run->SpecialRegisters = ProcessorState.Initial(_memory.Levels, _abilities.HasPcid, Index, _file.ApicBase);
+        _run->SpecialRegisters.Cr4 |= _extended ? ProcessorState.Cr4ExtendedState : 0;
         _run->Registers = new KvmRegisters { Rflags = ProcessorState.FixedFlag };
         _specialChanged = true;
         ClearRound();
@@ -357,6 +406,7 @@ internal sealed unsafe class VirtualProcessor : IDisposable
     {
         KvmExitReason.Io when IsInStub => DecodeStub(_run->IoPort, Registers.Rsp),
         KvmExitReason.Mmio => new ProcessorExit(ExitKind.NoMemory, Address: _run->MmioAddress),
+        KvmExitReason.MemoryFault when !IsInStub => new ProcessorExit(ExitKind.NoMemory, Address: _run->FaultAddress),
         _ => Fail(FailureReport.Describe(_run)),
     };
 

@@ -11,7 +11,10 @@ internal sealed class FileLife
     // Mappings, plus one for each who has the file open.
     private int _users = 1;
 
-    /// <summary>Whether nobody is left.</summary>
+    /// <summary>How many there are.</summary>
+    public int Users => Volatile.Read(ref _users);
+
+    /// <summary>Whether the last has gone.</summary>
     public bool HasEnded => Volatile.Read(ref _users) == 0;
 
     /// <summary>Counts one more. False where nobody was left.</summary>

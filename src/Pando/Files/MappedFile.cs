@@ -81,6 +81,12 @@ public abstract class MappedFile : IDisposable
     /// <summary>Whether the file is neither open nor mapped, and has given everything back.</summary>
     public bool HasEnded => _life.HasEnded;
 
+    /// <summary>
+    /// How many areas map the file at this moment, those of all spaces together; who has opened it beside its maker, and operations that
+    /// are under way, count too.
+    /// </summary>
+    public int MappingCount => Math.Max(0, _life.Users - (Own.IsClosed ? 0 : 1));
+
     /// <summary>The size of the pages that the file wants to be mapped with.</summary>
     public abstract long PageSize { get; }
 
@@ -176,6 +182,9 @@ public abstract class MappedFile : IDisposable
         AddUser();
         return new OpenFile(this);
     }
+
+    /// <summary>Opens the file once more, if it has not ended; else null.</summary>
+    public OpenFile? TryOpen() => TryAddUser() ? new OpenFile(this) : null;
 
     /// <summary>
     /// Finds the page at a file offset, for a leaf. The answer is true until the sequence of

@@ -36,6 +36,9 @@ public sealed class OpenFile : IDisposable
     public Errno WriteBack(long offset = 0, long length = long.MaxValue) =>
         Volatile.Read(ref _closed) != 0 ? Errno.EBADF : File.WriteBacks.Write(this, offset, length);
 
+    /// <summary>Whether it has been closed.</summary>
+    internal bool IsClosed => Volatile.Read(ref _closed) != 0;
+
     /// <summary>Closes it. Mappings stay valid.</summary>
     public void Dispose()
     {

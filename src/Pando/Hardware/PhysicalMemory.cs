@@ -30,6 +30,9 @@ public sealed unsafe class PhysicalMemory
     // The bytes of RAM that are there: all of them, or none when the machine has ended.
     private ulong _present;
 
+    // Where the host keeps the bytes of the one region that it may take away. Set before the region is used.
+    private (nint Start, nint Length) _vanishing;
+
     /// <summary>Makes a memory with <paramref name="ramBytes"/> of RAM, in frames of a geometry's page size.</summary>
     /// <param name="ramBytes">A multiple of 2 MiB, at least 2 MiB, and no more than 2^31 frames less one.</param>
     /// <param name="geometry">The shape of the tables that lie there.</param>
@@ -98,6 +101,16 @@ public sealed unsafe class PhysicalMemory
                 }
             }
 
+            if (region.MayVanish)
+            {
+                if (_vanishing.Length != 0)
+                {
+                    throw new ArgumentException("A machine has one region whose bytes the host may take away.", nameof(region));
+                }
+
+                _vanishing = (region.HostAddress, (nint)region.Length);
+            }
+
             Volatile.Write(ref _regions, [.. _regions, region]);
         }
     }
@@ -162,6 +175,24 @@ public sealed unsafe class PhysicalMemory
 
         throw new InvalidOperationException(
             $"There are not {length:N0} bytes at {address}: no memory is there, or not as much, or a device that keeps none, or the machine has ended.");
+    }
+
+    /// <summary>Whether the host may take away what lies at a host's address (<see cref="PhysicalRegion.MayVanish"/>).</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    internal bool MayVanish(nint host) => (nuint)(host - _vanishing.Start) < (nuint)_vanishing.Length;
+
+    /// <summary>Copies a page, whose bytes are there, into a frame.</summary>
+    /// <returns>False where the host has taken it away.</returns>
+    internal bool TryCopyPage(PhysicalAddress source, Frame frame)
+    {
+        var copy = Bytes(AddressOf(frame), Geometry.PageSize);
+        if (MayVanish(HostAddressOf(source)))
+        {
+            return KernelCopy.TryRead(HostAddressOf(source), copy);
+        }
+
+        Bytes(source, Geometry.PageSize).CopyTo(copy);
+        return true;
     }
 
     internal Span<ulong> TableEntries(Frame table) => new(_ram.Base + ((long)table.Number << _pageShift), _entriesInFrame);

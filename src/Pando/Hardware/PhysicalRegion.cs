@@ -7,6 +7,12 @@ namespace Pando.Hardware;
 /// <param name="Name">For messages.</param>
 public readonly record struct PhysicalRegion(PhysicalAddress Start, long Length, nint HostAddress, string Name)
 {
+    /// <summary>
+    /// Whether the host may take bytes of the region away while it is there, as it does with a file of the host's that is
+    /// truncated: whoever touches them then gets a signal. They are copied by the kernel, which gives an error instead.
+    /// </summary>
+    public bool MayVanish { get; init; }
+
     /// <summary>The first physical address past the region.</summary>
     public PhysicalAddress End => Start + Length;
 

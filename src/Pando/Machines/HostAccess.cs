@@ -26,6 +26,9 @@ internal static unsafe class HostAccess
     public static Span<byte> BytesOf<T>(ref T value)
         where T : unmanaged => MemoryMarshal.AsBytes(new Span<T>(ref value));
 
+    /// <summary>Stores a value where another one is; gives what was there. The address is a multiple of 8.</summary>
+    public static ulong Exchange(nint host, ulong value, ulong expected) => Interlocked.CompareExchange(ref *(ulong*)host, value, expected);
+
     /// <summary>Adds atomically; gives what was there before. The address is a multiple of 8.</summary>
     public static ulong Add(nint host, ulong addend) => Interlocked.Add(ref *(ulong*)host, addend) - addend;
 }

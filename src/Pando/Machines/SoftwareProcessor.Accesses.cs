@@ -62,6 +62,27 @@ public sealed partial class SoftwareProcessor
         return result;
     }
 
+    /// <summary>Changes a value in memory in one atomic step, as a loop of LOCK CMPXCHG does.</summary>
+    /// <param name="address">The value's address; a multiple of 8.</param>
+    /// <param name="change">What it becomes, from what was there; called again where another thread was quicker. It accesses no memory of the machine.</param>
+    /// <param name="before">The value before.</param>
+    /// <param name="delivery">Who is told of page faults.</param>
+    /// <exception cref="ArgumentException">The address is no multiple of 8. Split locks are not modelled.</exception>
+    /// <exception cref="ArgumentOutOfRangeException">The delivery is none.</exception>
+    public AccessResult TryExchange(VirtualAddress address, Func<ulong, ulong> change, out ulong before, FaultDelivery delivery = FaultDelivery.ToHandler)
+    {
+        ArgumentNullException.ThrowIfNull(change);
+        if (!address.IsAligned(sizeof(ulong)))
+        {
+            throw new ArgumentException($"An atomic access needs an address that is a multiple of 8, not {address}.", nameof(address));
+        }
+
+        var exchange = new ExchangeAccess(address, change);
+        var result = Complete(ref exchange, delivery);
+        before = exchange.Before;
+        return result;
+    }
+
     /// <summary>
     /// Loads bytes, page by page in the order of their addresses, as REP MOVSB does. Where it fails, the bytes before
     /// the result's address have been loaded.
@@ -287,6 +308,41 @@ public sealed partial class SoftwareProcessor
         }
     }
 
+    private struct ExchangeAccess(VirtualAddress address, Func<ulong, ulong> change) : IProcessorAccess
+    {
+        public ulong Before;
+
+        public readonly AccessKind Kind => AccessKind.Write;
+
+        public AccessResult Make(TranslationUnit translations)
+        {
+            var result = translations.Locate(address, AccessKind.Write, Rights.Write, out nint host);
+            if (host == 0)
+            {
+                return result;
+            }
+
+            // Where the host may take the bytes away: are they there now?
+            ulong seen = 0;
+            if (translations.MayVanish(host) && !KernelCopy.TryRead(host, HostAccess.BytesOf(ref seen)))
+            {
+                return new AccessResult(AccessOutcome.BusError, address, PageFaultCode.None);
+            }
+
+            seen = HostAccess.Read<ulong>(host);
+            while (true)
+            {
+                Before = HostAccess.Exchange(host, change(seen), seen);
+                if (Before == seen)
+                {
+                    return result;
+                }
+
+                seen = Before;
+            }
+        }
+    }
+
     private readonly ref struct LoadBytesAccess(VirtualAddress address, Span<byte> bytes) : IProcessorAccess
     {
         private readonly Span<byte> _bytes = bytes;
@@ -296,11 +352,17 @@ public sealed partial class SoftwareProcessor
         public AccessResult Make(TranslationUnit translations)
         {
             var result = translations.Locate(address, AccessKind.Read, Rights.Read, out nint host);
-            if (host != 0)
+            if (host == 0)
             {
-                HostAccess.Read(host, _bytes);
+                return result;
             }
 
+            if (translations.MayVanish(host))
+            {
+                return KernelCopy.TryRead(host, _bytes) ? result : new AccessResult(AccessOutcome.BusError, address, PageFaultCode.None);
+            }
+
+            HostAccess.Read(host, _bytes);
             return result;
         }
     }
@@ -314,11 +376,17 @@ public sealed partial class SoftwareProcessor
         public AccessResult Make(TranslationUnit translations)
         {
             var result = translations.Locate(address, AccessKind.Write, Rights.Write, out nint host);
-            if (host != 0)
+            if (host == 0)
             {
-                HostAccess.Write(host, _bytes);
+                return result;
             }
 
+            if (translations.MayVanish(host))
+            {
+                return KernelCopy.TryWrite(host, _bytes) ? result : new AccessResult(AccessOutcome.BusError, address, PageFaultCode.None);
+            }
+
+            HostAccess.Write(host, _bytes);
             return result;
         }
     }

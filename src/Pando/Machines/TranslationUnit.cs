@@ -17,11 +17,13 @@ internal sealed class TranslationUnit
     private readonly TranslationCaches _caches;
     private readonly SpaceContexts _contexts;
     private readonly PageWalk _walk;
+    private readonly PhysicalMemory _memory;
 
     public TranslationUnit(TableStore store, int processor)
     {
         _format = store.Format;
         _geometry = store.Geometry;
+        _memory = store.Memory;
         _caches = new TranslationCaches(_geometry);
         _contexts = new SpaceContexts(_caches, processor);
         _walk = new PageWalk(store, _caches);
@@ -50,6 +52,9 @@ internal sealed class TranslationUnit
 
     /// <summary>Translations that ended in a page fault.</summary>
     public long Faults { get; private set; }
+
+    /// <summary>Whether the host may take away what lies at its address; then the kernel copies.</summary>
+    public bool MayVanish(nint host) => _memory.MayVanish(host);
 
     /// <summary>Finds the host's address for an access within one page; 0 where it cannot be made.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]

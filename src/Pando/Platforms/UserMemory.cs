@@ -40,6 +40,20 @@ public sealed class UserMemory(Machine machine)
         return rented.Processor?.TryWrite(address, bytes) ?? refused;
     }
 
+    /// <summary>Changes 8 bytes in one atomic step.</summary>
+    /// <param name="space">The space, one of this machine.</param>
+    /// <param name="address">Their address; a multiple of 8.</param>
+    /// <param name="change">What they become, from what was there; called again where another was quicker. It must access no space.</param>
+    /// <param name="before">What was there.</param>
+    /// <returns>The outcome.</returns>
+    /// <exception cref="ArgumentException">The space is one of another machine, or the address no multiple of 8.</exception>
+    public AccessResult Exchange(AddressSpace space, VirtualAddress address, Func<ulong, ulong> change, out ulong before)
+    {
+        using var rented = Rent(space, address, sizeof(ulong), out var refused);
+        before = 0;
+        return rented.Processor?.TryExchange(address, change, out before) ?? refused;
+    }
+
     private Rented Rent(AddressSpace space, VirtualAddress address, int length, out AccessResult refused)
     {
         ArgumentNullException.ThrowIfNull(space);

@@ -156,9 +156,9 @@ public sealed partial class AddressSpace
 
     private FaultStep FillCopy(ref FaultState fault, Frame table, int index, PhysicalAddress source)
     {
-        if (!TryCopyFrame(source, out var frame))
+        if (!TryCopyFrame(source, out var frame, out var failure))
         {
-            return fault.Fail(FaultKind.OutOfMemory);
+            return fault.Fail(failure);
         }
 
         bool isProtected = IsProtected(fault.Area, fault.Address);
@@ -346,12 +346,13 @@ public sealed partial class AddressSpace
         Schedule.Reach(SchedulePoint.SharedWord);
         bool keep = !shared.IsNone && Volatile.Read(ref Store.Memory.Record(shared).References) == 1;
         var copy = Frame.None;
+        var failure = FaultKind.OutOfMemory;
         if (!keep
             && !(target == _memory.ZeroPageAddress
                 ? Store.Frames.TryAllocate(FrameKind.Anonymous, out copy)
-                : TryCopyFrame(target, out copy)))
+                : TryCopyFrame(target, out copy, out failure)))
         {
-            return fault.Fail(FaultKind.OutOfMemory);
+            return fault.Fail(failure);
         }
 
         bool same;
@@ -409,8 +410,9 @@ public sealed partial class AddressSpace
         Store.Fill(table, Level.Pte, index, Store.MakeAnonymousLeaf(copy, rights, dirty: true, fault.Area.Traits.ProtectionKey));
     }
 
-    private bool TryCopyFrame(PhysicalAddress source, out Frame copy)
+    private bool TryCopyFrame(PhysicalAddress source, out Frame copy, out FaultKind failure)
     {
+        failure = FaultKind.OutOfMemory;
         if (!Store.Frames.TryAllocate(FrameKind.Anonymous, zero: !Store.Memory.HasBytes(source), out copy))
         {
             return false;
@@ -419,7 +421,12 @@ public sealed partial class AddressSpace
         if (Store.Memory.HasBytes(source))
         {
             Schedule.Reach(SchedulePoint.Bytes);
-            Store.Memory.Bytes(source, _geometry.PageSize).CopyTo(Store.Memory.Bytes(Store.Memory.AddressOf(copy), _geometry.PageSize));
+            if (!Store.Memory.TryCopyPage(source, copy))
+            {
+                Store.Frames.Free(copy);
+                failure = FaultKind.BusError;
+                return false;
+            }
         }
 
         return true;

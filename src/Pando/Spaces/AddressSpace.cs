@@ -76,6 +76,13 @@ public sealed partial class AddressSpace : SpaceTables
         }
     }
 
+    /// <summary>The area that holds an address at this moment; null where nothing is mapped.</summary>
+    public AreaInfo? AreaAt(VirtualAddress address)
+    {
+        using var held = _lock.Read();
+        return _areas.Find(address)?.Info;
+    }
+
     /// <summary>The first address past what can be mapped.</summary>
     public VirtualAddress UserEnd => _geometry.UserEnd;
 

@@ -1,0 +1,8 @@
+namespace Pando.Exec;
+
+/// <summary>How a program ended.</summary>
+/// <param name="Status">Its exit status; 128 and the signal's number where a signal ended it.</param>
+/// <param name="Signal">The signal that ended it; 0 for none.</param>
+/// <param name="Processes">How many processes there were.</param>
+/// <param name="Calls">System calls that they made.</param>
+public sealed record ExecResult(int Status, int Signal, long Processes, long Calls);
