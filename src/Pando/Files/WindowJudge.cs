@@ -14,7 +14,7 @@ public static class WindowJudge
     /// <param name="deviceStart">The physical address at which the device begins; or how far it is from a multiple of <paramref name="size"/>.</param>
     /// <exception cref="ArgumentOutOfRangeException">The window is none: a negative start, a size that is no power of two, or an end past 2^63.</exception>
     public static WindowVerdict Judge<TExtents>(TExtents extents, long start, long size, long fileEnd, ulong deviceStart = 0)
-        where TExtents : IExtents, allows ref struct
+        where TExtents : struct, IExtents, allows ref struct
     {
         ArgumentOutOfRangeException.ThrowIfNegative(start);
         ArgumentOutOfRangeException.ThrowIfLessThan(size, 1);
@@ -57,7 +57,7 @@ public static class WindowJudge
 
     /// <summary>Whether the window lies in one piece and in one state.</summary>
     private static SmallPageReason JudgePieces<TExtents>(TExtents extents, PlacedExtent first, long end)
-        where TExtents : IExtents, allows ref struct
+        where TExtents : struct, IExtents, allows ref struct
     {
         // The file system answers a fault with one extent, and those whose place goes on in another state are two. What stands in
         // the way first is told: a fault does not look through all pieces of its window.

@@ -81,13 +81,15 @@ public sealed class HostileCallTests
         // An abstract class's own members are called on what is made of it; its static ones here.
         foreach (var method in type.GetMethods(all).Where(method => method.DeclaringType != typeof(object) && (!type.IsAbstract || method.IsStatic) && method.Name != "<Clone>$"))
         {
-            yield return method.IsGenericMethodDefinition ? method.MakeGenericMethod([.. method.GetGenericArguments().Select(_ => typeof(long))]) : method;
-            if (method.IsGenericMethodDefinition)
+            yield return method.IsGenericMethodDefinition ? method.MakeGenericMethod([.. method.GetGenericArguments().Select(argument => IsExtents(argument) ? typeof(ExtentList) : typeof(long))]) : method;
+            if (method.IsGenericMethodDefinition && !method.GetGenericArguments().Any(IsExtents))
             {
                 yield return method.MakeGenericMethod(typeof(Large));
             }
         }
     }
+
+    private static bool IsExtents(Type argument) => argument.GetGenericParameterConstraints().Contains(typeof(IExtents));
 
     /// <summary>More than a page.</summary>
     [InlineArray(5000)]

@@ -78,6 +78,7 @@ internal sealed class HostileValues(HostileWorld world)
             _ when type == typeof(IUserFaultHandler) => [("a handler that refuses", Refuses.Instance)],
             _ when type == typeof(SharingRule) => [("Pando", SharingRule.Pando(3)), ("every bit", new SharingRule(uint.MaxValue, true, true)), ("none", SharingRule.None)],
             _ when typeof(MappedFile).IsAssignableFrom(type) || typeof(TableOwner).IsAssignableFrom(type) || type == typeof(SoftwareProcessor) => _world.Arguments(type),
+            _ when type == typeof(IReadOnlyDictionary<SmallPageReason, long>) => [("{}", new Dictionary<SmallPageReason, long>()), ("null", null)],
             _ when type.IsGenericType && typeof(IEnumerable).IsAssignableFrom(type) => Lists(type.GetGenericArguments()[0], depth),
             _ when type.Assembly == typeof(Machine).Assembly && !type.IsAbstract => Made(type, depth),
             _ => throw new NotSupportedException($"There are no hostile values for {type}; add them here."),
