@@ -85,7 +85,12 @@ internal sealed class ImageMutation : IDisposable
     {
         Span<byte> number = stackalloc byte[8];
         int size = 1 << random.Next(4);
-        at &= -size;
+        while (size > bytes.Length)
+        {
+            size /= 2;
+        }
+
+        at = Math.Min(at & -size, bytes.Length - size);
         if (random.Next(2) == 0)
         {
             BinaryPrimitives.WriteUInt64BigEndian(number, value);
