@@ -31,6 +31,9 @@ public sealed record ExecOptions
     /// <summary>Where pando reports what it has to say about programs, such as one that was killed for want of memory.</summary>
     public TextWriter Messages { get; init; } = TextWriter.Null;
 
+    /// <summary>Kills the program, and all that it has started, when it is called off.</summary>
+    public CancellationToken Cancellation { get; init; }
+
     /// <summary>Called when all processes have ended, before the machine does: what it looks like then.</summary>
     public Action<Machine>? AtEnd { get; init; }
 }

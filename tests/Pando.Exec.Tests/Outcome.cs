@@ -49,6 +49,8 @@ internal sealed record Outcome(int Status, string Output, string Errors)
             using (var first = File.OpenHandle(output, FileMode.Append, FileAccess.Write, FileShare.ReadWrite))
             using (var second = File.OpenHandle(errors, FileMode.Append, FileAccess.Write, FileShare.ReadWrite))
             {
+                // A program that hangs ends the test, not the whole run.
+                using var limit = new CancellationTokenSource(TimeSpan.FromMinutes(5));
                 var messages = new StringWriter();
                 var result = ProgramRunner.Run(new ExecOptions
                 {
@@ -57,9 +59,11 @@ internal sealed record Outcome(int Status, string Output, string Errors)
                     Ram = 512L << 20,
                     StandardStreams = [none, first, second],
                     Messages = messages,
+                    Cancellation = limit.Token,
                 });
 
                 Assert.Equal("", messages.ToString());
+                Assert.False(limit.IsCancellationRequested, $"It had not ended after five minutes. It wrote: {File.ReadAllText(output)} {File.ReadAllText(errors)}");
                 return new Outcome(result.Status, File.ReadAllText(output), File.ReadAllText(errors));
             }
         }

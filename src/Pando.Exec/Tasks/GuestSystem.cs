@@ -83,7 +83,11 @@ internal sealed class GuestSystem : IDisposable
         var task = Begin();
         _first = task.Process;
         task.Go();
-        _ended.Wait();
+        using (_options.Cancellation.Register(() => task.Process.End(SignalNumber.Kill)))
+        {
+            _ended.Wait();
+        }
+
         foreach (var process in Table.All)
         {
             process.End(SignalNumber.Kill);

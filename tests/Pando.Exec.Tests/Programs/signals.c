@@ -13,9 +13,10 @@
 static sigjmp_buf back;
 static volatile int seen, code, onstack;
 static void *volatile where;
+static volatile int *told;
 static char stack[65536];
 
-static void handler(int s, siginfo_t *i, void *c) { char here; seen = s; code = i->si_code; where = i->si_addr; onstack = &here > stack && &here < stack + sizeof stack; (void)c; }
+static void handler(int s, siginfo_t *i, void *c) { char here; seen = s; if (told) ++*told; code = i->si_code; where = i->si_addr; onstack = &here > stack && &here < stack + sizeof stack; (void)c; }
 static void jump(int s, siginfo_t *i, void *c) { handler(s, i, c); siglongjmp(back, 1); }
 
 int main(void) {
@@ -44,7 +45,9 @@ int main(void) {
 
     int pipes[2];
     char c;
-    struct itimerval soon = {.it_value = {0, 30000}};
+    // Again and again, so that no read begins after the last.
+    struct itimerval soon = {.it_value = {0, 30000}, .it_interval = {0, 30000}}, never = {0};
+    told = mmap(0, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     if (pipe(pipes)) return 1;
     a.sa_sigaction = handler; a.sa_flags = SA_SIGINFO;
     sigaction(SIGALRM, &a, 0);
@@ -53,10 +56,10 @@ int main(void) {
     printf("interrupted read: %d %s, signal %d\n", r, strerror(errno), seen);
     a.sa_flags = SA_SIGINFO | SA_RESTART;
     sigaction(SIGALRM, &a, 0);
-    seen = 0;
-    setitimer(ITIMER_REAL, &soon, 0);
-    if (!fork()) { usleep(200000); _exit(write(pipes[1], "x", 1) != 1); }
+    *told = seen = 0;
+    if (!fork()) { while (*told < 3) usleep(1000); _exit(write(pipes[1], "x", 1) != 1); }
     r = read(pipes[0], &c, 1);
+    setitimer(ITIMER_REAL, &never, 0);
     printf("restarted read: %d, signal %d\n", r, seen);
 
     sigset_t block, old;
