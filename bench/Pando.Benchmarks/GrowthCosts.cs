@@ -82,7 +82,7 @@ internal static class GrowthCosts
     private static void Waits(int some)
     {
         Console.WriteLine();
-        Console.WriteLine("| beside faults of another process | n extents | it takes | faults meanwhile | median | 99.9% | longest |");
+        Console.WriteLine("| beside faults of another process | n extents, or pages | it takes | faults meanwhile | median | 99.9% | longest |");
         Console.WriteLine("|---|---|---|---|---|---|---|");
         foreach (int n in (int[])[some, 8 * some])
         {
@@ -90,6 +90,14 @@ internal static class GrowthCosts
             Beside("CollapseRange of the first half", n, (_, file) => Does(file.CollapseRange(Block, file.Size / 2 & -Block)));
             Beside("PunchHole of all but a page", n, (_, file) => Does(file.PunchHole(Page, file.Size - Page)));
             Beside("truncation to a page", n, (_, file) => Does(file.SetSize(Page)));
+        }
+
+        foreach (int n in (int[])[4 * some, 32 * some])
+        {
+            BesideLeaves("CloneRange of what is all shown", n, (clone, file) => Does(clone.CloneRange(file, 0, file.Size, 0)));
+            BesideLeaves("CollapseRange before what is all shown", n, (_, file) => Does(file.CollapseRange(Block, Block)));
+            BesideLeaves("InsertRange before what is all shown", n, (_, file) => Does(file.InsertRange(Block, Block)));
+            BesideLeaves("truncation of what is all shown", n, (_, file) => Does(file.SetSize(Page)));
         }
     }
 
@@ -386,8 +394,19 @@ internal static class GrowthCosts
         Report(what, n, times);
     }
 
-    /// <summary>A change of a file's layout, and how long faults of the file's first page take meanwhile.</summary>
-    private static void Beside(string what, int n, Action<DaxFile, DaxFile> change) => Extents(n, new Clock(), (world, file) =>
+    /// <summary>A change of a file of n extents, and how long faults of the file's first page take meanwhile.</summary>
+    private static void Beside(string what, int n, Action<DaxFile, DaxFile> change) => Extents(n, new Clock(), (world, file) => Beside(what, n, world, file, change));
+
+    /// <summary>The same of a file of n pages in one piece, of each of which a process has a small leaf.</summary>
+    private static void BesideLeaves(string what, int n, Action<DaxFile, DaxFile> change)
+    {
+        using var world = new World(4L * n * Page, ram: 1L << 30, largePages: false);
+        var file = world.Device.CreateFile("file", n * Page & -Block);
+        Does(Map(world.Machine, MapRequest.SharedFile(file, Rights.ReadWrite)).Advise(At, file.Size, Advice.PopulateWrite));
+        Beside(what, n, world, file, change);
+    }
+
+    private static void Beside(string what, int n, World world, DaxFile file, Action<DaxFile, DaxFile> change)
     {
         var clone = world.Device.CreateFile("clone", file.Size, []);
         var space = Map(world.Machine, MapRequest.SharedFile(file, Rights.ReadWrite));
@@ -416,7 +435,7 @@ internal static class GrowthCosts
         Console.WriteLine(string.Create(
             CultureInfo.InvariantCulture,
             $"| {what} | {n:N0} | {Text(taken)} | {times.Count:N0} | {Text(times[times.Count / 2])} | {Text(times[(int)(times.Count * 0.999)])} | {Text(times[^1])} |"));
-    });
+    }
 
     private static void Built(string what, int n, Action<int, Clock> run)
     {
@@ -501,9 +520,9 @@ internal static class GrowthCosts
 
     private sealed class World : IDisposable
     {
-        public World(long device, long ram = 512L << 20)
+        public World(long device, long ram = 512L << 20, bool largePages = true)
         {
-            Machine = new Machine(new MachineOptions { Ram = ram });
+            Machine = new Machine(new MachineOptions { Ram = ram, LargePages = largePages });
             Device = Machine.AddPmem(Math.Max(device, 64L << 20), PmemBacking.None);
         }
 

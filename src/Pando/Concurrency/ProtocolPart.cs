@@ -29,4 +29,7 @@ internal enum ProtocolPart
 
     /// <summary>Who goes through the extents in a place is told of those that come in behind him.</summary>
     ExtentsMissed,
+
+    /// <summary>A fault asks whether a change of the layout is taking leaves away where it is about to put one.</summary>
+    Withdrawn,
 }

@@ -98,8 +98,14 @@ public sealed partial class DaxFile
                 return error;
             }
 
-            using var change = Tables.Invalidate.Change();
-            Leaves.Remove(start, start + length);
+            using var withdrawal = new Withdrawal(this, start, start + length);
+            error = WriteBacks.WriteHeld(start, start + length, DurabilityPart.CloneSource, layoutHeld: false);
+            if (error != Errno.None)
+            {
+                return error;
+            }
+
+            using var change = withdrawal.Exclude();
             error = WriteBacks.WriteHeld(start, start + length, DurabilityPart.CloneSourceRest, layoutHeld: true);
             if (error != Errno.None)
             {
@@ -137,7 +143,7 @@ public sealed partial class DaxFile
     private long ShareFirst(InvalidateLock.Steady steady, long start, long end)
     {
         var (claim, distance) = _cloned!;
-        end = PieceEnd(start, end);
+        end = Leaves.PieceEnd(start, PieceEnd(start, end));
 
         // What was read since may be shown by a large leaf, of which only a part is shared now.
         using var excluded = steady.ExcludeFaults();
@@ -182,7 +188,12 @@ public sealed partial class DaxFile
             return Errno.EAGAIN;
         }
 
-        using var cut = Replace(offset, offset + length, Prepare(claim.Shared), claim);
+        using (Replace(offset, offset + length, Prepare(claim.Shared), claim))
+        {
+            // What was there is noted as left.
+        }
+
+        Leaves.JoinInPieces(offset, offset + length);
         return Errno.None;
     }
 
@@ -206,17 +217,16 @@ public sealed partial class DaxFile
     private CutExtents Replace(long start, long end, ExtentMap.Part part, SpaceClaim claim)
     {
         using var marks = WriteBacks.Hold();
-        using var change = Tables.Invalidate.Change();
+        using var withdrawal = new Withdrawal(this, start, end);
+        using var change = withdrawal.Exclude();
         return new CutExtents(
             this,
             () =>
             {
-                Leaves.Remove(start, end);
                 var before = _extents.Replace(start, end, part);
                 claim.Keep();
                 Lead(Size);
                 _dirty.Forget(start, end);
-                Leaves.Join(start, end);
                 return before;
             });
     }
@@ -228,7 +238,7 @@ public sealed partial class DaxFile
         {
             Tables.Invalidate.LetOthersGoOn();
             using var held = Tables.Invalidate.Hold();
-            long pieceEnd = PieceEnd(start, end);
+            long pieceEnd = Leaves.PieceEnd(start, PieceEnd(start, end));
             LeadAlone(held, start, pieceEnd);
             start = pieceEnd;
         }

@@ -28,9 +28,6 @@ public sealed partial class DaxFile
                 var cut = _extents.CutOut(offset, offset + length);
                 _extents.Shift(offset + length, -length);
                 Lead(Size - length);
-
-                // Copies move with nothing; those that now lie past the end go, as with truncation.
-                Leaves.RemoveWithCopies((Size + MappingAlignment - 1) & -MappingAlignment, MaxSize);
                 return cut;
             });
     }
@@ -63,7 +60,8 @@ public sealed partial class DaxFile
 
     /// <summary>
     /// Moves all from an offset on to other offsets. Marks stand at offsets, so that what they stand for is written back before
-    /// (Linux: xfs_prepare_shift): most of it beside faults, the rest when no more can be stored.
+    /// (Linux: xfs_prepare_shift): most of it beside faults, what was stored while leaves were taken away once more, and the rest, little,
+    /// when no more can be stored.
     /// </summary>
     private Errno Move(long offset, Func<Errno> begin, Func<ExtentMap.Part> change)
     {
@@ -74,7 +72,24 @@ public sealed partial class DaxFile
         }
 
         using var held = Layout.Hold();
-        using var cut = Move(offset, begin, change, out var error);
+        long before = Size;
+        Errno error;
+        using (Move(offset, begin, change, out error))
+        {
+            // What was cut out is noted as left.
+        }
+
+        if (error == Errno.None)
+        {
+            if (Size < before)
+            {
+                // Copies move with nothing; those that now lie past the end go, as with truncation.
+                Leaves.RemoveWithCopiesInPieces((Size + MappingAlignment - 1) & -MappingAlignment, MaxSize);
+            }
+
+            Leaves.JoinInPieces(offset, MaxSize);
+        }
+
         return error;
     }
 
@@ -92,22 +107,16 @@ public sealed partial class DaxFile
             return default;
         }
 
-        using var excluded = Tables.Invalidate.Change();
-        Leaves.Remove(offset, MaxSize);
-        error = WriteBacks.WriteHeld(offset, MaxSize, DurabilityPart.ShiftRest, layoutHeld: true);
+        using var withdrawal = new Withdrawal(this, offset, MaxSize);
+        error = WriteBacks.WriteHeld(offset, MaxSize, DurabilityPart.Shift, layoutHeld: false);
         if (error != Errno.None)
         {
             return default;
         }
 
-        return new CutExtents(
-            this,
-            () =>
-            {
-                var cut = change();
-                Leaves.Join(offset, MaxSize);
-                return cut;
-            });
+        using var excluded = withdrawal.Exclude();
+        error = WriteBacks.WriteHeld(offset, MaxSize, DurabilityPart.ShiftRest, layoutHeld: true);
+        return error == Errno.None ? new CutExtents(this, change) : default;
     }
 
     /// <inheritdoc/>

@@ -46,6 +46,7 @@ public sealed partial class DaxFile : MappedFile
         Device = device;
         _pageClaim = new SpaceClaim(device, this);
         _awaitsClone = new(store.Epochs);
+        _withdrawn = new(store.Epochs);
         _dirty = new DirtySet(store);
         Number = device.NumberFile();
         _extents = new ExtentMap(store.Epochs, device.Owners, Number);
@@ -117,12 +118,17 @@ public sealed partial class DaxFile : MappedFile
         }
 
         Schedule.Reach(SchedulePoint.SharedWord);
+        if (IsWithdrawn(offset))
+        {
+            return FilePage.Failed(PageStatus.MustReadmit);
+        }
+
         var extent = _extents.At(offset);
         var reason = WhySmall(offset, limits, extent);
         int level = reason == SmallPageReason.None ? limits.HighestLevel : Level.Pte;
-        if (level > Level.Pmd && AwaitsClone(offset, Geometry.EntrySpan(level)))
+        if (level > Level.Pmd && (AwaitsClone(offset, Geometry.EntrySpan(level)) || IsPartWithdrawn(offset, Geometry.EntrySpan(level))))
         {
-            // Of what one such leaf shows, a part may not be stored to soon.
+            // Of what one such leaf shows, a part may not be stored to soon, or may have no leaf now.
             (level, reason) = (Level.Pte, SmallPageReason.ExtentTooShort);
         }
 
@@ -150,7 +156,8 @@ public sealed partial class DaxFile : MappedFile
         long end = level >= Level.Pmd
             ? Math.Min(Math.Min(extent.FileEnd, limits.WindowEnd), Size)
             : Math.Min(extent.FileEnd, (start & -Geometry.EntrySpan(Level.Pmd)) + Geometry.EntrySpan(Level.Pmd));
-        long run = Device.HasPoison || _awaitsClone.Count != 0 ? 0 : (end - start) & -Geometry.EntrySpan(level);
+        end = FirstWithdrawnOrAwaited(offset, end);
+        long run = Device.HasPoison ? 0 : (end - start) & -Geometry.EntrySpan(level);
         return new FilePage(
             PageStatus.Found,
             level,

@@ -16,6 +16,10 @@ internal sealed class FileLeaves(MappedFile file)
     // How many tables are given up with one flush.
     private const int MostDropped = 512;
 
+    // How many tables of a level, and parts of tables of spaces, lose leaves while others wait, and how many 2 MiB at least.
+    private const int MostTables = 8;
+    private const int LeastBlocks = 4;
+
     // What faults change in other tables too, and write-backs: made once, since faults allocate nothing.
     private readonly RemoveLeaves _remove = new(file.Store, includingCopies: false);
     private readonly ProtectLeaves _protect = new(file.Store);
@@ -43,6 +47,82 @@ internal sealed class FileLeaves(MappedFile file)
         Change(start, end, remove);
         Flush();
         remove.Release();
+    }
+
+    /// <summary>
+    /// The private copies of a range go, and all other leaves; piece by piece, between which others go on. The caller keeps the layout
+    /// from other changes.
+    /// </summary>
+    public void RemoveWithCopiesInPieces(long start, long end)
+    {
+        while (start < end)
+        {
+            Tables.Invalidate.LetOthersGoOn();
+            using var excluded = Tables.Invalidate.Change();
+            long pieceEnd = PieceEnd(start, end);
+            RemoveWithCopies(start, pieceEnd);
+            start = pieceEnd;
+        }
+    }
+
+    /// <summary>
+    /// How far a range goes of which the leaves can be removed while others wait: to the end of so many of the tables that may show it,
+    /// but some 2 MiB at least, however many tables these have.
+    /// </summary>
+    public long PieceEnd(long start, long end)
+    {
+        for (int level = Level.Pte; level <= Geometry.HighestLeafLevel; level++)
+        {
+            end = PieceEnd(level, MostTables, start, end);
+        }
+
+        return end;
+    }
+
+    /// <summary>The same by the tables of one level.</summary>
+    private long PieceEnd(int level, int most, long start, long end)
+    {
+        int count = 0;
+        using var epoch = Store.Epochs.Enter();
+        foreach (var table in Tables.TablesOver(level, start, end))
+        {
+            if (++count > most)
+            {
+                end = CutBefore(Store.Memory.Record(table).WindowStart, start, end);
+                break;
+            }
+        }
+
+        count = 0;
+        for (var at = PartKey.FirstOf(level); Tables.ReverseMap.TryGetNext(at, start, end, out var key); at = key)
+        {
+            if (++count > most)
+            {
+                end = CutBefore(key.Start, start, end);
+                break;
+            }
+        }
+
+        return end;
+    }
+
+    private long CutBefore(long place, long start, long end)
+    {
+        long block = Geometry.EntrySpan(Level.Pmd);
+        return Math.Min(end, Math.Max(place & -block, (start & -block) + (LeastBlocks * block)));
+    }
+
+    /// <summary><see cref="Join(long, long)"/>, piece by piece, between which others go on. The caller keeps the layout from other changes.</summary>
+    public void JoinInPieces(long start, long end)
+    {
+        while (start < end)
+        {
+            Tables.Invalidate.LetOthersGoOn();
+            using var excluded = Tables.Invalidate.Change();
+            long pieceEnd = PieceEnd(Level.Pmd, 1, start, end);
+            Join(start, pieceEnd);
+            start = pieceEnd;
+        }
     }
 
     /// <summary>Makes the leaves of some ranges read-only and clean, so that the next store is noticed again, and flushes every processor that may hold them.</summary>

@@ -62,7 +62,7 @@ internal sealed class LayoutChanges(MappedFile file)
             using var change = file.Tables.Invalidate.Change();
             if (size < before)
             {
-                long end = file.PieceEnd(pastEnd, MappedFile.MaxSize);
+                long end = PieceEnd(pastEnd, MappedFile.MaxSize);
                 TakePastEnd(size, pastEnd, end);
                 ClearBytes(size, pastEnd);
                 pastEnd = end;
@@ -169,11 +169,14 @@ internal sealed class LayoutChanges(MappedFile file)
             file.Tables.Invalidate.LetOthersGoOn();
             using var marks = file.WriteBacks.Hold();
             using var excluded = file.Tables.Invalidate.Change();
-            long pieceEnd = file.PieceEnd(start, end);
+            long pieceEnd = PieceEnd(start, end);
             change(start, pieceEnd);
             start = pieceEnd;
         }
     }
+
+    /// <summary>How far a piece of a range goes: by what the file has there, and by who shows it.</summary>
+    private long PieceEnd(long start, long end) => file.Leaves.PieceEnd(start, file.PieceEnd(start, end));
 
     /// <summary>
     /// Sees to it that parts of the pages can be cleared that some offsets cut: they are the file's own, since what is cleared

@@ -203,6 +203,14 @@ public abstract class MappedFile : IDisposable
     internal virtual PageStatus GiveStorage(long offset) => PageStatus.Found;
 
     /// <summary>
+    /// Lets leaves be put around an offset again, after <see cref="Find"/> has asked for it by <see cref="PageStatus.MustReadmit"/>; it
+    /// may wait for a piece of a change of the layout. Whoever asks begins again. Locks as for <see cref="GiveStorage"/>.
+    /// </summary>
+    internal virtual void Readmit(long offset)
+    {
+    }
+
+    /// <summary>
     /// Has the page at an offset made by whoever provides the file's pages, after <see cref="Find"/> has asked for it by
     /// <see cref="PageStatus.MustProvide"/>. The caller keeps the file, holds no lock and is in no epoch.
     /// </summary>

@@ -27,6 +27,9 @@ internal enum PageStatus
     /// <summary>A store goes to where the file has no storage of its own: it must be allocated first, which changes the layout.</summary>
     MustGiveStorage,
 
+    /// <summary>A change of the layout is taking leaves away there: it must be told first that one comes back.</summary>
+    MustReadmit,
+
     /// <summary>Whoever provides the file's pages must be asked for this one first, with nothing locked.</summary>
     MustProvide,
 }

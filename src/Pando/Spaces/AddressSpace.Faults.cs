@@ -227,6 +227,9 @@ public sealed partial class AddressSpace
                     }
 
                     break;
+                case FaultStep.MustReadmit:
+                    area.File!.Readmit((long)address.Value + area.Delta);
+                    break;
                 default:
                     throw new UnreachableException();
             }
@@ -386,6 +389,9 @@ public sealed partial class AddressSpace
 
         /// <summary>The file must be given storage first.</summary>
         MustGiveStorage,
+
+        /// <summary>The file must be told, with nothing locked, that a leaf comes back where a change takes leaves away.</summary>
+        MustReadmit,
 
         /// <summary>Whoever provides the file's pages must be asked first.</summary>
         MustProvide,

@@ -67,6 +67,7 @@ public sealed partial class AddressSpace
             return page.Status switch
             {
                 PageStatus.MustGiveStorage => FaultStep.MustGiveStorage,
+                PageStatus.MustReadmit => FaultStep.MustReadmit,
                 PageStatus.MustProvide => FaultStep.MustProvide,
                 _ => fault.Fail(FailureFor(page.Status)),
             };

@@ -61,6 +61,21 @@ public class DeviceRaces
     public void A_truncation_in_pieces_beside_a_fault_and_a_write_back() => Explorer.Explore(TruncationBesideFaultAndWriteBack);
 
     [Fact]
+    public void A_collapse_beside_loads_leaves_nothing_where_it_was() => Explorer.Explore(CollapseBesideLoads);
+
+    [Fact]
+    public void A_collapse_beside_a_leaf_that_shows_more_than_moves_leaves_nothing_where_it_was() => Explorer.Explore(CollapseBesideTheLargestLeaf);
+
+    [Fact]
+    public void A_collapse_beside_more_faults_than_are_let_in_comes_to_its_end() => Explorer.Explore(CollapseBesideManyFaults);
+
+    [Fact]
+    public void A_collapse_whose_write_back_fails_lets_all_come_back() => Explorer.Explore(CollapseThatFails);
+
+    [Fact]
+    public void A_clone_beside_loads_of_both_files_leaves_nothing_that_was() => Explorer.Explore(CloneBesideLoadsOfBoth);
+
+    [Fact]
     public void A_page_that_fails_while_its_extent_grows_is_shown_by_nobody() => Explorer.Explore(PoisonBesideGrowingExtent);
 
     [Fact]
@@ -333,6 +348,146 @@ public class DeviceRaces
             () => Succeeds(world.Device.Poison(place)),
             () => Assert.True(world.Device.Migrate(place, 4 * Page) is Errno.None or Errno.EIO),
             () => Succeeds(file.PunchHole(Page, Page)));
+    }
+
+    internal static Scenario CollapseBesideLoads()
+    {
+        var world = new RaceWorld();
+        var file = world.Pieces(6);
+        var space = world.Space(MapRequest.SharedFile(file, Rights.ReadWrite));
+        Resolves(space, 8 * Mebi, AccessKind.Read);
+        return world.Race(
+            () =>
+            {
+                Assert.Equal(10 * Mebi, file.Size);
+                world.ShowsAtMost(space, 2 * Mebi, file, 2 * Mebi);
+                world.ShowsAtMost(space, 8 * Mebi, file, 8 * Mebi);
+            },
+            () => Succeeds(file.CollapseRange(2 * Mebi, 2 * Mebi)),
+            () =>
+            {
+                Resolves(space, 2 * Mebi, AccessKind.Read);
+                Resolves(space, 8 * Mebi, AccessKind.Write);
+            });
+    }
+
+    internal static Scenario CollapseBesideTheLargestLeaf()
+    {
+        // The leaf of 1 GiB that fits is not put while a part of what it would show has no leaf to have.
+        var world = new RaceWorld(SharingLevels.All, largePages: true, largestPages: true);
+        var device = world.Machine.AddPmem(4 * Gibi, PmemBacking.None);
+        var file = world.Known(device.CreateFile("file", 2 * Gibi));
+        var space = world.Space(MapRequest.SharedFile(file, Rights.ReadWrite));
+        Resolves(space, 0, AccessKind.Write);
+        return world.Race(
+            () =>
+            {
+                Assert.Equal(2 * Gibi - (2 * Mebi), file.Size);
+                world.ShowsAtMost(space, 0, file, 0);
+                world.ShowsAtMost(space, Gibi / 2, file, Gibi / 2);
+                world.ShowsAtMost(space, Gibi, file, Gibi);
+            },
+            () => Succeeds(file.CollapseRange(Gibi / 2, 2 * Mebi)),
+            () =>
+            {
+                Resolves(space, 0, AccessKind.Read);
+                Resolves(space, Gibi / 2, AccessKind.Write);
+                Resolves(space, Gibi, AccessKind.Read);
+            });
+    }
+
+    internal static Scenario CollapseBesideManyFaults()
+    {
+        var world = new RaceWorld();
+        var file = world.Pieces(6);
+        var (one, two) = (world.Space(MapRequest.SharedFile(file, Rights.Read)), world.Space(MapRequest.SharedFile(file, Rights.ReadWrite)));
+        return world.Race(
+            () =>
+            {
+                Assert.Equal(10 * Mebi, file.Size);
+                for (long at = 0; at < 10 * Mebi; at += 2 * Mebi)
+                {
+                    world.ShowsAtMost(one, at, file, at);
+                    world.ShowsAtMost(two, at, file, at);
+                }
+            },
+            () => Succeeds(file.CollapseRange(0, 2 * Mebi)),
+            () =>
+            {
+                for (long at = 0; at < 10 * Mebi; at += 2 * Mebi)
+                {
+                    Resolves(one, at, AccessKind.Read);
+                }
+            },
+            () =>
+            {
+                for (long at = 8 * Mebi; at >= 0; at -= 2 * Mebi)
+                {
+                    Resolves(two, at, AccessKind.Write);
+                }
+            });
+    }
+
+    internal static Scenario CollapseThatFails()
+    {
+        // The first write-back has one page to make durable; the second, what is stored beside, fails.
+        var world = new RaceWorld();
+        var file = world.Pieces(3);
+        var processor = world.Processor(world.Space(MapRequest.SharedFile(file, Rights.ReadWrite)));
+        Assert.True(processor.TryWrite(At, (byte)1).IsCompleted);
+        var outcome = Errno.None;
+        return world.Race(
+            () =>
+            {
+                world.Storage!.FailNext = null;
+                Assert.Equal(outcome == Errno.None ? 4 * Mebi : 6 * Mebi, file.Size);
+                Assert.True(processor.TryWrite(At + (2 * Mebi), (byte)3).IsCompleted);
+                Succeeds(file.WriteBack());
+            },
+            () =>
+            {
+                int calls = 0;
+                world.Storage!.FailNext = () => ++calls > 1;
+                outcome = file.CollapseRange(0, 2 * Mebi);
+                Assert.True(outcome is Errno.None or Errno.EIO, outcome.ToString());
+                world.Storage!.FailNext = null;
+            },
+            () =>
+            {
+                var read = processor.TryRead(At + (2 * Mebi), out byte _);
+                Assert.True(read.IsCompleted);
+                processor.TryWrite(At + (2 * Mebi), (byte)2);
+            });
+    }
+
+    internal static Scenario CloneBesideLoadsOfBoth()
+    {
+        var world = new RaceWorld();
+        var (source, target) = (world.Pieces(3), world.Pieces(3));
+        world.ByteOf(source, 4 * Mebi) = 5;
+        var (one, two) = (world.Space(MapRequest.SharedFile(source, Rights.ReadWrite)), world.Space(MapRequest.SharedFile(target, Rights.Read)));
+        Resolves(one, 4 * Mebi, AccessKind.Write);
+        Resolves(two, 4 * Mebi, AccessKind.Read);
+        return world.Race(
+            () =>
+            {
+                Assert.Equal(5, world.ByteOf(target, 4 * Mebi));
+                world.ShowsAtMost(one, 0, source, 0);
+                world.ShowsAtMost(one, 4 * Mebi, source, 4 * Mebi);
+                world.ShowsAtMost(two, 0, target, 0);
+                world.ShowsAtMost(two, 4 * Mebi, target, 4 * Mebi);
+            },
+            () => Succeeds(target.CloneRange(source, 0, 6 * Mebi, 0)),
+            () =>
+            {
+                Resolves(one, 4 * Mebi, AccessKind.Write);
+                Resolves(one, 0, AccessKind.Read);
+            },
+            () =>
+            {
+                Resolves(two, 4 * Mebi, AccessKind.Read);
+                Resolves(two, 0, AccessKind.Read);
+            });
     }
 
     internal static Scenario PoisonBesideGrowingExtent()

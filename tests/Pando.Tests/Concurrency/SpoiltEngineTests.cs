@@ -55,6 +55,9 @@ public class SpoiltEngineTests
         Finds(ProtocolPart.ExtentsMissed, DeviceRaces.PoisonBesideGrowingExtent);
 
     [Fact]
+    public void A_leaf_that_comes_back_where_leaves_are_taken_away() => Finds(ProtocolPart.Withdrawn, DeviceRaces.CollapseBesideLoads);
+
+    [Fact]
     public void A_flush_that_is_left_out() => Finds(null, () =>
     {
         var scenario = ProcessorRaces.StoreBesideProtect();

@@ -130,6 +130,41 @@ public class ExtentGrowthTests
     [MemberData(nameof(OfAll))]
     public void Others_wait_for_a_piece_and_not_for_all_extents(string change) => Growth.AssertStretches(500, Changes[change]);
 
+    /// <summary>A file of n times 2 MiB, of which a process shows every page by a leaf of its own.</summary>
+    [Theory]
+    [InlineData("collapse")]
+    [InlineData("insert")]
+    [InlineData("clone")]
+    [InlineData("clone over")]
+    [InlineData("punch")]
+    [InlineData("truncate")]
+    public void Others_wait_for_a_piece_and_not_for_all_leaves(string change) => Growth.AssertStretches(20, n =>
+    {
+        const long Block = 2L << 20;
+        var machine = new Machine(new MachineOptions { Ram = 256 << 20, LargePages = false });
+        var device = machine.AddPmem(2 * n * Block, PmemBacking.None);
+        var (file, other) = (device.CreateFile("file", n * Block), device.CreateFile("other", n * Block));
+        var (space, copier) = (machine.CreateSpace(), machine.CreateSpace());
+        foreach (var at in (MappedFile[])[file, other])
+        {
+            var mapped = space.Map(MapRequest.SharedFile(at, Rights.ReadWrite)).Value;
+            Does(space.Advise(mapped, n * Block, Advice.PopulateWrite));
+        }
+
+        copier.Map(MapRequest.PrivateFile(file, Rights.ReadWrite));
+        return new Measured(
+            () => Does(change switch
+            {
+                "collapse" => file.CollapseRange(Block / 2, Block),
+                "insert" => file.InsertRange(Block / 2, Block),
+                "clone" => device.CreateFile("clone", n * Block, []).CloneRange(file, 0, n * Block, 0),
+                "clone over" => other.CloneRange(file, 0, n * Block, 0),
+                "punch" => file.PunchHole(Page, (n * Block) - Page),
+                _ => file.SetSize(Page),
+            }),
+            machine);
+    });
+
     [Theory]
     [MemberData(nameof(OfOne))]
     public void One_page_among_extents(string change) => Growth.AssertOfOne(500, Ones[change]);

@@ -26,19 +26,24 @@ internal static class Growth
 
     /// <summary>
     /// Runs an operation on n, 2n, 4n and 8n extents, and asserts that there is a moment at which others can go on after a number
-    /// of them that does not depend on n.
+    /// of them, and of entries of tables, that does not depend on n.
     /// </summary>
     public static void AssertStretches(int n, Func<int, Measured> build)
     {
-        const int Most = 1500;
-        var stretches = new List<long>();
+        const int MostExtents = 1500;
+        const int MostEntries = 20_000;
+        var extents = new List<long>();
+        var entries = new List<long>();
         for (int doubling = 0; doubling < 4; doubling++)
         {
             Count(n << doubling, build);
-            stretches.Add(Cost.MostExtentsInStretch);
+            extents.Add(Cost.MostExtentsInStretch);
+            entries.Add(Cost.MostEntriesInStretch);
         }
 
-        Assert.True(stretches.Max() <= Most, $"Extents while others wait, with {n} to {8 * n} of them: {string.Join(", ", stretches)}; at most {Most} is allowed.");
+        string text = $"With {n} to {8 * n}, while others wait: {string.Join(", ", extents)} extents, {MostExtents} are allowed; {string.Join(", ", entries)} entries, {MostEntries} are allowed.";
+        TestContext.Current.TestOutputHelper?.WriteLine(text);
+        Assert.True(extents.Max() <= MostExtents && entries.Max() <= MostEntries, text);
     }
 
     private static bool Exponents(int n, Func<int, Measured> build, double most, out string text)
