@@ -92,7 +92,7 @@ internal sealed class ScanView(TextWriter output, int? width, ScanReport report,
         Line(m.ProcessesRead == 0
             ? "  no process was read to the page: whose tables they are is not known"
             : $"  needed once {Size(m.NeededOnce)}, duplicate {Size(m.Duplicate)}, empty {Size(m.Empty)}, not placed {Size(m.Unplaced)}");
-        var precision = report.Exact ? "all that may be read" : $"like ones carried over: split exact to ±{Size(m.ErrorBytes)} with {m.Confidence * 100:0}% confidence{(m.Unplaced > m.SumVmPteBytes / 100 ? " (what is not placed may be any of the three)" : "")}";
+        var precision = report.Exact ? "all that may be read" : m.ProcessesRead == m.Processes ? "all of these" : $"like ones carried over: split exact to ±{Size(m.ErrorBytes)} with {m.Confidence * 100:0}% confidence{(m.Unplaced > m.SumVmPteBytes / 100 ? " (what is not placed may be any of the three)" : "")}";
         Line(string.Create(CultureInfo.InvariantCulture, $"  {m.ProcessesRead} of {Number(m.Processes, "process", "processes")}{(m.Unseen is null ? "" : $" that can be seen ({m.Unseen})")} read to the page{(m.ProcessesRead == 0 ? "" : ", " + precision)}; {(report.TotalSeconds is { } total ? string.Create(CultureInfo.InvariantCulture, $"{total:0.00} s, {report.ScanSeconds:0.00} s of it reading") : string.Create(CultureInfo.InvariantCulture, $"read in {report.ScanSeconds:0.00} s"))}"));
         Line();
     }
