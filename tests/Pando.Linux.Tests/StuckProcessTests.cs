@@ -80,7 +80,7 @@ public sealed class StuckProcessTests : IDisposable
         Assert.Equal([1, 1], snapshot.Processes.Select(p => p.Mappings!.Count));
         Assert.All(snapshot.Processes, p => Assert.Null(p.Populated));
         Assert.Contains("its pages cannot be read", Assert.Single(snapshot.Notes, n => n.StartsWith("stuck: 43 server in state D", StringComparison.Ordinal)), StringComparison.Ordinal);
-        Assert.Contains("1 processes ended or refused to be read to the page.", snapshot.Notes);
+        Assert.Contains("1 processes refused to be read to the page.", snapshot.Notes);
     }
 
     [Fact]

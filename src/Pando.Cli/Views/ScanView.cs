@@ -192,7 +192,7 @@ internal sealed class ScanView(TextWriter output, int? width, ScanReport report,
         var objects = report.Objects.Where(o => o.Cures.Any(c => c.SavedBytes >= WorthShowing)).Take(top).ToList();
         if (objects.Count == 0)
         {
-            Line($"What would help: no cure saves {Size(WorthShowing)} for any one object.");
+            Line(report.Machine.ProcessesRead == 0 ? "What would help: not known, since no process was read to the page." : $"What would help: no cure saves {Size(WorthShowing)} for any one object.");
             Line();
             return;
         }

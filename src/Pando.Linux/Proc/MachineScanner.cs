@@ -61,6 +61,7 @@ public sealed class MachineScanner
         new ServiceReader(_options, _reader, asker).Read(processes, _notes);
         _reader.Time.Until(PagesPart);
         ReadPages(processes, objects, machine);
+        processes = [.. processes.Where(IsThere)];
         _reader.Time.Until(HugePagesPart);
         ReadHugePages(processes, objects);
         ReadFlags(processes, objects);
@@ -77,7 +78,8 @@ public sealed class MachineScanner
     {
         var useScan = !_options.PlainPagemap && KernelHasScan();
         var index = processes.Select((p, i) => (p.Pid, i)).ToDictionary(p => p.Pid, p => p.i);
-        int chosen = 0, skipped = 0, refused = 0;
+        int chosen = 0, skipped = 0;
+        var tried = new HashSet<int>();
         void Read(IEnumerable<(int Pid, int? Rank)> some)
         {
             var order = some.Select((o, place) => (o.Pid, o.Rank, Place: place)).ToList();
@@ -89,7 +91,7 @@ public sealed class MachineScanner
                 return ReadPages(processes[index[o.Pid]], objects, useScan, file);
             }, (o, read) =>
             {
-                refused += read is null ? 1 : 0;
+                tried.Add(index[o.Pid]);
                 processes[index[o.Pid]] = read is null ? processes[index[o.Pid]] : read with { SampleRank = o.Rank };
             });
 
@@ -117,9 +119,10 @@ public sealed class MachineScanner
                 : $"The time budget ran out before {skipped} of {chosen} chosen processes were read to the page.");
         }
 
+        var refused = tried.Count(i => processes[i].Populated is null && IsThere(processes[i]));
         if (refused > 0)
         {
-            _notes.Add($"{refused} processes ended or refused to be read to the page.");
+            _notes.Add($"{refused} processes refused to be read to the page.");
         }
 
         if (!useScan)
@@ -149,6 +152,18 @@ public sealed class MachineScanner
         {
             Read(plan.Again(known.Bound)); // SampleBound.Looks counts this
         }
+    }
+
+    /// <summary>False for a process that has ended since its status was read: its tables are nobody's any more. One that is stuck is there.</summary>
+    private bool IsThere(ProcessFacts process)
+    {
+        if (process.Populated is not null || process.StuckState is not null || _reader.Stuck.ContainsKey(process.Pid))
+        {
+            return true;
+        }
+
+        var status = string.Create(CultureInfo.InvariantCulture, $"{_options.Proc}/{process.Reader}/status");
+        return process.SampleRank is null ? File.Exists(status) : StatusParser.Parse(_file.Read(status, out _)).TableBytes is not null;
     }
 
     private static void Raise(ref int place, int least)
