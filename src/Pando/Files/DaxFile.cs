@@ -509,6 +509,14 @@ public sealed partial class DaxFile : MappedFile
             return SmallPageReason.MappingEdge;
         }
 
+        // Where one extent has all of the window, in line, nothing stands in the way: what a fault mostly finds.
+        if (extent.FileOffset <= start
+            && start + size <= Math.Min(extent.FileEnd, Size)
+            && (Device.Start + (extent.DeviceOffset - extent.FileOffset)).IsAligned(size))
+        {
+            return Device.IsPoisoned(extent.DeviceOffset + (start - extent.FileOffset), size) ? SmallPageReason.Poisoned : SmallPageReason.None;
+        }
+
         // Where a page is a hole, nothing else of its window matters: it shows the page of zeroes.
         var reason = extent.Length == 0 && start + size <= Size
             ? SmallPageReason.Hole

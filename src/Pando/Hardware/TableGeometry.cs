@@ -22,6 +22,7 @@ public sealed class TableGeometry
     private readonly int _indexMask;
     private readonly int _rootMask;
     private readonly int _leafLevels;
+    private readonly int _shiftAtZero;
 
     /// <summary>Makes a geometry.</summary>
     /// <param name="pageShift">log2 of the page size: 12 (4 KiB) to 16 (64 KiB).</param>
@@ -39,6 +40,7 @@ public sealed class TableGeometry
         ArgumentOutOfRangeException.ThrowIfGreaterThan(pageShift, 16);
         _pageShift = pageShift;
         _indexBits = pageShift - BitOperations.Log2(sizeof(ulong));
+        _shiftAtZero = _pageShift - _indexBits;
         _levels = (addressBits - pageShift + _indexBits - 1) / _indexBits;
         if (addressBits > 63 || _levels is < Level.Pte or > Level.Pgd)
         {
@@ -121,7 +123,7 @@ public sealed class TableGeometry
 
     /// <summary>log2 of the bytes that one entry of a table at <paramref name="level"/> covers.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public int EntryShift(int level) => _pageShift + (_indexBits * (level - 1));
+    public int EntryShift(int level) => _shiftAtZero + (_indexBits * level);
 
     /// <summary>Bytes that one entry of a table at <paramref name="level"/> covers (x86-64: 4 KiB, 2 MiB, 1 GiB, 512 GiB, ...).</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]

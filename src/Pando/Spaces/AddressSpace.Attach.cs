@@ -38,7 +38,8 @@ public sealed partial class AddressSpace
         var tableClass = area.ClassFor(Store.Format);
         var rights = area.FileRights(Store.Format);
         int attached = 0;
-        for (int index = _geometry.Index(range.Start.Value, level); index <= _geometry.Index(range.End.Value - 1, level); index++)
+        int last = _geometry.Index(range.End.Value - 1, level);
+        for (int index = _geometry.Index(range.Start.Value, level); index <= last; index++)
         {
             var start = tableStart + (index * entrySpan);
             var entry = table.IsNone ? Entry.None : Store.Read(table, index);
@@ -172,7 +173,8 @@ public sealed partial class AddressSpace
     {
         long entrySpan = _geometry.EntrySpan(level);
         int childLevel = level - 1;
-        for (int index = _geometry.Index(range.Start.Value, level); index <= _geometry.Index(range.End.Value - 1, level); index++)
+        int last = _geometry.Index(range.End.Value - 1, level);
+        for (int index = _geometry.Index(range.Start.Value, level); index <= last; index++)
         {
             var slot = Store.Read(table, index);
             if (!Store.Format.IsSlot(slot, level) || Store.IsAttached(slot, level))
@@ -262,7 +264,8 @@ public sealed partial class AddressSpace
         // A change of the layout that begins from here on waits for this lock before it removes leaves.
         if (tables.Invalidate.TryReadSequence(out _))
         {
-            for (int i = 0; i < _geometry.Entries(level); i++)
+            int entries = _geometry.Entries(level);
+            for (int i = 0; i < entries; i++)
             {
                 var entry = Store.Read(own, i);
                 if (entry.IsNone || !Store.Read(shared, i).IsNone)
@@ -300,7 +303,8 @@ public sealed partial class AddressSpace
             return Store.Memory.Record(table).AnonymousLeaves > 0;
         }
 
-        for (int i = 0; i < _geometry.Entries(level); i++)
+        int entries = _geometry.Entries(level);
+        for (int i = 0; i < entries; i++)
         {
             var entry = Store.Read(table, i);
             if (Store.Format.IsSlot(entry, level) && !Store.IsAttached(entry, level) && HasAnonymousLeaves(Store.TableOf(entry, level), level - 1))
@@ -315,7 +319,8 @@ public sealed partial class AddressSpace
     /// <summary>Gives up a table of the space's own and all below it that is the space's; it has been flushed.</summary>
     private void ReleaseTree(Frame table, int level, in FlushGather gather)
     {
-        for (int i = 0; i < _geometry.Entries(level); i++)
+        int entries = _geometry.Entries(level);
+        for (int i = 0; i < entries; i++)
         {
             var entry = Store.Read(table, i);
             if (!Store.Format.IsSlot(entry, level))

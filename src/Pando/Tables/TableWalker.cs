@@ -249,7 +249,8 @@ internal sealed class TableWalker(TableStore store, int attachable)
                 _store.Parts.Add(small, level - 1, owner, origin, origin, origin + span.Length);
             }
 
-            for (int i = 0; i < _geometry.Entries(level); i++)
+            int entries = _geometry.Entries(level);
+            for (int i = 0; i < entries; i++)
             {
                 _store.Prepare(small, i, _store.Format.SplitLeaf(leaf, level, i));
             }
@@ -263,7 +264,8 @@ internal sealed class TableWalker(TableStore store, int attachable)
         int attached = 0;
         bool isFound = false;
         var record = _store.Memory.Record(shared);
-        for (int i = 0; i < _geometry.Entries(level); i++)
+        int entries = _geometry.Entries(level);
+        for (int i = 0; i < entries; i++)
         {
             var entry = _store.Read(shared, i);
             if (entry.IsNone)
@@ -300,7 +302,8 @@ internal sealed class TableWalker(TableStore store, int attachable)
     private void DropCopy(Frame copy, int level)
     {
         int detached = 0;
-        for (int i = 0; i < _geometry.Entries(level); i++)
+        int entries = _geometry.Entries(level);
+        for (int i = 0; i < entries; i++)
         {
             var entry = _store.Read(copy, i);
             if (_store.Format.IsSlot(entry, level))
