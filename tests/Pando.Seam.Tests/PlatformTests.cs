@@ -278,8 +278,14 @@ public sealed class PlatformTests : IDisposable
         var ended = _machine.CreateSpace();
         ended.Exit();
         Assert.False(seat.TryLoad(ended));
+        var othersSeat = ProcessorSeat.Take(others, static _ => new Nobody());
         others.Dispose();
         Assert.Throws<ObjectDisposedException>(() => ProcessorSeat.Take(others, static _ => new Nobody()));
+        Assert.Throws<ObjectDisposedException>(() => othersSeat.View().Dispose());
+        Assert.Throws<InvalidOperationException>(() => default(TableView).Read(root, 0));
+        default(TableView).Dispose();
+        Assert.False(default(FlushRequest).Concerns(ended));
+        Assert.Throws<ArgumentNullException>(() => default(FlushRequest).Concerns(null!));
     }
 
     [Fact]

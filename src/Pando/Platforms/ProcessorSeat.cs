@@ -39,6 +39,7 @@ public sealed class ProcessorSeat : IDisposable
     /// <param name="kernelEntry">What every root holds for the platform's own code. The machine has no space yet, and is given one once.</param>
     /// <param name="shadow">Told which tables change from now on. A machine is given one once, at rest.</param>
     /// <returns>The seat.</returns>
+    /// <exception cref="ArgumentException">No processor was made.</exception>
     /// <exception cref="ArgumentOutOfRangeException">The kernel's entry stands where user addresses lead, or outside the root, or is none.</exception>
     /// <exception cref="InvalidOperationException">
     /// The machine has no place left; or it has spaces or a kernel's entry already and is to be given one; or a second shadow. It is as it was.
@@ -94,6 +95,7 @@ public sealed class ProcessorSeat : IDisposable
     /// meanwhile would not be asked either.
     /// </summary>
     /// <exception cref="ArgumentException">The space is one of another machine.</exception>
+    /// <exception cref="ArgumentNullException">There is no space.</exception>
     public void Unload(SpaceTables space)
     {
         if (!Serves(space))
@@ -107,7 +109,12 @@ public sealed class ProcessorSeat : IDisposable
     /// <summary>
     /// Looks at tables until the scope ends. It is short: what was given up meanwhile, by anybody, is not used again before.
     /// </summary>
-    public TableView View() => new(_store);
+    /// <exception cref="ObjectDisposedException">The machine has ended.</exception>
+    public TableView View()
+    {
+        _machine.ThrowIfEnded();
+        return new TableView(_store);
+    }
 
     /// <summary>
     /// Gives the place up. Nobody asks the processor any more, and it loads no space by this seat. Once; again does nothing.

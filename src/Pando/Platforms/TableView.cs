@@ -12,17 +12,26 @@ namespace Pando.Platforms;
 /// <remarks>One thread's. Nobody waits inside: who would give memory back waits for it.</remarks>
 public readonly ref struct TableView
 {
-    private readonly TableStore _store;
+    private readonly TableStore? _made;
     private readonly Epochs.Scope _epoch;
 
     internal TableView(TableStore store)
     {
-        _store = store;
+        _made = store;
         _epoch = store.Epochs.Enter();
     }
 
     /// <summary>Ends the view. Called once, by <c>using</c>.</summary>
-    public void Dispose() => _epoch.Dispose();
+    public void Dispose()
+    {
+        if (_made is not null)
+        {
+            _epoch.Dispose();
+        }
+    }
+
+    // The default value is a view of nothing.
+    private TableStore Store => _made ?? throw new InvalidOperationException("A view of tables is made by ProcessorSeat.View.");
 
     /// <summary>Reads an entry.</summary>
     /// <param name="table">The physical address of the table: a root's, or where a slot that was read in this view leads.</param>
@@ -30,14 +39,14 @@ public readonly ref struct TableView
     /// <exception cref="ArgumentOutOfRangeException">No table can lie there, or it has no such entry.</exception>
     public Entry Read(PhysicalAddress table, int index)
     {
-        if (!_store.Memory.IsRam(table) || !_store.Geometry.IsPageAligned(table.Value) || table.Value == 0)
+        if (!Store.Memory.IsRam(table) || !Store.Geometry.IsPageAligned(table.Value) || table.Value == 0)
         {
             throw new ArgumentOutOfRangeException(nameof(table), table, "Tables are whole frames of RAM.");
         }
 
         ArgumentOutOfRangeException.ThrowIfNegative(index);
-        ArgumentOutOfRangeException.ThrowIfGreaterThanOrEqual(index, _store.Geometry.EntriesBelowRoot);
-        return _store.Read(_store.Memory.FrameAt(table), index);
+        ArgumentOutOfRangeException.ThrowIfGreaterThanOrEqual(index, Store.Geometry.EntriesBelowRoot);
+        return Store.Read(Store.Memory.FrameAt(table), index);
     }
 
     /// <summary>Walks from the root to the leaf of an address. Changes nothing: no marks are set.</summary>
@@ -49,14 +58,14 @@ public readonly ref struct TableView
     public bool TryWalk(SpaceTables space, VirtualAddress address, out WalkedLeaf leaf)
     {
         ArgumentNullException.ThrowIfNull(space);
-        if (space.Store != _store)
+        if (space.Store != Store)
         {
             throw new ArgumentException($"{space} is one of another machine.", nameof(space));
         }
 
         leaf = default;
-        var format = _store.Format;
-        var geometry = _store.Geometry;
+        var format = Store.Format;
+        var geometry = Store.Geometry;
         var table = space.Root;
         if (table.IsNone || !format.IsCanonical(address))
         {
@@ -67,7 +76,7 @@ public readonly ref struct TableView
         for (int level = geometry.Levels; ; level--)
         {
             int index = geometry.Index(address.Value, level);
-            var entry = _store.Read(table, index);
+            var entry = Store.Read(table, index);
             bool isLeaf = format.IsLeaf(entry, level);
             if ((!isLeaf && !format.IsSlot(entry, level)) || format.HasReservedBits(entry, level))
             {
@@ -77,18 +86,18 @@ public readonly ref struct TableView
             rights &= format.RightsOf(entry, level);
             if (isLeaf)
             {
-                leaf = new WalkedLeaf(_store.Memory.AddressOf(table), index, level, entry, format.TargetOf(entry, level), geometry.EntrySpan(level), rights);
+                leaf = new WalkedLeaf(Store.Memory.AddressOf(table), index, level, entry, format.TargetOf(entry, level), geometry.EntrySpan(level), rights);
                 return true;
             }
 
             var target = format.TargetOf(entry, level);
-            if (!_store.Memory.IsRam(target))
+            if (!Store.Memory.IsRam(target))
             {
                 // The platform's own tables, behind the kernel's entry, say.
                 return false;
             }
 
-            table = _store.Memory.FrameAt(target);
+            table = Store.Memory.FrameAt(target);
         }
     }
 
@@ -107,9 +116,9 @@ public readonly ref struct TableView
             throw new ArgumentException("A leaf that allows no store is not marked for one.", nameof(leaf));
         }
 
-        var marked = _store.Format.Touched(leaf.Entry, leaf.Level, store);
+        var marked = Store.Format.Touched(leaf.Entry, leaf.Level, store);
         return marked == leaf.Entry
             ? Read(leaf.Table, leaf.Index) == marked
-            : _store.TryReplaceMarks(_store.Memory.FrameAt(leaf.Table), leaf.Index, leaf.Entry, marked);
+            : Store.TryReplaceMarks(Store.Memory.FrameAt(leaf.Table), leaf.Index, leaf.Entry, marked);
     }
 }

@@ -12,6 +12,7 @@ namespace Pando.Platforms;
 /// <param name="machine">The machine.</param>
 public sealed class UserMemory(Machine machine)
 {
+    private readonly Machine _machine = machine ?? throw new ArgumentNullException(nameof(machine));
     private readonly ConcurrentBag<SoftwareProcessor> _idle = [];
 
     /// <summary>Copies bytes out of a space.</summary>
@@ -21,6 +22,7 @@ public sealed class UserMemory(Machine machine)
     /// <returns>The outcome: completed; where the first byte that could not be read lies, and why; no space where it has ended.</returns>
     /// <exception cref="ArgumentException">The space is one of another machine.</exception>
     /// <exception cref="InvalidOperationException">The machine has no place left for a processor.</exception>
+    /// <exception cref="ObjectDisposedException">The machine has ended.</exception>
     public AccessResult Read(AddressSpace space, VirtualAddress address, Span<byte> bytes)
     {
         using var rented = Rent(space, address, bytes.Length, out var refused);
@@ -34,6 +36,7 @@ public sealed class UserMemory(Machine machine)
     /// <returns>The outcome: completed; where the first byte that could not be stored lies, and why; no space where it has ended.</returns>
     /// <exception cref="ArgumentException">The space is one of another machine.</exception>
     /// <exception cref="InvalidOperationException">The machine has no place left for a processor.</exception>
+    /// <exception cref="ObjectDisposedException">The machine has ended.</exception>
     public AccessResult Write(AddressSpace space, VirtualAddress address, ReadOnlySpan<byte> bytes)
     {
         using var rented = Rent(space, address, bytes.Length, out var refused);
@@ -65,7 +68,7 @@ public sealed class UserMemory(Machine machine)
             return default;
         }
 
-        var processor = _idle.TryTake(out var idle) ? idle : machine.AddProcessor();
+        var processor = _idle.TryTake(out var idle) ? idle : _machine.AddProcessor();
         try
         {
             processor.Switch(space);

@@ -3,6 +3,7 @@ using System.Reflection;
 using Pando.Files;
 using Pando.Hardware;
 using Pando.Machines;
+using Pando.Platforms;
 using Pando.Spaces;
 using Pando.Tables;
 using static Pando.Tests.Hostile.HostileWorld;
@@ -76,6 +77,8 @@ internal sealed class HostileValues(HostileWorld world)
             _ when type == typeof(EntryFormat) => Named([X64Format.FourLevels, X64Format.FiveLevels]),
             _ when type == typeof(MachineOptions) => Options(),
             _ when type == typeof(IUserFaultHandler) => [("a handler that refuses", Refuses.Instance)],
+            _ when type == typeof(Func<ProcessorSeat, IPlatformProcessor>) => [("makes one", (ProcessorSeat _) => (IPlatformProcessor)KeepsNothing.Instance), ("makes none", (ProcessorSeat _) => (IPlatformProcessor)null!)],
+            _ when type == typeof(IShadowTables) => [("a shadow", KeepsNothing.Instance)],
             _ when type == typeof(SharingRule) => [("Pando", SharingRule.Pando(3)), ("every bit", new SharingRule(uint.MaxValue, true, true)), ("none", SharingRule.None)],
             _ when typeof(MappedFile).IsAssignableFrom(type) || typeof(TableOwner).IsAssignableFrom(type) || type == typeof(SoftwareProcessor) => _world.Arguments(type),
             _ when type == typeof(IReadOnlyDictionary<SmallPageReason, long>) => [("{}", new Dictionary<SmallPageReason, long>()), ("null", null)],

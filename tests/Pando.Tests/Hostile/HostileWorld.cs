@@ -2,6 +2,7 @@ using System.Text;
 using Pando.Files;
 using Pando.Hardware;
 using Pando.Machines;
+using Pando.Platforms;
 using Pando.Spaces;
 
 namespace Pando.Tests.Hostile;
@@ -126,12 +127,13 @@ internal sealed class HostileWorld : IDisposable
             var exited = Machine.CreateSpace();
             exited.Exit();
             var (shares, idle) = (Machine.TableShares(), Machine.AddProcessor());
+            var seat = ProcessorSeat.Take(Machine, static _ => KeepsNothing.Instance);
             Objects =
             [
                 ("machine", Machine), ("memory", Machine.Memory), ("device", _device), ("shares", shares),
                 ("data", dax), ("holes", holes), ("memory file", memory), ("huge file", huge), ("ended file", ended), ("ended data", endedDax), ("closed", closed),
                 ("data's tables", dax.Tables), ("memory's tables", memory.Tables), ("ended tables", ended.Tables),
-                ("space", _space), ("exited space", exited), ("processor", processor), ("idle processor", idle),
+                ("space", _space), ("exited space", exited), ("processor", processor), ("idle processor", idle), ("seat", seat), ("user memory", new UserMemory(Machine)),
             ];
         }
 

@@ -1,6 +1,7 @@
 using System.Reflection;
 using Pando.Hardware;
 using Pando.Machines;
+using Pando.Platforms;
 using Pando.Spaces;
 
 namespace Pando.Tests.Hostile;
@@ -16,6 +17,13 @@ internal static class SpanCalls
     {
         ["SoftwareProcessor.TryRead"] = (target, arguments) => ((SoftwareProcessor)target).TryRead((VirtualAddress)arguments[0]!, (byte[])arguments[1]!, (FaultDelivery)arguments[2]!),
         ["SoftwareProcessor.TryWrite"] = (target, arguments) => ((SoftwareProcessor)target).TryWrite((VirtualAddress)arguments[0]!, (byte[])arguments[1]!, (FaultDelivery)arguments[2]!),
+        ["UserMemory.Read"] = (target, arguments) => ((UserMemory)target).Read((AddressSpace)arguments[0]!, (VirtualAddress)arguments[1]!, (byte[])arguments[2]!),
+        ["UserMemory.Write"] = (target, arguments) => ((UserMemory)target).Write((AddressSpace)arguments[0]!, (VirtualAddress)arguments[1]!, (byte[])arguments[2]!),
+        ["ProcessorSeat.View"] = static (target, _) =>
+        {
+            using var view = ((ProcessorSeat)target).View();
+            return null;
+        },
         ["AddressSpace.Resident"] = (target, arguments) => ((AddressSpace)target).Resident((VirtualAddress)arguments[0]!, (bool[])arguments[1]!),
         ["AddressSpace.UserCopy"] = (target, arguments) => ((AddressSpace)target).UserCopy((VirtualAddress)arguments[0]!, (byte[])arguments[1]!, (bool)arguments[2]!),
         ["PhysicalMemory.Bytes"] = (target, arguments) => ((PhysicalMemory)target).Bytes((PhysicalAddress)arguments[0]!, (int)arguments[1]!).Length,
