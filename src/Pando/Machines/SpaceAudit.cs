@@ -65,7 +65,7 @@ internal sealed class SpaceAudit(AuditState audit)
             frames.Add(page.Value >> shift);
             var area = space.AreaSet.Find(page);
             audit.Expect(area is not null && (area.Traits.Flags & AreaFlags.UserWriteProtect) != 0, $"{space}: {page} is protected, where nothing is registered for it");
-            audit.Expect(area is not { File: null } || !space.OwnLeaf(page).IsNone, $"{space}: {page} is protected, but the private page does not exist");
+            audit.Expect(area is not { File: null } || !space.FindOwnLeaf(page).IsNone, $"{space}: {page} is protected, but the private page does not exist");
         });
         audit.Expect(count == pages.Count, $"{space}: {count} pages are protected, but it counts {pages.Count}");
         audit.Expect(

@@ -159,7 +159,7 @@ public sealed partial class AddressSpace
         }
 
         // Without copies of its own, a span may be one window of the file again.
-        Converge(range);
+        _tables.Converge(range);
     }
 
     private Errno PopulateAdvised(AddressRange range, AccessKind access)

@@ -277,17 +277,12 @@ public sealed partial class AddressSpace
                 return AtLeaf(ref fault, table, level, index, entry);
             }
 
-            if (fault.InTablesOf is null && Store.IsAttached(entry, level))
+            if (fault.InTablesOf is null && _tables.LeadsToFile(entry, level))
             {
                 if (fault.CopiesOnWrite)
                 {
                     // A store to a private mapping: this space leaves the file's table first.
-                    using var held = Store.Lock(table, level);
-                    if (Store.Read(table, index) is var now && Store.Format.IsSlot(now, level) && Store.IsAttached(now, level))
-                    {
-                        _memory.Walker.Diverge(this, table, level, index);
-                    }
-
+                    _tables.Leave(table, level, index);
                     continue;
                 }
 
@@ -316,7 +311,7 @@ public sealed partial class AddressSpace
                 && _areas.TryGetWindow(AddressRange.FromLength(start, _geometry.EntrySpan(level)), out _, out windowStart, out windowEnd));
         if (!attach)
         {
-            return TryMakeChild(table, level, index, start, out _) ? FaultStep.GoDown : fault.Fail(FaultKind.OutOfMemory);
+            return _tables.TryMakeChild(table, level, index, start, out _) ? FaultStep.GoDown : fault.Fail(FaultKind.OutOfMemory);
         }
 
         var key = TableKey.For(_geometry, childLevel, (long)start.Value + area.Delta, windowStart, windowEnd, area.ClassFor(Store.Format));

@@ -91,7 +91,7 @@ public sealed partial class AddressSpace
 
         foreach (var (_, area) in pairs)
         {
-            child.AttachAll(area, area.Range);
+            child._tables.AttachAll(area, area.Range);
         }
 
         return true;
@@ -146,13 +146,13 @@ public sealed partial class AddressSpace
 
     private bool TryPutCopy(Area area, VirtualAddress address, Entry leaf)
     {
-        if (!TryMakePath(address, Level.Pte, out var table))
+        if (!_tables.TryMakePath(address, Level.Pte, out var table))
         {
             return false;
         }
 
         using var held = Store.Lock(table, Level.Pte);
-        LetFind(area, table, Level.Pte, address, _geometry.PageSize);
+        _tables.LetFind(area, table, Level.Pte, address, _geometry.PageSize);
         Store.Fill(table, Level.Pte, _geometry.Index(address.Value, Level.Pte), leaf);
         Store.Memory.Record(table).AnonymousLeaves++;
         return true;

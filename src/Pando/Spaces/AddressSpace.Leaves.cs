@@ -109,7 +109,7 @@ public sealed partial class AddressSpace
         {
             if (fault.InTablesOf is null)
             {
-                LetFind(area, table, level, start, count * leafSize);
+                _tables.LetFind(area, table, level, start, count * leafSize);
             }
 
             current = file.Tables.Invalidate.IsCurrent(fault.Sequence) && !Store.IsDead(table) && Store.Read(table, index).IsNone;
@@ -193,7 +193,7 @@ public sealed partial class AddressSpace
         using (Store.Lock(table, Level.Pte))
         {
             // Truncation must find what is put there.
-            LetFind(fault.Area, table, Level.Pte, _geometry.PageStart(fault.Address), _geometry.PageSize);
+            _tables.LetFind(fault.Area, table, Level.Pte, _geometry.PageStart(fault.Address), _geometry.PageSize);
             put = Store.Read(table, index).IsNone && IsCurrent(fault);
             if (put)
             {
@@ -462,7 +462,7 @@ public sealed partial class AddressSpace
             : new LeafLimits(Level.Pte, SmallPageReason.UserFaults, fault.WindowStart, fault.WindowEnd);
     }
 
-    private LeafLimits LimitsFor(Area area, int level, long windowStart, long windowEnd)
+    internal LeafLimits LimitsFor(Area area, int level, long windowStart, long windowEnd)
     {
         if (level > Store.LargestLeafLevel)
         {

@@ -161,7 +161,7 @@ public sealed partial class AddressSpace
         var error = WhyNotRemove(range);
         if (error == Errno.None && Remove(range))
         {
-            Converge(range);
+            _tables.Converge(range);
         }
 
         return error;
@@ -314,7 +314,7 @@ public sealed partial class AddressSpace
         }
 
         // A file finds this space until nothing of it can be reached here any more, since what a file no longer finds it frees.
-        EndFinding(range);
+        _tables.EndFinding(range);
         _protectedPages.Remove(range);
         var pieces = new List<Area>(2);
         if (before.Range.Start < range.Start)
@@ -353,8 +353,8 @@ public sealed partial class AddressSpace
         }
 
         Exchange(gone.ToArray(), [joined]);
-        Converge(area.Range);
-        AttachAll(joined, area.Range);
+        _tables.Converge(area.Range);
+        _tables.AttachAll(joined, area.Range);
     }
 
     private bool Joins(Area low, Area high) => low.ContinuesIn(high) && !Store.Omissions.Leave(OmittedStep.AreasJoined);

@@ -108,7 +108,7 @@ public sealed partial class AddressSpace
         {
             var at = address + ((long)i * _geometry.PageSize);
             var area = _areas.Find(at)!;
-            resident[i] = !OwnLeaf(at).IsNone
+            resident[i] = !_tables.FindLeaf(at).IsNone
                 || (area.File is { } file && file.Locate((long)at.Value + area.Delta) is { } place && !Store.IsZeroPage(place));
         }
 
@@ -254,30 +254,5 @@ public sealed partial class AddressSpace
         }
 
         return result;
-    }
-
-    /// <summary>
-    /// The leaf for an address in the space's own tables; none where there is none, or the way leads to a file's table.
-    /// Under the space's lock; in an epoch, since a fault may leave a file's table while this looks at whose it is.
-    /// </summary>
-    internal Entry OwnLeaf(VirtualAddress address)
-    {
-        using var epoch = Store.Epochs.Enter();
-        var table = Root;
-        for (int level = _geometry.Levels; ; level--)
-        {
-            var entry = Store.Read(table, _geometry.Index(address.Value, level));
-            if (Store.Format.IsLeaf(entry, level))
-            {
-                return entry;
-            }
-
-            if (!Store.Format.IsSlot(entry, level) || Store.IsAttached(entry, level))
-            {
-                return Entry.None;
-            }
-
-            table = Store.TableOf(entry, level);
-        }
     }
 }

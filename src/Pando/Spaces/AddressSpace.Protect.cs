@@ -165,10 +165,10 @@ public sealed partial class AddressSpace
     /// <summary>After a change: spans that have become one window of a file go back to the file's tables, empty ones attach.</summary>
     private void Settle(AddressRange range)
     {
-        Converge(range);
+        _tables.Converge(range);
         foreach (var area in _areas.Overlapping(range))
         {
-            AttachAll(area, area.Range.Intersect(range));
+            _tables.AttachAll(area, area.Range.Intersect(range));
         }
     }
 

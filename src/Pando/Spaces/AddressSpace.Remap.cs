@@ -8,7 +8,6 @@ namespace Pando.Spaces;
 public sealed partial class AddressSpace
 {
     // Frames set aside for tables while a move is under way, so that it cannot fail half-way. Under the space's lock.
-    private readonly Stack<Frame> _reserve = new();
 
     // Whether a move could not set aside what it needs. Under the space's lock.
     private bool _lacksFrames;
@@ -70,7 +69,8 @@ public sealed partial class AddressSpace
         do
         {
             using var held = _lock.Write();
-            using var reserve = new ReserveScope(this);
+            using var reserve = _tables.Reserved();
+            _lacksFrames = false;
             ThrowIfExited();
             populate = default;
             result = (flags & RemapFlags.Fixed) != 0 && oldBytes == newBytes
@@ -86,19 +86,6 @@ public sealed partial class AddressSpace
         }
 
         return result;
-    }
-
-    /// <summary>The frames that a move sets aside; what it has not used is given back when the scope ends.</summary>
-    private readonly ref struct ReserveScope(AddressSpace space)
-    {
-        public void Dispose()
-        {
-            space._lacksFrames = false;
-            while (space._reserve.TryPop(out var unused))
-            {
-                space.Store.Frames.Free(unused);
-            }
-        }
     }
 
     private static bool NamesTarget(RemapFlags flags) => (flags & (RemapFlags.Fixed | RemapFlags.DontUnmap)) != 0;
@@ -212,7 +199,7 @@ public sealed partial class AddressSpace
             var tail = new AddressRange(moved.End, old.End);
             Remove(target);
             Remove(tail);
-            Converge(tail);
+            _tables.Converge(tail);
             area = _areas.Find(moved.Start)!;
         }
 
@@ -233,7 +220,7 @@ public sealed partial class AddressSpace
             }
 
             Remove(tail);
-            Converge(tail);
+            _tables.Converge(tail);
         }
 
         return new MapResult(old.Start, Errno.None);
@@ -353,7 +340,7 @@ public sealed partial class AddressSpace
         else if (!moved.IsEmpty)
         {
             Remove(moved);
-            Converge(moved);
+            _tables.Converge(moved);
         }
     }
 
@@ -386,18 +373,13 @@ public sealed partial class AddressSpace
 
         // The pages of one table can come to lie in two, and so on upwards.
         long needed = count.Tables.Count * 2L * (_geometry.Levels - 1);
-        for (long i = 0; i < needed; i++)
+        if (_tables.TryReserve(needed))
         {
-            if (!Store.Frames.TryAllocate(FrameKind.SpaceTable, out var frame))
-            {
-                _lacksFrames = true;
-                return false;
-            }
-
-            _reserve.Push(frame);
+            return true;
         }
 
-        return true;
+        _lacksFrames = true;
+        return false;
     }
 
     private void PutDown(List<TakeVisitor.Item> items, long distance, Area destination)
@@ -409,19 +391,19 @@ public sealed partial class AddressSpace
             if (isLeaf)
             {
                 // Only private pages are taken as leaves, and room for their tables was set aside.
-                if (!TryMakePath(at, Level.Pte, out var table, reserved: true))
+                if (!_tables.TryMakePath(at, Level.Pte, out var table, reserved: true))
                 {
                     throw new InvalidOperationException($"No table could be made at {at} although frames were set aside.");
                 }
 
                 using var held = Store.Lock(table, Level.Pte);
-                LetFind(destination, table, Level.Pte, at, _geometry.PageSize);
+                _tables.LetFind(destination, table, Level.Pte, at, _geometry.PageSize);
                 Store.Fill(table, Level.Pte, _geometry.Index(at.Value, Level.Pte), entry);
                 Store.Memory.Record(table).AnonymousLeaves++;
             }
             else if (distance % _geometry.EntrySpan(level) == 0
                 && IsWindowAt(destination, at, level, Store.TableOf(entry, level))
-                && TryMakePath(at, level, out var parent)
+                && _tables.TryMakePath(at, level, out var parent)
                 && Store.Read(parent, _geometry.Index(at.Value, level)).IsNone)
             {
                 using var held = Store.Lock(parent, level);

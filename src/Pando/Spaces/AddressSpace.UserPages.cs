@@ -184,7 +184,7 @@ public sealed partial class AddressSpace
 
     private Errno ProvidePrivate(VirtualAddress page, ReadOnlySpan<byte> contents)
     {
-        if (!OwnLeaf(page).IsNone)
+        if (!_tables.FindLeaf(page).IsNone)
         {
             return Errno.EEXIST;
         }

@@ -27,6 +27,7 @@ public sealed partial class AddressSpace : SpaceTables
     // The highest level at which a fault looks whether a leaf belongs there.
     private readonly int _highestLeafLevel;
     private readonly AreaSet _areas = new();
+    private readonly OwnTables _tables;
     private readonly ReadWriteLock _lock = new(LockRank.Space);
     private bool _exited;
 
@@ -37,6 +38,7 @@ public sealed partial class AddressSpace : SpaceTables
         _memory = memory;
         _geometry = memory.Store.Geometry;
         _highestLeafLevel = Math.Max(Level.Pmd, memory.Store.LargestLeafLevel);
+        _tables = new OwnTables(this, memory, _areas);
         _protectedPages = new ProtectedPages(Store);
         Store.Owners.Reserve(this);
         if (!Store.TryCreate(this, _geometry.Levels, 0, out var root))
@@ -91,6 +93,9 @@ public sealed partial class AddressSpace : SpaceTables
     internal VirtualMemory Memory => _memory;
 
     internal AreaSet AreaSet => _areas;
+
+    /// <summary>See <see cref="OwnTables.FindLeaf"/>.</summary>
+    internal Entry FindOwnLeaf(VirtualAddress address) => _tables.FindLeaf(address);
 
     internal override bool MayShow(SharedTableOwner owner) => _files.Contains(owner);
 
@@ -162,60 +167,6 @@ public sealed partial class AddressSpace : SpaceTables
     {
         _files.Remove(file.Tables);
         file.RemoveUser();
-    }
-
-    /// <summary>
-    /// Sees to it that the file of an area finds one of the space's tables before a leaf, or some, is put into it: by all offsets
-    /// that the area has there, where it does not yet. Under the table's lock.
-    /// </summary>
-    /// <param name="area">The area.</param>
-    /// <param name="table">The table.</param>
-    /// <param name="level">Its level.</param>
-    /// <param name="start">The first address of the leaves; in the area.</param>
-    /// <param name="length">What they cover together; in the area.</param>
-    private void LetFind(Area area, Frame table, int level, VirtualAddress start, long length)
-    {
-        if (area.File is { Tables: var owner })
-        {
-            var span = _geometry.SpanOf(start, level);
-            long origin = (long)span.Start.Value + area.Delta;
-            long offset = (long)start.Value + area.Delta;
-            if (!Store.Parts.Has(table, owner, origin, offset, offset + length))
-            {
-                var part = span.Intersect(area.Range);
-                Store.Parts.Add(table, level, owner, origin, (long)part.Start.Value + area.Delta, (long)part.End.Value + area.Delta);
-            }
-        }
-    }
-
-    /// <summary>
-    /// No file finds this space any more by a range that has been unmapped, after the flush: where the tables that are left lie, which is
-    /// at the ends.
-    /// </summary>
-    private void EndFinding(AddressRange range)
-    {
-        CutParts(range.Start, range);
-        CutParts(range.End - 1, range);
-    }
-
-    private void CutParts(VirtualAddress at, AddressRange range)
-    {
-        var table = Root;
-        for (int level = _geometry.Levels; ; level--)
-        {
-            if (level <= _geometry.HighestLeafLevel)
-            {
-                Store.Parts.Cut(table, level, range);
-            }
-
-            var entry = Store.Read(table, _geometry.Index(at.Value, level));
-            if (!Store.Format.IsSlot(entry, level) || Store.IsAttached(entry, level))
-            {
-                return;
-            }
-
-            table = Store.TableOf(entry, level);
-        }
     }
 
     /// <summary>Takes out whatever it meets.</summary>

@@ -111,7 +111,7 @@ internal sealed partial class LockstepWorld
             for (int i = 0; i < entries.Length; i++)
             {
                 var page = part.Start + (i * Page);
-                if ((entries[i] & Present) != 0 && process.Space.OwnLeaf(page).IsNone)
+                if ((entries[i] & Present) != 0 && process.Space.FindOwnLeaf(page).IsNone)
                 {
                     var (start, length) = PageOf(area, page.Value);
                     bool isProtected = process.Space.ProtectedPages.Has(page);
@@ -164,7 +164,7 @@ internal sealed partial class LockstepWorld
                 for (int page = 0; page < entries.Length; page++)
                 {
                     var at = area.Range.Start + (page * Page);
-                    if (!AgentProcess.IsPage(entries[page]) && !At(i).Space.OwnLeaf(at).IsNone && IsZeroHere(At(i), at))
+                    if (!AgentProcess.IsPage(entries[page]) && !At(i).Space.FindOwnLeaf(at).IsNone && IsZeroHere(At(i), at))
                     {
                         // What is locked is not dropped on demand.
                         var locks = area.Flags & (AreaFlags.Locked | AreaFlags.LockedOnFault);
@@ -179,7 +179,7 @@ internal sealed partial class LockstepWorld
     }
 
     private bool IsZeroHere(TestProcess process, VirtualAddress page) =>
-        Machine.Memory.Bytes(Machine.Format.TargetOf(process.Space.OwnLeaf(page), Level.Pte), (int)Page).IndexOfAnyExcept((byte)0) < 0;
+        Machine.Memory.Bytes(Machine.Format.TargetOf(process.Space.FindOwnLeaf(page), Level.Pte), (int)Page).IndexOfAnyExcept((byte)0) < 0;
 
     /// <summary>The pages that are protected: the kernel says so in /proc/PID/pagemap, of entries and of the marks of pages that are not there.</summary>
     private void CheckProtectedPages(int place)
