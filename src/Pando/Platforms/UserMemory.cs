@@ -50,6 +50,7 @@ public sealed class UserMemory(Machine machine)
     /// <param name="before">What was there.</param>
     /// <returns>The outcome.</returns>
     /// <exception cref="ArgumentException">The space is one of another machine, or the address no multiple of 8.</exception>
+    /// <exception cref="ObjectDisposedException">The machine has ended.</exception>
     public AccessResult Exchange(AddressSpace space, VirtualAddress address, Func<ulong, ulong> change, out ulong before)
     {
         using var rented = Rent(space, address, sizeof(ulong), out var refused);

@@ -34,7 +34,7 @@ public sealed class HostileCallTests
     private static readonly HashSet<string> DoneInParts =
     [
         // A fault that cannot be resolved may have brought the tables on the way.
-        nameof(AddressSpace.Fault), nameof(AddressSpace.Populate), "TryRead", "TryWrite", "TryFetch", "TryAdd", "TryTranslate", nameof(UserMemory.Read), nameof(UserMemory.Write),
+        nameof(AddressSpace.Fault), nameof(AddressSpace.Populate), "TryRead", "TryWrite", "TryFetch", "TryAdd", "TryTranslate", "TryExchange", nameof(UserMemory.Read), nameof(UserMemory.Write),
         nameof(AddressSpace.Advise), nameof(AddressSpace.LockMemory), nameof(AddressSpace.UserCopy), nameof(AddressSpace.UserZero), nameof(AddressSpace.UserContinue),
         nameof(PmemDevice.Migrate),
     ];

@@ -78,6 +78,7 @@ internal sealed class HostileValues(HostileWorld world)
             _ when type == typeof(MachineOptions) => Options(),
             _ when type == typeof(IUserFaultHandler) => [("a handler that refuses", Refuses.Instance)],
             _ when type == typeof(Func<ProcessorSeat, IPlatformProcessor>) => [("makes one", (ProcessorSeat _) => (IPlatformProcessor)KeepsNothing.Instance), ("makes none", (ProcessorSeat _) => (IPlatformProcessor)null!)],
+            _ when type == typeof(Func<ulong, ulong>) => [("adds one", (ulong value) => value + 1)],
             _ when type == typeof(IShadowTables) => [("a shadow", KeepsNothing.Instance)],
             _ when type == typeof(SharingRule) => [("Pando", SharingRule.Pando(3)), ("every bit", new SharingRule(uint.MaxValue, true, true)), ("none", SharingRule.None)],
             _ when typeof(MappedFile).IsAssignableFrom(type) || typeof(TableOwner).IsAssignableFrom(type) || type == typeof(SoftwareProcessor) => _world.Arguments(type),
