@@ -1,6 +1,7 @@
 using System.Globalization;
 using Pando.Linux.Analysis;
 using Pando.Linux.Report;
+using Pando.Linux.Snapshot;
 
 namespace Pando.Linux.Tests;
 
@@ -124,6 +125,26 @@ public class SampleBoundTests
         var report = ScanAnalysis.Analyse(SampledMachine.Read(machine, new Dictionary<int, int> { [1] = 0 }), new ReportOptions());
 
         Assert.True(report.Objects.Single(o => o.Number == 1).ErrorBytes >= 39 * (Windows / 4) * Table / 2);
+    }
+
+    [Fact]
+    public void Many_small_objects_in_the_same_tables_are_in_doubt_by_no_more_than_the_unread_have()
+    {
+        // 100 files of a page each in one window: three tables, that show 300 pieces.
+        ObjectFacts[] objects = [new(0, ObjectKind.Anonymous, "[anonymous]", "", 0), .. Enumerable.Range(1, 100).Select(i => new ObjectFacts(i, ObjectKind.File, $"/lib/{i}.so", "08:01", (ulong)i))];
+        var mappings = Enumerable.Range(1, 100).Select(i => new MappingFacts((1UL << 40) + ((ulong)i << 13), (1UL << 40) + ((ulong)i << 13) + 4096, 0, MappingRights.Read, i)).ToArray();
+        var runs = mappings.Select((m, i) => new PopulatedRun(i, m.Start, m.End, 0)).ToArray();
+        var snapshot = SampledMachine.Make("all alike", 1, Windows, new Random(23)) with
+        {
+            Objects = objects,
+            Exact = false,
+            Processes = [.. Enumerable.Range(0, 40).Select(i => new ProcessFacts(i + 1, "worker", 0, "/", 3 * Table, 0, 0, mappings, i < 32 ? runs : null, SampleRank: i < 32 ? i : null))],
+        };
+
+        var machine = ScanAnalysis.Analyse(snapshot, new ReportOptions()).Machine;
+
+        Assert.Equal((3 * Table, 39 * 3 * Table), (machine.NeededOnce, machine.Duplicate));
+        Assert.InRange(machine.ErrorBytes, 1, 8 * 3 * 2 * Table);
     }
 
     [Theory]

@@ -25,12 +25,16 @@ internal readonly record struct SplitTables(
     public double Error(in UnreadTables unread)
     {
         var shareable = new TableRange(ReadShareable - Shared, ReadShareable - Shared) + unread.Shareable;
-        var union = Union + Math.Min(unread.MostNew, MoreMapped);
+        var pieces = Math.Min(unread.MostNew, MoreMapped);
+        var union = Union + pieces;
+
+        // What is needed is the lesser of tables and pieces, object by object: it grows by no more than the one or the other does. Of many objects together that
+        // says more than their pieces in sum, most of which lie in tables that are charged to a neighbour.
         var needed = new TableRange(
             ReadNeeded + unread.Own.Low,
-            ReadOwn + unread.Own.High + Math.Min(shareable.High + Shared, union));
+            Math.Min(ReadOwn + unread.Own.High + Math.Min(shareable.High + Shared, union), ReadNeeded + unread.Own.High + unread.Shareable.High + pieces));
         var duplicate = new TableRange(
-            Math.Max(0, shareable.Low - union),
+            Math.Max(0, Math.Max(shareable.Low - union, ReadShareable - Shared - (ReadNeeded - ReadOwn) - pieces)),
             Math.Max(0, shareable.High - (ReadNeeded - ReadOwn)));
         var live = shareable + new TableRange(ReadOwn, ReadOwn) + unread.Own;
         var all = new TableRange(ReadAll - Shared, ReadAll - Shared) + unread.All;
