@@ -1,6 +1,9 @@
 using System.Collections.Concurrent;
 using System.Diagnostics;
 using System.Runtime.Versioning;
+using Pando.Exec.Running;
+using Pando.Hardware;
+using Pando.Spaces;
 
 namespace Pando.Exec.Tests;
 
@@ -34,6 +37,48 @@ public class CompiledProgramTests
         var outcome = Outcome.Same(program);
         Assert.Equal(0, outcome.Status);
         Assert.NotEqual("", outcome.Output);
+    }
+
+    [Fact]
+    public void Many_that_map_one_file_have_its_tables_once()
+    {
+        Requires.Kvm();
+        string compiler = Requires.Program("gcc");
+        string program = Compiled.GetOrAdd(("mappers", true), key => new Lazy<string>(() => Compile(compiler, key.Item1, key.Item2))).Value;
+        string directory = Directory.CreateTempSubdirectory("pando-exec-").FullName;
+        try
+        {
+            var shared = Run(program, directory, SharingLevels.All);
+            var apart = Run(program, directory, SharingLevels.None);
+
+            // 256 MiB in leaves of 2 MiB are one table of PMDs: the file's, or one more of each process's.
+            Assert.Equal(61, shared.MostProcesses);
+            Assert.InRange(shared.Tables.Files.Sum(), 1, 8);
+            Assert.Equal(0, apart.Tables.Files.Sum());
+            Assert.True(shared.Tables.Spaces[Level.Pmd] + 60 <= apart.Tables.Spaces[Level.Pmd], $"{shared.Tables.Spaces[Level.Pmd]} and {apart.Tables.Spaces[Level.Pmd]} tables of PMDs");
+            Assert.True(shared.Tables.Spaces.Sum() * 4096 <= 61 * (32 << 10), $"{shared.Tables.Spaces.Sum()} tables of 61 processes' own");
+        }
+        finally
+        {
+            Directory.Delete(directory, recursive: true);
+        }
+    }
+
+    private static ExecResult Run(string program, string directory, SharingLevels sharing)
+    {
+        using var limit = new CancellationTokenSource(TimeSpan.FromMinutes(5));
+        using var none = File.OpenHandle("/dev/null", FileMode.Open, FileAccess.ReadWrite);
+        var result = ProgramRunner.Run(new ExecOptions
+        {
+            Command = [program],
+            WorkingDirectory = directory,
+            Ram = 512L << 20,
+            Sharing = sharing,
+            StandardStreams = [none, none, none],
+            Cancellation = limit.Token,
+        });
+        Assert.Equal(0, result.Status);
+        return result;
     }
 
     private static string Compile(string compiler, string name, bool isStatic)

@@ -6,6 +6,8 @@ using System.Runtime.Versioning;
 using Pando.Cli.Run;
 using Pando.Exec;
 using Pando.Exec.Running;
+using Pando.Hardware;
+using Pando.Linux.Text;
 
 namespace Pando.Cli.Commands;
 
@@ -33,11 +35,12 @@ internal static class ExecCommand
     private static readonly Option<string?> Directory = new("--cwd") { Description = "The program's working directory. [default: this process's own]", HelpName = "DIR" };
     private static readonly Option<bool> Trace = new("--strace") { Description = "Write each system call to standard error." };
     private static readonly Option<bool> Summary = new("--summary") { Description = "At the end, write to standard error how many processes and system calls there were." };
+    private static readonly Option<bool> Tables = new("--tables") { Description = "At the end, write to standard error what page tables there were when most processes were alive." };
     private static readonly Argument<string[]> Program = new("PROGRAM") { Description = "The program and its arguments, after --.", Arity = ArgumentArity.OneOrMore };
 
     public static Command Create()
     {
-        var command = new Command("exec", "Run an unmodified Linux program on these page tables.") { Ram, Share, Variables, Directory, Trace, Summary, Program };
+        var command = new Command("exec", "Run an unmodified Linux program on these page tables.") { Ram, Share, Variables, Directory, Trace, Summary, Tables, Program };
         command.SetAction(Run);
         command.Options.Add(new HelpOption { Action = new NotesAfterHelp() });
         return command;
@@ -52,7 +55,7 @@ internal static class ExecCommand
 
         try
         {
-            return Run(ReadOptions(parsed), parsed.GetValue(Summary));
+            return Run(ReadOptions(parsed), parsed.GetValue(Summary), parsed.GetValue(Tables));
         }
         catch (InputException e)
         {
@@ -66,7 +69,7 @@ internal static class ExecCommand
     }
 
     [SupportedOSPlatform("linux")]
-    private static int Run(ExecOptions options, bool summary)
+    private static int Run(ExecOptions options, bool summary, bool tables)
     {
         var result = ProgramRunner.Run(options);
         if (summary)
@@ -75,7 +78,28 @@ internal static class ExecCommand
                 CultureInfo.InvariantCulture, $"pando exec: {result.Processes:N0} processes, {result.Calls:N0} system calls"));
         }
 
+        if (tables)
+        {
+            WriteTables(result);
+        }
+
         return result.Status;
+    }
+
+    private static void WriteTables(ExecResult result)
+    {
+        var totals = result.Tables;
+        Console.Error.WriteLine(string.Create(
+            CultureInfo.InvariantCulture,
+            $"pando exec: when {result.MostProcesses:N0} processes were alive, page tables took {ByteText.Precise(totals.Bytes)}: {totals.Files.Sum():N0} tables of files, {totals.Spaces.Sum():N0} of processes' own"));
+        for (int level = Level.Pgd; level >= Level.Pte; level--)
+        {
+            if (totals.At(level) > 0)
+            {
+                Console.Error.WriteLine(string.Create(
+                    CultureInfo.InvariantCulture, $"  {X64Format.FourLevels.Geometry.NameOf(level)}: {totals.Files[level],10:N0} of files {totals.Spaces[level],10:N0} of processes"));
+            }
+        }
     }
 
     private static ExecOptions ReadOptions(ParseResult parsed)

@@ -27,12 +27,19 @@ internal sealed class GuestSystem : IDisposable
     private long _calls;
     private int _alive;
 
+    // Under _mostLock: the most processes at a time, and whether the tables have been counted since there were as many.
+    private readonly Lock _mostLock = new();
+    private int _most;
+    private bool _counted;
+    private TableTotals _tables;
+
     internal GuestSystem(ExecOptions options, ISystemCalls calls)
     {
         Calls = calls;
         _options = options;
         Host.MakeInterrupting(GuestTask.WakeSignal);
         Machine = new Machine(new MachineOptions { Ram = options.Ram, Sharing = options.Sharing });
+        _tables = Machine.Tables();
         int cores = Environment.ProcessorCount;
         _vcpus = new KvmMachine(Machine, Math.Min(cores + 6, KvmMachine.MostProcessors));
         Processors = new UserProcessors(_vcpus, Math.Min(cores, _vcpus.ProcessorCount));
@@ -101,7 +108,7 @@ internal sealed class GuestSystem : IDisposable
         _options.AtEnd?.Invoke(Machine);
         int status = _first.WaitStatus;
         int signal = status & 0x7F;
-        return new ExecResult(signal != 0 ? 128 + signal : (status >> 8) & 0xFF, signal, _processes, _calls);
+        return new ExecResult(signal != 0 ? 128 + signal : (status >> 8) & 0xFF, signal, _processes, _calls, _most, _tables);
     }
 
     /// <summary>A signal from this process's own terminal or user, for the first program's process group.</summary>
@@ -125,9 +132,31 @@ internal sealed class GuestSystem : IDisposable
     /// <summary>A process has begun.</summary>
     internal void ProcessBegan(GuestProcess process)
     {
-        Interlocked.Increment(ref _alive);
+        int alive = Interlocked.Increment(ref _alive);
         Interlocked.Increment(ref _processes);
+        lock (_mostLock)
+        {
+            if (alive >= _most)
+            {
+                _most = alive;
+                _counted = false;
+            }
+        }
+
         Table.Add(process);
+    }
+
+    /// <summary>A process is about to give its memory back.</summary>
+    internal void ProcessEnds()
+    {
+        lock (_mostLock)
+        {
+            if (!_counted && Volatile.Read(ref _alive) == _most)
+            {
+                _counted = true;
+                _tables = Machine.Tables();
+            }
+        }
     }
 
     /// <summary>A process has ended.</summary>

@@ -77,6 +77,7 @@ internal static class TaskEnd
     private static void EndProcess(GuestProcess process)
     {
         var system = process.System;
+        system.ProcessEnds();
         process.RealTimer.Dispose();
         process.VirtualTimer.Dispose();
         process.ProfileTimer.Dispose();
