@@ -71,6 +71,11 @@ internal sealed class FileLeaves(MappedFile file)
     /// </summary>
     public long PieceEnd(long start, long end)
     {
+        if (CutBefore(start, start, end) == end)
+        {
+            return end;
+        }
+
         for (int level = Level.Pte; level <= Geometry.HighestLeafLevel; level++)
         {
             end = PieceEnd(level, MostTables, start, end);
