@@ -1,4 +1,4 @@
-using Pando.Tables;
+using Pando.Census;
 
 namespace Pando.Linux.Tests;
 

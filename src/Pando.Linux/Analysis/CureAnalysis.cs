@@ -1,7 +1,7 @@
 using System.Runtime.InteropServices;
 using Pando.Linux.Report;
 using Pando.Linux.Snapshot;
-using Pando.Tables;
+using Pando.Census;
 
 namespace Pando.Linux.Analysis;
 

@@ -2,7 +2,7 @@ using Pando.Files;
 using Pando.Linux.Report;
 using Pando.Linux.Snapshot;
 using Pando.Linux.Text;
-using Pando.Tables;
+using Pando.Census;
 
 namespace Pando.Linux.Analysis;
 

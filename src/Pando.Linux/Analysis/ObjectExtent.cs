@@ -1,6 +1,6 @@
 using Pando.Intervals;
 using Pando.Linux.Snapshot;
-using Pando.Tables;
+using Pando.Census;
 
 namespace Pando.Linux.Analysis;
 

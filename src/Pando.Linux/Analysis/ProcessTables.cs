@@ -1,6 +1,6 @@
 using System.Runtime.InteropServices;
 using Pando.Linux.Snapshot;
-using Pando.Tables;
+using Pando.Census;
 
 namespace Pando.Linux.Analysis;
 

@@ -1,7 +1,7 @@
 using Pando.Intervals;
 using Pando.Linux.Report;
 using Pando.Linux.Snapshot;
-using Pando.Tables;
+using Pando.Census;
 
 namespace Pando.Linux.Analysis;
 

@@ -2,7 +2,7 @@ using Pando.Files;
 using Pando.Linux.Analysis;
 using Pando.Linux.Native;
 using Pando.Linux.Snapshot;
-using Pando.Tables;
+using Pando.Census;
 
 namespace Pando.Linux.Proc;
 

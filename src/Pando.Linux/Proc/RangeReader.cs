@@ -3,7 +3,7 @@ using Pando.Linux.Analysis;
 using Pando.Linux.Native;
 using Pando.Linux.Report;
 using Pando.Linux.Snapshot;
-using Pando.Tables;
+using Pando.Census;
 
 namespace Pando.Linux.Proc;
 

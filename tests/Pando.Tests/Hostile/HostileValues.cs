@@ -5,6 +5,7 @@ using Pando.Hardware;
 using Pando.Machines;
 using Pando.Platforms;
 using Pando.Spaces;
+using Pando.Census;
 using Pando.Tables;
 using static Pando.Tests.Hostile.HostileWorld;
 

@@ -2,7 +2,7 @@ using Pando.Files;
 using Pando.Hardware;
 using Pando.Machines;
 using Pando.Spaces;
-using Pando.Tables;
+using Pando.Census;
 
 namespace Pando.Tests.Tables;
 

@@ -1,4 +1,4 @@
-namespace Pando.Tables;
+namespace Pando.Census;
 
 /// <summary>
 /// A populated part of a mapping: virtual addresses <c>[Start, End)</c> whose leaves stand at level

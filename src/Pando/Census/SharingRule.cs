@@ -1,4 +1,4 @@
-namespace Pando.Tables;
+namespace Pando.Census;
 
 /// <summary>
 /// Which page tables processes may share: the input of <see cref="TableCensus"/>. Level 1 is a PTE table (spans

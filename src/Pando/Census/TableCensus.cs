@@ -1,6 +1,6 @@
 using System.Runtime.InteropServices;
 
-namespace Pando.Tables;
+namespace Pando.Census;
 
 /// <summary>
 /// Counts the page tables that a set of address spaces needs under a rule of sharing, from geometry alone: nothing

@@ -1,4 +1,4 @@
-namespace Pando.Tables;
+namespace Pando.Census;
 
 /// <summary>
 /// One linear mapping in one address space, as the census sees it: bytes <c>[Start, End)</c> of virtual addresses

@@ -1,4 +1,4 @@
-namespace Pando.Tables;
+namespace Pando.Census;
 
 /// <summary>
 /// Page tables by level, private ones and shared ones: the answer of <see cref="TableCensus"/>. Index 1 counts PTE

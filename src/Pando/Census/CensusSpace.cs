@@ -1,4 +1,4 @@
-namespace Pando.Tables;
+namespace Pando.Census;
 
 /// <summary>
 /// An address space of the census, standing for <c>Count</c> spaces with the very same mappings: forked processes
