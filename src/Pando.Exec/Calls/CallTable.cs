@@ -10,16 +10,6 @@ internal sealed class CallTable : ISystemCalls
 
     private static readonly CallHandler?[] Handlers = Make();
 
-    /// <summary>How often a number was asked for that nobody serves.</summary>
-    private static readonly long[] Unserved = new long[Size];
-
-    /// <summary>The numbers that were asked for and not served, and how often.</summary>
-    internal static IEnumerable<(CallNumber Number, long Count)> NotServed =>
-        Enumerable.Range(0, Size).Select(static number => ((CallNumber)number, Volatile.Read(ref Unserved[number]))).Where(static pair => pair.Item2 > 0);
-
-    /// <summary>Whether a number is served.</summary>
-    internal static bool IsServed(CallNumber number) => Handlers[(int)number] is not null;
-
     /// <summary>Serves the call in a task's registers, and puts its result there.</summary>
     public void Serve(GuestTask task)
     {
@@ -50,7 +40,6 @@ internal sealed class CallTable : ISystemCalls
 
         if (Handlers[number] is not { } handler)
         {
-            Interlocked.Increment(ref Unserved[number]);
             return -Error.ENOSYS;
         }
 

@@ -168,15 +168,6 @@ internal sealed class DescriptorTable
         }
     }
 
-    /// <summary>The numbers that are open.</summary>
-    internal List<int> Numbers()
-    {
-        lock (_lock)
-        {
-            return [.. Enumerable.Range(0, _slots.Length).Where(number => _slots[number].Description is not null)];
-        }
-    }
-
     private void Grow(int number)
     {
         if (number >= _slots.Length)

@@ -8,13 +8,19 @@ internal sealed class RunTicker : IDisposable
 {
     private readonly KvmMachine _machine;
     private readonly TimeSpan _slice;
+    private readonly Func<bool>? _isNeeded;
     private readonly ManualResetEventSlim _stop = new();
     private readonly Thread _thread;
 
-    internal RunTicker(KvmMachine machine, TimeSpan slice)
+    /// <summary>Begins.</summary>
+    /// <param name="machine">The machine.</param>
+    /// <param name="slice">How long a vCPU stays in.</param>
+    /// <param name="isNeeded">Whether somebody waits for one, asked each time; null for always.</param>
+    internal RunTicker(KvmMachine machine, TimeSpan slice, Func<bool>? isNeeded = null)
     {
         _machine = machine;
         _slice = slice;
+        _isNeeded = isNeeded;
         _thread = new Thread(Tick) { IsBackground = true, Name = "vCPU slices" };
         _thread.Start();
     }
@@ -31,6 +37,11 @@ internal sealed class RunTicker : IDisposable
         var period = TimeSpan.FromMilliseconds(Math.Clamp(_slice.TotalMilliseconds / 2, 1, 50));
         while (!_stop.Wait(period))
         {
+            if (_isNeeded is not null && !_isNeeded())
+            {
+                continue;
+            }
+
             foreach (var processor in _machine.Processors)
             {
                 long since = processor.Since;

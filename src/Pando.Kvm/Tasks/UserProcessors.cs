@@ -29,8 +29,7 @@ public sealed class UserProcessors : IDisposable
     private readonly Lock _lock = new();
     private readonly TaskSeat[] _seats;
     private readonly SemaphoreSlim _tokens;
-    private readonly Thread _ticker;
-    private readonly ManualResetEventSlim _stop = new();
+    private readonly RunTicker _ticker;
     private int _waiting;
     private long _uses;
 
@@ -50,8 +49,7 @@ public sealed class UserProcessors : IDisposable
         }
 
         _tokens = new SemaphoreSlim(tokens, tokens);
-        _ticker = new Thread(EndSlices) { IsBackground = true, Name = "slices of programs" };
-        _ticker.Start();
+        _ticker = new RunTicker(machine, Slice, () => Volatile.Read(ref _waiting) > 0);
     }
 
     /// <summary>Runs a program in a space until it needs something. Page faults that the space resolves are not among that.</summary>
@@ -155,9 +153,7 @@ public sealed class UserProcessors : IDisposable
     /// <summary>Ends the slices. No program is running.</summary>
     public void Dispose()
     {
-        _stop.Set();
-        _ticker.Join();
-        _stop.Dispose();
+        _ticker.Dispose();
         _tokens.Dispose();
     }
 
@@ -322,28 +318,6 @@ public sealed class UserProcessors : IDisposable
                     return new UserExit(UserExitKind.Failed, Report: exit.Failure!.ToString());
                 default:
                     return new UserExit(UserExitKind.Exception, exit.Vector, exit.ErrorCode);
-            }
-        }
-    }
-
-    /// <summary>While programs wait for a token, gets those out that have had theirs for a slice.</summary>
-    private void EndSlices()
-    {
-        var period = Slice / 2;
-        while (!_stop.Wait(period))
-        {
-            if (Volatile.Read(ref _waiting) == 0)
-            {
-                continue;
-            }
-
-            foreach (var seat in _seats)
-            {
-                long since = seat.Processor.Since;
-                if (since != 0 && System.Diagnostics.Stopwatch.GetElapsedTime(since) > Slice)
-                {
-                    seat.Processor.Cpu.Stop();
-                }
             }
         }
     }
